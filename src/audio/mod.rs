@@ -1,0 +1,1 @@
+//! 20 ms frames of sound: codecs, gain, mixing, tones, concealment. Pure: no socket, thread or clock.

@@ -1,0 +1,3 @@
+//! The `pbx` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a user types: one clap struct per command, exit codes, tables, JSON, logging.

@@ -1,0 +1,1 @@
+//! Settings: TOML with file:line errors, paths, and the reader of Asterisk's .conf form.

@@ -1,0 +1,1 @@
+//! extensions.conf: parse, match, substitute, run.

@@ -1,0 +1,1 @@
+//! Composition root: wires transport, media, calls, dialplan and control into a running server.

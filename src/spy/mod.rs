@@ -1,0 +1,1 @@
+//! The listening post: audio device, keys, meters, a session over the control socket.

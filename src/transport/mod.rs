@@ -1,0 +1,1 @@
+//! UDP and TCP sockets and the tokio task that drives the SIP stack.
