@@ -1,1 +1,3 @@
 //! 20 ms frames of sound: codecs, gain, mixing, tones, concealment. Pure: no socket, thread or clock.
+
+pub mod prompts;

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Makes every sound of this folder anew. Needs espeak-ng, sox and flac; nobody who builds the programs does.
+# All files: mono, 16 kHz, 16 bit. The texts are ours.
+set -euo pipefail
+cd "$(dirname "$0")"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p demo digits silence
+
+# say OUT.wav TEXT VOICE_OPTIONS...: one line of speech, without the silence around it
+say() {
+    local out=$1 text=$2
+    shift 2
+    espeak-ng "$@" -w "$work/raw.wav" "$text"
+    sox -D "$work/raw.wav" -r 16000 -c 1 -b 16 "$out" \
+        silence 1 0.01 0.3% reverse silence 1 0.01 0.3% reverse pad 0.02 0.02
+}
+
+# pack IN.wav OUT.flac: the committed form
+pack() {
+    flac --silent --force --best --no-padding --no-seektable -o "$2" "$1"
+}
+
+# The demo's conversation: both talkers' files have one length, and while one speaks the other pauses.
+agent_voice=(-v en-us+f3 -p 70 -s 175)
+customer_voice=(-v en-gb+m7 -p 22 -s 150)
+lines=(
+    "agent|Good morning, order desk. What can I do for you?"
+    "customer|Hello. My parcel was due on Tuesday, and it is not here yet."
+    "agent|I am sorry to hear that. What is the order number?"
+    "customer|It is four one, seven eight, five."
+    "agent|Thank you. It left the depot an hour ago."
+    "customer|Very good. Many thanks, and goodbye."
+)
+agent_parts=() customer_parts=() number=0
+for line in "${lines[@]}"; do
+    who=${line%%|*} text=${line#*|}
+    number=$((number + 1))
+    spoken=$work/$number.wav pause=$work/$number-pause.wav
+    if [ "$who" = agent ]; then say "$work/line.wav" "$text" "${agent_voice[@]}"; else say "$work/line.wav" "$text" "${customer_voice[@]}"; fi
+    sox -D "$work/line.wav" "$spoken" pad 0 0.25
+    sox -D "$spoken" "$pause" vol 0
+    if [ "$who" = agent ]; then
+        agent_parts+=("$spoken") customer_parts+=("$pause")
+    else
+        agent_parts+=("$pause") customer_parts+=("$spoken")
+    fi
+done
+sox -D "${agent_parts[@]}" "$work/agent.wav" gain -n -3
+sox -D "${customer_parts[@]}" "$work/customer.wav" gain -n -3
+pack "$work/agent.wav" demo/agent.flac
+pack "$work/customer.wav" demo/customer.flac
+
+# Prompts.
+prompt_voice=(-v en-us+f2 -p 55 -s 160)
+prompt() {
+    say "$work/prompt.wav" "$2" "${prompt_voice[@]}"
+    sox -D "$work/prompt.wav" "$work/level.wav" gain -n -6
+    pack "$work/level.wav" "$1.flac"
+}
+prompt demo-welcome "Welcome. Your telephone is connected and can be heard."
+digit=0
+for word in zero one two three four five six seven eight nine; do
+    prompt "digits/$digit" "$word"
+    digit=$((digit + 1))
+done
+sox -D -n -r 16000 -c 1 -b 16 "$work/beep.wav" synth 0.2 sine 1000 fade q 0.005 0.2 0.005 gain -n -9
+pack "$work/beep.wav" beep.flac
+sox -D -n -r 16000 -c 1 -b 16 "$work/silence.wav" trim 0 1
+pack "$work/silence.wav" silence/1.flac
