@@ -13,6 +13,11 @@ pub struct Match {
 }
 
 impl Match {
+    /// The block of all addresses whose first `prefix_bits` are those of `network`, at any port.
+    pub fn block(network: IpAddr, prefix_bits: u8) -> Self {
+        Self { network: network.to_canonical(), prefix_bits, port: None }
+    }
+
     /// Whether a message from `source` is meant; an IPv4 address mapped into IPv6 counts as IPv4.
     pub fn covers(&self, source: SocketAddr) -> bool {
         let same_net = bits(source.ip().to_canonical(), self.prefix_bits) == bits(self.network, self.prefix_bits);

@@ -1,9 +1,28 @@
-//! Settings: TOML with file:line errors, paths, and the configuration built in. Pure.
+//! Settings: TOML with file:line errors, paths, and the configuration built in. Pure: files come through a reader.
+//!
+//! The way: [`paths`] says which files, [`load`] reads them through a closure into [`Config`], [`Config::masked`] shows
+//! it without secrets, [`builtin()`] is what holds without files.
 
+mod builtin;
+mod error;
+mod masked;
 mod matching;
+mod nearest;
+pub mod paths;
+mod read;
 mod secret;
 mod settings;
+mod units;
+mod value;
 
+pub use builtin::{BUILTIN_EXTENSIONS, BUILTIN_USERS, InitFile, builtin, init_files};
+pub use error::{ConfigError, Place, Problem};
 pub use matching::{Match, MatchError};
+pub use nearest::nearest;
+pub use read::{Reader, load};
 pub use secret::Secret;
 pub use settings::*;
+pub use units::{parse_duration, parse_size, print_duration};
+
+#[cfg(test)]
+mod tests;

@@ -172,6 +172,21 @@ pub struct User {
     pub spy_groups: Option<Vec<String>>,
 }
 
+impl User {
+    /// A user without rights, groups or caller id.
+    pub fn new(password: Secret, context: String) -> Self {
+        Self {
+            password,
+            context,
+            caller_id: None,
+            may_spy: SpyRight::None,
+            may_be_spied: true,
+            groups: Vec::new(),
+            spy_groups: None,
+        }
+    }
+}
+
 /// A caller id as written in the settings: `Alice <1001>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallerIdText {

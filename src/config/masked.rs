@@ -1,0 +1,85 @@
+//! The settings in force as JSON with secrets as `***`, for `pbx config show`. Keys are those of `pbx.toml`.
+
+use serde_json::{Map, Value, json};
+
+use super::settings::*;
+use super::units::print_duration;
+
+impl Config {
+    /// All settings, defaults included, secrets masked.
+    pub fn masked(&self) -> Value {
+        let list = |items: Vec<String>| Value::from(items);
+        let bind = |bind: &Bind| format!("{}://{}", bind.transport.as_str(), bind.address);
+        let mut all = json!({
+            "sip": { "bind": list(self.sip.bind.iter().map(bind).collect()), "realm": self.sip.realm },
+            "media": {
+                "bind": self.media.bind.to_string(),
+                "ports": format!("{}-{}", self.media.ports.start(), self.media.ports.end()),
+                "codecs": list(self.media.codecs.iter().map(|codec| codec.as_str().to_owned()).collect()),
+                "rtp_timeout": print_duration(self.media.rtp_timeout),
+            },
+            "dialplan": { "files": self.dialplan.files, "sounds": self.dialplan.sounds },
+            "users": self.users.iter().map(|(name, user)| (name.clone(), masked_user(user))).collect::<Map<_, _>>(),
+            "trunks": self.trunks.iter().map(|(name, trunk)| (name.clone(), shown_trunk(trunk))).collect::<Map<_, _>>(),
+            "supervision": { "shell_users": self.supervision.shell_users },
+            "control": {},
+            "records": { "file": self.records.file },
+            "log": { "level": self.log.level.as_str(), "format": self.log.format.as_str() },
+            "limits": {
+                "calls": self.limits.calls,
+                "calls_per_user": self.limits.calls_per_user,
+                "requests_per_second_per_source": self.limits.requests_per_second_per_source,
+                "bad_logins": self.limits.bad_logins,
+                "ban_time": print_duration(self.limits.ban_time),
+            },
+        });
+        if let Some(advertise) = self.sip.advertise {
+            all["sip"]["advertise"] = advertise.to_string().into();
+        }
+        if let Some(group) = &self.control.group {
+            all["control"]["group"] = group.as_str().into();
+        }
+        if let Some(guests) = &self.guests {
+            all["guests"] = json!({ "context": guests.context, "from": shown(&guests.from) });
+        }
+        all
+    }
+
+    /// What is allowed but unwise, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let short = self.users.iter().filter(|(_, user)| user.password.expose().chars().count() < 12);
+        short.map(|(name, _)| format!("the password of user {name} has fewer than 12 characters")).collect()
+    }
+}
+
+fn masked_user(user: &User) -> Value {
+    let mut shown = json!({
+        "password": "***",
+        "context": user.context,
+        "may_spy": user.may_spy.as_str(),
+        "may_be_spied": user.may_be_spied,
+        "groups": user.groups,
+    });
+    if let Some(id) = &user.caller_id {
+        shown["caller_id"] = format!("{} <{}>", id.name, id.number).into();
+    }
+    if let Some(groups) = &user.spy_groups {
+        shown["spy_groups"] = groups.clone().into();
+    }
+    shown
+}
+
+fn shown_trunk(trunk: &Trunk) -> Value {
+    let v6 = if trunk.host.contains(':') { format!("[{}]", trunk.host) } else { trunk.host.clone() };
+    let host = trunk.port.map_or_else(|| v6.clone(), |port| format!("{v6}:{port}"));
+    let mut shown_trunk =
+        json!({ "host": host, "transport": trunk.transport.as_str(), "match": shown(&trunk.matches) });
+    if let Some(context) = &trunk.context {
+        shown_trunk["context"] = context.as_str().into();
+    }
+    shown_trunk
+}
+
+fn shown(matches: &[super::Match]) -> Value {
+    matches.iter().map(ToString::to_string).collect::<Vec<_>>().into()
+}
