@@ -1,4 +1,12 @@
 //! 20 ms frames of sound: codecs, gain, mixing, tones, concealment. Pure: no socket, thread or clock.
 
+pub mod codec;
+pub mod conceal;
+pub mod dtmf;
 pub mod file;
+pub mod frame;
+pub mod gain;
+pub mod mix;
 pub mod prompts;
+pub mod resample;
+pub mod tone;
