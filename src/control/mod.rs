@@ -1,1 +1,14 @@
-//! The control socket: protocol types, server, client.
+//! The control socket: what is said on it, its server and its client.
+//!
+//! One Unix socket carries JSON requests and, for a spy session, audio. Above: `cli` and `spy` are its clients, `pbx` gives
+//! [`Backend`](backend::Backend) its meaning. Below: nothing of telephony; this room never looks inside a call.
+
+pub mod backend;
+pub mod client;
+pub mod frame;
+mod link;
+pub mod place;
+pub mod protocol;
+pub mod server;
+pub mod socket;
+pub mod supervision;

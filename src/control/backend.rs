@@ -1,0 +1,107 @@
+//! What the server asks of the house: the other side of every method on the control socket.
+//! Above: `server` calls it. Implemented by the composition root, and by a fake one in tests.
+
+use std::pin::Pin;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::{broadcast, oneshot};
+
+use super::protocol::{
+    CallDetail, CallInfo, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate, Originated, Party,
+    RegistrationInfo, ReloadReport, ReloadWhat, SettingsInForce, SpyEnd, SpyFacts, SpyRequest, Status, Stop, UserInfo,
+    VoiceFrame,
+};
+
+/// A future that may be sent to another thread.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who asks: from the kernel's word about the socket, never from the client's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user id of the client's process.
+    pub uid: u32,
+    /// Its name in the account file.
+    pub account: Option<String>,
+    /// Root or the server's own account: may do everything.
+    pub admin: bool,
+    /// An admin or a member of the control group: may read and change everything but other users' speech.
+    pub operator: bool,
+}
+
+/// What the server can do. Synchronous methods answer from memory and never block.
+///
+/// [`status`](Self::status), [`calls`](Self::calls) and [`spy`](Self::spy) may be asked by anyone who reaches the socket; the last two decide by the
+/// [`Identity`] they are given. Everything else is asked only for operators: the server has seen to that.
+pub trait Backend: Send + Sync + 'static {
+    /// The server in one document.
+    fn status(&self) -> Status;
+
+    /// The live calls that `who` may see.
+    fn calls(&self, who: &Identity) -> Vec<CallInfo>;
+
+    /// One call in full, by the UUID of any of its legs.
+    ///
+    /// # Errors
+    /// Not found.
+    fn call(&self, uuid: &str) -> Result<CallDetail, Fault>;
+
+    /// Ends the call of that leg; `cause` is a Q.850 cause, normal clearing when absent.
+    fn hangup<'a>(&'a self, uuid: &'a str, cause: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>>;
+
+    /// Calls an endpoint and connects it with an application; returns when the call is under way.
+    fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>>;
+
+    /// The configured users.
+    fn users(&self) -> Vec<UserInfo>;
+
+    /// The phones registered now.
+    fn registrations(&self) -> Vec<RegistrationInfo>;
+
+    /// Detail records of calls that ended at `since` or later, the oldest first; at most `limit`, the latest.
+    fn records(&self, since: Option<Timestamp>, limit: Option<usize>) -> BoxFuture<'_, Result<Vec<Value>, Fault>>;
+
+    /// The settings in force, secrets masked, and the files they came from.
+    fn settings(&self) -> SettingsInForce;
+
+    /// Reads files again and swaps them in whole; on an error the old ones stay in force.
+    fn reload(&self, what: ReloadWhat) -> BoxFuture<'_, Result<ReloadReport, Fault>>;
+
+    /// Begins to stop and returns at once.
+    fn stop(&self, how: Stop);
+
+    /// Events after `since` that are still remembered, and those to come, with no gap between.
+    fn subscribe(&self, since: Option<u64>) -> (Vec<EventRecord>, broadcast::Receiver<EventRecord>);
+
+    /// Attaches a supervisor, if `who` may.
+    fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>>;
+}
+
+/// The server's side of a running session. Dropping it detaches.
+pub struct SpySession {
+    /// The session as it begins.
+    pub facts: SpyFacts,
+    /// What the supervisor hears, filled by the media thread, one frame each 20 ms.
+    pub frames: rtrb::Consumer<HeardFrame>,
+    /// What the supervisor says, emptied by the media thread.
+    pub voice: rtrb::Producer<VoiceFrame>,
+    /// Changes the session.
+    pub control: Box<dyn SpyControl>,
+    /// Fires once when the session is over; a dropped sender means that the call ended.
+    pub ended: oneshot::Receiver<SpyEnd>,
+}
+
+/// Changes a running session; rights are checked at each change.
+pub trait SpyControl: Send + Sync {
+    /// Takes another mode.
+    ///
+    /// # Errors
+    /// Denied, or the party cannot be told.
+    fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault>;
+
+    /// Hears other sides.
+    ///
+    /// # Errors
+    /// The session is over.
+    fn set_hear(&self, hear: Hear) -> Result<SpyFacts, Fault>;
+}

@@ -1,0 +1,570 @@
+//! What is said on the control socket: requests, replies, and the facts they carry.
+//! Above: `server` and `client`. The field names are those of the `--json` documents, so scripts rely on them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use super::supervision::{
+    EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts,
+    SpyRequest, VoiceFrame,
+};
+
+/// A request of a client: `{"id":1,"method":"calls","params":{…}}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Chosen by the client, repeated in every reply.
+    pub id: u64,
+    /// What is wanted: a name of [`method`].
+    pub method: String,
+    /// The arguments, an object.
+    #[serde(default)]
+    pub params: Value,
+}
+
+/// One word of the server about a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The request it belongs to; 0 where none could be read.
+    pub id: u64,
+    /// What is said.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// The forms of a reply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Body {
+    /// Done; this is what came out. The last word of a single request, the first of a spy session.
+    Result(Value),
+    /// Not done. The last word.
+    Error(Fault),
+    /// One item of a list or a stream.
+    Event(Value),
+    /// A list or a stream is over (`true`). The last word.
+    End(bool),
+}
+
+/// The methods by name.
+pub mod method {
+    /// [`super::Status`].
+    pub const STATUS: &str = "status";
+    /// A list of [`super::CallInfo`].
+    pub const CALLS: &str = "calls";
+    /// [`super::Target`] → [`super::CallDetail`].
+    pub const CALL: &str = "call";
+    /// [`super::Hangup`] → [`super::Hungup`].
+    pub const HANGUP: &str = "hangup";
+    /// [`super::Originate`] → [`super::Originated`].
+    pub const ORIGINATE: &str = "originate";
+    /// A list of [`super::UserInfo`].
+    pub const USERS: &str = "users";
+    /// A list of [`super::RegistrationInfo`].
+    pub const REGISTRATIONS: &str = "registrations";
+    /// [`super::RecordsSince`] → a list of detail records.
+    pub const RECORDS: &str = "records";
+    /// [`super::SettingsInForce`].
+    pub const SETTINGS: &str = "settings";
+    /// [`super::ReloadWhat`] → [`super::ReloadReport`].
+    pub const RELOAD: &str = "reload";
+    /// [`super::Stop`] → [`super::Stopping`].
+    pub const STOP: &str = "stop";
+    /// [`super::EventsSince`] → a stream of [`super::EventRecord`] without end.
+    pub const EVENTS: &str = "events";
+    /// [`crate::control::supervision::SpyRequest`] → [`crate::control::supervision::SpyFacts`], then audio both ways.
+    pub const SPY: &str = "spy";
+    /// Within a spy session: [`crate::control::supervision::ModeChange`] → the new facts.
+    pub const SPY_MODE: &str = "spy.mode";
+    /// Within a spy session: [`crate::control::supervision::HearChange`] → the new facts.
+    pub const SPY_HEAR: &str = "spy.hear";
+}
+
+/// Why something was not done, in the words of the user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// The class; decides the exit code.
+    pub code: FaultCode,
+    /// `what: why`, one line.
+    pub message: String,
+    /// What to do about it, one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// A fault without a hint.
+    pub fn new(code: FaultCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The classes of faults. Their exit codes are given in `cli/exit.rs` only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultCode {
+    /// Something else went wrong.
+    Failure,
+    /// The request makes no sense.
+    Usage,
+    /// No such call, user, file.
+    NotFound,
+    /// The asker may not.
+    Denied,
+    /// A configuration, a dialplan or a file is wrong.
+    Invalid,
+    /// Some items done, some not.
+    Partial,
+    /// The server, a phone or a remote does not answer.
+    Unreachable,
+    /// The call ended first.
+    Ended,
+    /// Locked, full or stopping: later it may work.
+    TryAgain,
+}
+
+/// The server in one document (`pbx.status/1`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The process.
+    pub pid: u32,
+    /// `1.0.0`.
+    pub version: String,
+    /// Seconds since start.
+    #[serde(serialize_with = "to_milliseconds")]
+    pub uptime_s: f64,
+    /// What SIP listens on: `udp://127.0.0.1:5060`, real port numbers.
+    pub sip: Vec<String>,
+    /// Live calls.
+    pub calls: u64,
+    /// Live legs.
+    pub legs: u64,
+    /// Live SIP transactions.
+    pub transactions: u64,
+    /// Live SIP dialogs.
+    pub dialogs: u64,
+    /// Open RTP ports, without those that drain.
+    pub ports: u64,
+    /// Bindings of users' phones.
+    pub registrations: u64,
+    /// Running spy sessions.
+    pub spies: u64,
+    /// Running recordings.
+    pub recordings: u64,
+    /// How late the beat of the media threads is, 99th percentile, in microseconds.
+    pub tick_late_p99_us: u64,
+    /// No new calls are taken: a graceful stop is under way.
+    #[serde(default)]
+    pub stopping: bool,
+}
+
+/// How far a call or a leg is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallState {
+    /// No answer of any kind yet.
+    #[default]
+    Trying,
+    /// It rings.
+    Ringing,
+    /// Answered.
+    Up,
+    /// Answered, and one side holds.
+    Held,
+    /// Being taken down.
+    Ending,
+}
+
+impl CallState {
+    /// The word of tables and documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Trying => "trying",
+            Self::Ringing => "ringing",
+            Self::Up => "up",
+            Self::Held => "held",
+            Self::Ending => "ending",
+        }
+    }
+}
+
+/// Who began a leg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LegDirection {
+    /// They called us.
+    #[default]
+    In,
+    /// We called them.
+    Out,
+}
+
+/// A call as lists show it (`pbx.calls/1`), and with [`LegDetail`] in full (`pbx.call/1`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallInfo<L = LegInfo> {
+    /// The calling leg's.
+    pub uuid: String,
+    /// The caller's number.
+    pub from: String,
+    /// The number called.
+    pub to: String,
+    /// How far it is.
+    pub state: CallState,
+    /// When the call came.
+    #[serde(serialize_with = "to_rfc3339")]
+    pub started: Timestamp,
+    /// Seconds since then.
+    #[serde(serialize_with = "to_milliseconds")]
+    pub duration_s: f64,
+    /// Whether it is being recorded.
+    pub recorded: bool,
+    /// How many supervisors are on it.
+    pub spied: u32,
+    /// The legs, the calling one first.
+    pub legs: Vec<L>,
+}
+
+/// A call with all that is known of its legs.
+pub type CallDetail = CallInfo<LegDetail>;
+
+/// A leg as lists show it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LegInfo {
+    /// Its own.
+    pub uuid: String,
+    /// The configured user, if it is one.
+    pub user: Option<String>,
+    /// The number of the party.
+    pub number: String,
+    /// Who began it.
+    pub direction: LegDirection,
+    /// How far it is.
+    pub state: CallState,
+    /// `ulaw`, `alaw`; none before negotiation.
+    pub codec: Option<String>,
+    /// Where its audio goes, `127.0.0.1:40000`; none before negotiation.
+    pub address: Option<String>,
+}
+
+/// A leg in full.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LegDetail {
+    /// What lists show.
+    #[serde(flatten)]
+    pub leg: LegInfo,
+    /// `SIP/1001-00000001`.
+    pub channel: String,
+    /// The SIP Call-ID.
+    pub call_id: String,
+    /// Channel variables.
+    pub variables: BTreeMap<String, String>,
+    /// Its audio in numbers; none before a port is open.
+    pub media: Option<MediaInfo>,
+}
+
+/// The audio of a leg in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MediaInfo {
+    /// Our RTP address.
+    pub local: String,
+    /// Packets that came from the party.
+    pub packets_in: u64,
+    /// Packets sent to the party.
+    pub packets_out: u64,
+    /// Packets of the party that never came.
+    pub lost: u64,
+    /// Interarrival jitter (RFC 3550 §6.4.1), in milliseconds.
+    pub jitter_ms: f64,
+    /// What is done with the party's audio: `relay`, `mix`, or none when it goes nowhere.
+    pub path: Option<String>,
+}
+
+/// Names a call by the UUID of any of its legs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The UUID of a leg.
+    pub uuid: String,
+}
+
+/// Ends a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hangup {
+    /// The UUID of a leg.
+    pub uuid: String,
+    /// Q.850 cause; normal clearing (16) when absent.
+    #[serde(default)]
+    pub cause: Option<u8>,
+}
+
+/// A call that was ended (`pbx.hangup/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hungup {
+    /// The legs that were told to end.
+    pub legs: Vec<String>,
+}
+
+/// Calls an endpoint and connects it with an application.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Originate {
+    /// `SIP/1001`, `user/1001`, `SIP/4178575309@icall`.
+    pub endpoint: String,
+    /// The application's name.
+    pub app: String,
+    /// Its arguments, one text as in the dialplan.
+    #[serde(default)]
+    pub args: String,
+    /// Channel variables to set first.
+    #[serde(default)]
+    pub vars: Vec<(String, String)>,
+    /// How long it may ring, in seconds; the server's rule when absent.
+    #[serde(default)]
+    pub timeout_s: Option<u64>,
+}
+
+/// The call that was begun (`pbx.originate/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Originated {
+    /// The UUID of the leg to the endpoint.
+    pub uuid: String,
+}
+
+/// A configured user (`pbx.users/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserInfo {
+    /// The name.
+    pub user: String,
+    /// `Alice <1001>`.
+    pub caller_id: Option<String>,
+    /// Where his calls enter the dialplan.
+    pub context: String,
+    /// How many phones are registered.
+    pub registrations: u32,
+    /// How many calls he is in.
+    pub calls: u32,
+    /// `none`, `listen`, `whisper` or `barge`.
+    pub may_spy: String,
+    /// Whether his calls may be spied on.
+    pub may_be_spied: bool,
+    /// The groups his calls belong to.
+    pub groups: Vec<String>,
+}
+
+/// A phone of a user (`pbx.regs/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationInfo {
+    /// The user.
+    pub user: String,
+    /// The Contact URI.
+    pub contact: String,
+    /// Where it registered from, `udp://127.0.0.1:5070`.
+    pub source: String,
+    /// Seconds until it lapses.
+    pub expires_in_s: u64,
+    /// What the phone calls itself.
+    pub user_agent: Option<String>,
+    /// Its `+sip.instance` (RFC 5626 §4.1).
+    pub instance: Option<String>,
+}
+
+/// Which detail records are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordsSince {
+    /// Only of calls that ended then or later.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// At most so many, the latest; all when absent.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+/// The settings in force and where they came from (`pbx.config/1`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SettingsInForce {
+    /// The files read, in order.
+    pub sources: Vec<String>,
+    /// The settings, secrets masked.
+    pub settings: Value,
+}
+
+/// What a reload reads again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reload {
+    /// The dialplan files.
+    Dialplan,
+    /// `pbx.toml` and its parts.
+    Config,
+    /// Both.
+    #[default]
+    All,
+}
+
+/// The parameters of a reload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadWhat {
+    /// What to read again.
+    #[serde(default)]
+    pub what: Reload,
+    /// Only say what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What a reload changed (`pbx.reload/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// One line a change; empty when all is as before.
+    pub changes: Vec<String>,
+    /// One line a warning.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// How the server is to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// No new calls; those that are live end by themselves.
+    #[serde(default)]
+    pub graceful: bool,
+    /// After that time, live calls are ended; no limit when absent.
+    #[serde(default, with = "seconds", rename = "timeout_s")]
+    pub timeout: Option<Duration>,
+}
+
+/// The server's word that it is stopping (`pbx.stop/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// The process that will be gone.
+    pub pid: u32,
+}
+
+/// Where an event stream begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsSince {
+    /// The last sequence number seen; what the server still has after it comes first.
+    #[serde(default)]
+    pub since: Option<u64>,
+    /// Only these kinds; `call` is all that begin with `call.`. Empty: all.
+    #[serde(default)]
+    pub types: Vec<String>,
+}
+
+/// Something that happened. One line of `pbx events`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Counts from 1 since the server started.
+    pub seq: u64,
+    /// When.
+    #[serde(serialize_with = "to_rfc3339")]
+    pub time: Timestamp,
+    /// `call.started`, `call.ended`, `registration.added`…
+    pub kind: String,
+    /// What the kind carries.
+    #[serde(flatten)]
+    pub fields: serde_json::Map<String, Value>,
+}
+
+impl EventRecord {
+    /// Whether one of `types` names this kind or a family of it; no types name everything.
+    pub fn is_of(&self, types: &[String]) -> bool {
+        types.is_empty()
+            || types.iter().any(|wanted| {
+                self.kind.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds: `2026-11-20T21:00:00.123Z`.
+fn to_rfc3339<S: serde::Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{time:.3}"))
+}
+
+/// Seconds, not finer than a millisecond.
+fn to_milliseconds<S: serde::Serializer>(seconds: &f64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64((seconds * 1000.0).round() / 1000.0)
+}
+
+mod seconds {
+    use super::Duration;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.as_secs_f64()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        let seconds = Option::<f64>::deserialize(from)?;
+        seconds.map(|seconds| Duration::try_from_secs_f64(seconds).map_err(D::Error::custom)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_the_four_forms_of_the_wire() {
+        for (body, text) in [
+            (Body::Result(serde_json::json!({"a":1})), r#"{"id":1,"result":{"a":1}}"#),
+            (Body::Event(Value::from(2)), r#"{"id":1,"event":2}"#),
+            (Body::End(true), r#"{"id":1,"end":true}"#),
+            (
+                Body::Error(Fault::new(FaultCode::NotFound, "no such call")),
+                r#"{"id":1,"error":{"code":"not-found","message":"no such call"}}"#,
+            ),
+        ] {
+            let reply = Reply { id: 1, body };
+            assert_eq!(serde_json::to_string(&reply).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Reply>(text).unwrap(), reply);
+        }
+    }
+
+    #[test]
+    fn a_call_document_has_the_fields_scripts_rely_on() {
+        let call = CallInfo {
+            uuid: "u".into(),
+            started: "2026-11-20T21:00:00.123456789Z".parse().unwrap(),
+            duration_s: 12.500_04,
+            legs: vec![LegInfo::default()],
+            ..CallInfo::default()
+        };
+        assert_eq!(
+            serde_json::to_string(&call).unwrap(),
+            r#"{"uuid":"u","from":"","to":"","state":"trying","started":"2026-11-20T21:00:00.123Z","duration_s":12.5,"recorded":false,"spied":0,"legs":[{"uuid":"","user":null,"number":"","direction":"in","state":"trying","codec":null,"address":null}]}"#
+        );
+    }
+
+    #[test]
+    fn a_type_names_its_kind_and_its_family_and_nothing_that_only_begins_alike() {
+        let event = EventRecord {
+            seq: 1,
+            time: Timestamp::UNIX_EPOCH,
+            kind: "call.started".into(),
+            fields: Default::default(),
+        };
+        assert!(event.is_of(&[]));
+        assert!(event.is_of(&["call".into()]));
+        assert!(event.is_of(&["x".into(), "call.started".into()]));
+        assert!(!event.is_of(&["cal".into()]));
+        assert!(!event.is_of(&["call.start".into()]));
+    }
+
+    #[test]
+    fn a_negative_timeout_is_refused() {
+        assert!(serde_json::from_str::<Stop>(r#"{"timeout_s":-1}"#).is_err());
+        let stop = Stop { graceful: true, timeout: Some(Duration::from_millis(1500)) };
+        assert_eq!(serde_json::to_string(&stop).unwrap(), r#"{"graceful":true,"timeout_s":1.5}"#);
+        assert_eq!(serde_json::from_str::<Stop>("{}").unwrap(), Stop::default());
+    }
+}

@@ -1,0 +1,297 @@
+//! The server of the control socket: one task a client, one request after another.
+//! Above: the composition root runs it. Below: [`Bound`] is the socket, [`Backend`] knows what to answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+
+pub use super::backend::{Backend, BoxFuture, Identity, SpyControl, SpySession};
+use super::frame::Frame;
+use super::link::{Link, LinkError, params_of, request_of, to_value};
+use super::protocol::{
+    Body, EventRecord, EventsSince, Fault, FaultCode, Hangup, Originate, RecordsSince, ReloadWhat, Request, SpyRequest,
+    Stop, Stopping, Target, method,
+};
+pub use super::socket::{Bound, SocketConfig, SocketError};
+use super::supervision::{EndedBecause, HearChange, ModeChange, SpyEnd, heard_bytes, voice_frame};
+
+/// How often a spy session looks for audio: half a frame's time.
+const SPY_BEAT: Duration = Duration::from_millis(10);
+
+/// What one client, and all together, may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Clients at once.
+    pub clients: usize,
+    /// How long a client may say nothing between two requests.
+    pub idle: Duration,
+    /// How long a client may leave what was sent to it unread.
+    pub stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { clients: 256, idle: Duration::from_secs(300), stall: Duration::from_secs(5) }
+    }
+}
+
+/// Serves clients until `stop` resolves, then lets go of all of them. The socket stays locked until `bound` is dropped: keep it to the very end of the
+/// process, so that the next server starts only when this one is gone.
+pub async fn run(bound: &Bound, backend: Arc<dyn Backend>, limits: Limits, stop: impl Future<Output = ()>) {
+    let mut clients = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            Some(_) = clients.join_next() => {}
+            accepted = bound.accept() => match accepted {
+                Ok(stream) => admit(stream, bound, (&backend, limits), &mut clients),
+                Err(error) => {
+                    warn!(%error, "control socket: no client could be accepted");
+                    // Out of descriptors: without a pause this would spin.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+    clients.shutdown().await;
+}
+
+fn admit(stream: UnixStream, bound: &Bound, house: (&Arc<dyn Backend>, Limits), clients: &mut JoinSet<()>) {
+    let (backend, limits) = house;
+    let Some(who) = identify(&stream, bound) else { return };
+    let mut link = Link::new(stream, limits.stall);
+    if clients.len() >= limits.clients {
+        clients.spawn(async move {
+            let fault = Fault::new(FaultCode::TryAgain, format!("{} clients are connected, the limit", limits.clients));
+            let _ = link.answer(0, Err(fault)).await;
+        });
+        return;
+    }
+    let mut client = Client { link, who, backend: Arc::clone(backend), idle: limits.idle };
+    clients.spawn(async move {
+        if let Err(error) = client.serve().await {
+            debug!(uid = client.who.uid, %error, "control client let go");
+        }
+    });
+}
+
+fn identify(stream: &UnixStream, bound: &Bound) -> Option<Identity> {
+    let peer = stream.peer_cred().ok()?;
+    let admin = peer.uid() == 0 || peer.uid() == rustix::process::geteuid().as_raw();
+    let operator = admin || bound.admits_group(peer.gid());
+    Some(Identity { uid: peer.uid(), account: super::socket::account_name(peer.uid()), admin, operator })
+}
+
+struct Client {
+    link: Link,
+    who: Identity,
+    backend: Arc<dyn Backend>,
+    idle: Duration,
+}
+
+impl Client {
+    async fn serve(&mut self) -> Result<(), LinkError> {
+        loop {
+            let Ok(frame) = tokio::time::timeout(self.idle, self.link.reader.next()).await else { return Ok(()) };
+            match frame? {
+                None => return Ok(()),
+                Some(Frame::Json(payload)) => match request_of(&payload) {
+                    Ok(request) => self.handle(request).await?,
+                    Err(fault) => self.link.answer(0, Err(fault)).await?,
+                },
+                // A last word of a spy session that has just ended by itself.
+                Some(Frame::Audio(_)) => {}
+            }
+        }
+    }
+
+    async fn handle(&mut self, request: Request) -> Result<(), LinkError> {
+        let id = request.id;
+        if let Err(fault) = self.may(&request.method) {
+            warn!(uid = self.who.uid, account = self.who.account, method = request.method, "control request refused");
+            return self.link.answer(id, Err(fault)).await;
+        }
+        match request.method.as_str() {
+            method::CALLS => self.link.list(id, self.backend.calls(&self.who)).await,
+            method::USERS => self.link.list(id, self.backend.users()).await,
+            method::REGISTRATIONS => self.link.list(id, self.backend.registrations()).await,
+            method::RECORDS => match self.records(request).await {
+                Ok(records) => self.link.list(id, records).await,
+                Err(fault) => self.link.answer(id, Err(fault)).await,
+            },
+            method::EVENTS => match params_of(request) {
+                Ok(since) => self.events(id, since).await,
+                Err(fault) => self.link.answer(id, Err(fault)).await,
+            },
+            method::SPY => match self.attach(request).await {
+                Ok(session) => self.spy(id, session).await,
+                Err(fault) => self.link.answer(id, Err(fault)).await,
+            },
+            method::STOP => match params_of(request) {
+                Ok(how) => self.stop(id, how).await,
+                Err(fault) => self.link.answer(id, Err(fault)).await,
+            },
+            _ => {
+                let answer = self.single(request).await;
+                self.link.answer(id, answer).await
+            }
+        }
+    }
+
+    fn may(&self, asked: &str) -> Result<(), Fault> {
+        let open_to_all = [method::STATUS, method::CALLS, method::SPY].contains(&asked);
+        if open_to_all || self.who.operator {
+            return Ok(());
+        }
+        let message = format!("`{asked}` is for the server's own account, root and the control group");
+        Err(Fault::new(FaultCode::Denied, message).hint("`control.group` in pbx.toml names the group"))
+    }
+
+    /// Requests with one answer.
+    async fn single(&self, request: Request) -> Result<Value, Fault> {
+        self.note_change(&request);
+        match request.method.as_str() {
+            method::STATUS => Ok(to_value(&self.backend.status())),
+            method::CALL => {
+                let target: Target = params_of(request)?;
+                Ok(to_value(&self.backend.call(&target.uuid)?))
+            }
+            method::HANGUP => {
+                let hangup: Hangup = params_of(request)?;
+                Ok(to_value(&self.backend.hangup(&hangup.uuid, hangup.cause).await?))
+            }
+            method::ORIGINATE => Ok(to_value(&self.backend.originate(params_of::<Originate>(request)?).await?)),
+            method::SETTINGS => Ok(to_value(&self.backend.settings())),
+            method::RELOAD => Ok(to_value(&self.backend.reload(params_of::<ReloadWhat>(request)?).await?)),
+            other => Err(Fault::new(FaultCode::Usage, format!("no method is named `{other}`"))),
+        }
+    }
+
+    fn note_change(&self, request: &Request) {
+        if [method::HANGUP, method::ORIGINATE, method::RELOAD].contains(&request.method.as_str()) {
+            info!(uid = self.who.uid, account = self.who.account, method = request.method, "control request");
+        }
+    }
+
+    async fn records(&self, request: Request) -> Result<Vec<Value>, Fault> {
+        let wanted: RecordsSince = params_of(request)?;
+        self.backend.records(wanted.since, wanted.limit).await
+    }
+
+    /// The answer goes out first: what follows may end this task.
+    async fn stop(&mut self, id: u64, how: Stop) -> Result<(), LinkError> {
+        info!(uid = self.who.uid, account = self.who.account, graceful = how.graceful, "stop asked for");
+        let answer = to_value(&Stopping { pid: self.backend.status().pid });
+        let sent = self.link.answer(id, Ok(answer)).await;
+        self.backend.stop(how);
+        sent
+    }
+
+    /// Runs until the client leaves or the server ends. A client that lags behind loses the oldest and is told how many.
+    async fn events(&mut self, id: u64, wanted: EventsSince) -> Result<(), LinkError> {
+        let (past, mut coming) = self.backend.subscribe(wanted.since);
+        let mut last = wanted.since.unwrap_or(0);
+        for event in past {
+            last = event.seq;
+            self.put_event(id, &event, &wanted).await?;
+        }
+        loop {
+            self.link.flush().await?;
+            tokio::select! {
+                event = coming.recv() => match event {
+                    Ok(event) => {
+                        last = event.seq;
+                        self.put_event(id, &event, &wanted).await?;
+                    }
+                    Err(RecvError::Lagged(count)) => self.put_event(id, &lost(last, count), &EventsSince::default()).await?,
+                    Err(RecvError::Closed) => {
+                        self.link.put(id, Body::End(true)).await?;
+                        return self.link.flush().await;
+                    }
+                },
+                frame = self.link.reader.next() => match frame? {
+                    None => return Err(LinkError::Gone),
+                    Some(_) => return Err(LinkError::Misuse("a request during an event stream")),
+                },
+            }
+        }
+    }
+
+    async fn put_event(&mut self, id: u64, event: &EventRecord, wanted: &EventsSince) -> Result<(), LinkError> {
+        if event.is_of(&wanted.types) { self.link.put(id, Body::Event(to_value(event))).await } else { Ok(()) }
+    }
+
+    async fn attach(&self, request: Request) -> Result<SpySession, Fault> {
+        let wanted: SpyRequest = params_of(request)?;
+        self.backend.spy(&self.who, wanted).await
+    }
+
+    /// Carries audio both ways until the call ends or the client leaves; dropping `session` detaches.
+    async fn spy(&mut self, id: u64, mut session: SpySession) -> Result<(), LinkError> {
+        self.link.keep_short();
+        self.link.answer(id, Ok(to_value(&session.facts))).await?;
+        let mut beat = tokio::time::interval(SPY_BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                end = &mut session.ended => {
+                    self.send_heard(&mut session).await?;
+                    let end = end.unwrap_or_else(|_| SpyEnd { why: EndedBecause::CallEnded, message: "the call has ended".into() });
+                    self.link.put(id, Body::Event(to_value(&end))).await?;
+                    self.link.put(id, Body::End(true)).await?;
+                    return self.link.flush().await;
+                }
+                _ = beat.tick() => self.send_heard(&mut session).await?,
+                frame = self.link.reader.next() => match frame? {
+                    None => return Err(LinkError::Gone),
+                    Some(Frame::Audio(bytes)) => {
+                        let frame = voice_frame(&bytes).ok_or(LinkError::Misuse("audio of another length than 20 ms"))?;
+                        // A full ring means that the client is ahead of the call: what it said too early is left out.
+                        let _ = session.voice.push(frame);
+                    }
+                    Some(Frame::Json(payload)) => {
+                        let (id, answer) = change(&payload, session.control.as_ref());
+                        self.link.answer(id, answer).await?;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn send_heard(&mut self, session: &mut SpySession) -> Result<(), LinkError> {
+        while let Ok(frame) = session.frames.pop() {
+            self.link.put_audio(heard_bytes(&frame))?;
+        }
+        self.link.flush().await
+    }
+}
+
+fn change(payload: &[u8], session: &dyn SpyControl) -> (u64, Result<Value, Fault>) {
+    match request_of(payload) {
+        Err(fault) => (0, Err(fault)),
+        Ok(request) => (request.id, changed(request, session)),
+    }
+}
+
+fn changed(request: Request, session: &dyn SpyControl) -> Result<Value, Fault> {
+    let facts = match request.method.as_str() {
+        method::SPY_MODE => {
+            let wanted: ModeChange = params_of(request)?;
+            session.set_mode(wanted.mode, wanted.to)?
+        }
+        method::SPY_HEAR => session.set_hear(params_of::<HearChange>(request)?.hear)?,
+        other => return Err(Fault::new(FaultCode::Usage, format!("`{other}` has no place in a spy session"))),
+    };
+    Ok(to_value(&facts))
+}
+
+fn lost(last: u64, count: u64) -> EventRecord {
+    let fields = serde_json::Map::from_iter([("count".to_owned(), Value::from(count))]);
+    EventRecord { seq: last, time: jiff::Timestamp::now(), kind: "events.lost".into(), fields }
+}
