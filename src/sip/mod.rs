@@ -1,1 +1,14 @@
 //! SIP (RFC 3261) without sockets or clock: wire codec, transactions, dialogs, sessions, registrar.
+//!
+//! Bytes enter by [`wire::parse`] as a [`message::Message`] or a [`wire::Reject`], and leave by [`wire::print`].
+//! What a header means is asked through [`header::HeadersExt`].
+
+pub mod header;
+pub mod hop;
+pub mod message;
+pub mod uri;
+pub mod wire;
+
+pub use header::HeadersExt;
+pub use hop::{Hop, Transport};
+pub use message::Message;
