@@ -1,0 +1,307 @@
+//! The sound of a phone: one RTP socket, a steady sender, a log of every packet both ways.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::description::{Audio, Flow, Law};
+use super::tone::{self, Sound, Tone, WINDOW};
+use super::wire::{Tasks, datagram_socket};
+use super::{PATIENCE, nothing};
+
+/// The payload number this harness offers for telephone-event.
+pub(crate) const EVENTS: u8 = 101;
+
+/// One RTP packet as it was on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Packet {
+    pub(crate) from: SocketAddr,
+    pub(crate) payload_type: u8,
+    pub(crate) marker: bool,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) ssrc: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Packet {
+    fn parse(bytes: &[u8], from: SocketAddr) -> Option<Self> {
+        let header: [u8; 12] = bytes.get(..12)?.try_into().ok()?;
+        if header[0] != 0x80 {
+            return None;
+        }
+        let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        Some(Self {
+            from,
+            payload_type: header[1] & 0x7f,
+            marker: header[1] & 0x80 != 0,
+            sequence: u16::from_be_bytes([header[2], header[3]]),
+            timestamp: word(4),
+            ssrc: word(8),
+            payload: bytes[12..].to_vec(),
+        })
+    }
+
+    pub(crate) fn print(&self) -> Vec<u8> {
+        let mut out = vec![0x80, self.payload_type | u8::from(self.marker) << 7];
+        out.extend_from_slice(&self.sequence.to_be_bytes());
+        out.extend_from_slice(&self.timestamp.to_be_bytes());
+        out.extend_from_slice(&self.ssrc.to_be_bytes());
+        out.extend_from_slice(&self.payload);
+        out
+    }
+}
+
+/// What comes out of the microphone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Tone(Tone),
+    Silence,
+    /// No packets at all.
+    Gone,
+}
+
+struct Line {
+    remote: Option<Audio>,
+    flow: Flow,
+    voice: Voice,
+    digits: VecDeque<char>,
+    received: Vec<Packet>,
+    sent: Vec<Packet>,
+}
+
+/// A phone's RTP port within one call.
+pub(crate) struct Media {
+    pub(crate) local: SocketAddr,
+    pub(crate) ptime_ms: u32,
+    line: Arc<Mutex<Line>>,
+    arrived: Arc<Notify>,
+    _tasks: Tasks,
+}
+
+impl Media {
+    pub(crate) fn open(ip: IpAddr, ptime_ms: u32) -> Self {
+        let (reader, writer, local) = loop {
+            let (reader, writer) = datagram_socket(SocketAddr::new(ip, 0));
+            let local = writer.local_addr().expect("its address");
+            if local.port().is_multiple_of(2) {
+                break (reader, writer, local);
+            }
+        };
+        let line = Line {
+            remote: None,
+            flow: Flow::SendRecv,
+            voice: Voice::Silence,
+            digits: VecDeque::new(),
+            received: Vec::new(),
+            sent: Vec::new(),
+        };
+        let (line, arrived, tasks) = (Arc::new(Mutex::new(line)), Arc::new(Notify::new()), Tasks::default());
+        tasks.spawn(receive(reader, Arc::clone(&line), Arc::clone(&arrived)));
+        tasks.spawn(send(writer, Arc::clone(&line), ptime_ms));
+        Self { local, ptime_ms, line, arrived, _tasks: tasks }
+    }
+
+    /// What the other side wants and where; `flow` is how this side now sees it.
+    pub(crate) fn connect(&self, remote: Audio, flow: Flow) {
+        let mut line = self.line.lock().unwrap();
+        line.remote = Some(remote);
+        line.flow = flow;
+    }
+
+    pub(crate) fn says(&self, tone: Tone) {
+        self.line.lock().unwrap().voice = Voice::Tone(tone);
+    }
+
+    pub(crate) fn falls_silent(&self) {
+        self.line.lock().unwrap().voice = Voice::Silence;
+    }
+
+    /// Sends no packets from now on.
+    pub(crate) fn goes_quiet(&self) {
+        self.line.lock().unwrap().voice = Voice::Gone;
+    }
+
+    pub(crate) fn presses(&self, digits: &str) {
+        self.line.lock().unwrap().digits.extend(digits.chars());
+    }
+
+    pub(crate) fn received(&self) -> Vec<Packet> {
+        self.line.lock().unwrap().received.clone()
+    }
+
+    pub(crate) fn sent(&self) -> Vec<Packet> {
+        self.line.lock().unwrap().sent.clone()
+    }
+
+    /// Where this side's audio is to go.
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
+        self.line.lock().unwrap().remote.as_ref().map(|audio| audio.address)
+    }
+
+    /// Waits until the newest tenth of a second holds exactly `sound`.
+    pub(crate) async fn hears(&self, who: &str, sound: &Sound) {
+        let mut expected = sound.clone();
+        expected.sort_unstable();
+        let (mark, end) = (self.line.lock().unwrap().received.len(), Instant::now() + PATIENCE);
+        let mut last = Err("no audio".to_owned());
+        while Instant::now() < end {
+            let notified = self.arrived.notified();
+            let samples = self.samples(mark);
+            if samples.len() >= WINDOW {
+                last = tone::heard(&samples);
+                if last.as_ref() == Ok(&expected) {
+                    return;
+                }
+            }
+            if timeout(Duration::from_millis(300), notified).await.is_err() {
+                // a line without packets is silent
+                last = Ok(nothing());
+                if expected.is_empty() {
+                    return;
+                }
+            }
+        }
+        panic!("{who} should hear {expected:?}, but: {last:?}");
+    }
+
+    fn samples(&self, mark: usize) -> Vec<i16> {
+        let line = self.line.lock().unwrap();
+        let audio = line.received[mark..].iter().filter_map(|packet| Some((law(packet.payload_type)?, packet)));
+        audio.flat_map(|(law, packet)| packet.payload.iter().map(move |byte| law.decode(*byte))).collect()
+    }
+
+    /// Waits for `count` more packets.
+    pub(crate) async fn receives(&self, who: &str, count: usize) -> Vec<Packet> {
+        let mark = self.line.lock().unwrap().received.len();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let notified = self.arrived.notified();
+            let received = self.line.lock().unwrap().received[mark..].to_vec();
+            if received.len() >= count {
+                return received;
+            }
+            assert!(
+                timeout(end - Instant::now(), notified).await.is_ok(),
+                "{who} got {} packets instead of {count}",
+                received.len()
+            );
+        }
+    }
+
+    /// Waits until the digits of all telephone-events so far are `digits`.
+    pub(crate) async fn hears_digits(&self, who: &str, digits: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let notified = self.arrived.notified();
+            let heard = self.digits();
+            if heard == digits {
+                return;
+            }
+            assert!(
+                digits.starts_with(&heard) && timeout(end - Instant::now(), notified).await.is_ok(),
+                "{who} should hear the digits {digits}, but heard {heard}"
+            );
+        }
+    }
+
+    fn digits(&self) -> String {
+        let line = self.line.lock().unwrap();
+        let ends = line.received.iter().filter(|packet| {
+            packet.payload_type == EVENTS && packet.payload.get(1).is_some_and(|byte| byte & 0x80 != 0)
+        });
+        let mut stamps: Vec<(u32, u8)> = ends.map(|packet| (packet.timestamp, packet.payload[0])).collect();
+        stamps.dedup_by_key(|(timestamp, _)| *timestamp);
+        stamps.iter().filter_map(|(_, event)| "0123456789*#ABCD".chars().nth(usize::from(*event))).collect()
+    }
+}
+
+fn law(payload_type: u8) -> Option<Law> {
+    [Law::Ulaw, Law::Alaw].into_iter().find(|law| law.payload() == payload_type)
+}
+
+async fn receive(socket: UdpSocket, line: Arc<Mutex<Line>>, arrived: Arc<Notify>) {
+    let mut buffer = [0; 2_048];
+    loop {
+        let Ok((count, from)) = socket.recv_from(&mut buffer).await else { continue };
+        if let Some(packet) = Packet::parse(&buffer[..count], from) {
+            line.lock().unwrap().received.push(packet);
+            arrived.notify_waiters();
+        }
+    }
+}
+
+async fn send(socket: Arc<StdUdpSocket>, line: Arc<Mutex<Line>>, ptime_ms: u32) {
+    let mut beat = interval(Duration::from_millis(ptime_ms.into()));
+    beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let ssrc = u32::from(socket.local_addr().map_or(0, |address| address.port())) << 8 | 0x5a;
+    let mut sender = Sender { sequence: 65_500, timestamp: 4_294_900_000, samples: 8 * ptime_ms, ssrc, event: None };
+    loop {
+        beat.tick().await;
+        let next = sender.next(&mut line.lock().unwrap());
+        if let Some((packet, to)) = next {
+            let _ = socket.send_to(&packet.print(), to);
+            line.lock().unwrap().sent.push(packet);
+        }
+    }
+}
+
+/// The clock of the outgoing stream; sequence and timestamp start close to their wrap.
+struct Sender {
+    sequence: u16,
+    timestamp: u32,
+    samples: u32,
+    ssrc: u32,
+    /// The digit being sent: event, its timestamp, packets sent.
+    event: Option<(u8, u32, u16)>,
+}
+
+impl Sender {
+    fn next(&mut self, line: &mut Line) -> Option<(Packet, SocketAddr)> {
+        self.timestamp = self.timestamp.wrapping_add(self.samples);
+        let remote = line.remote.clone()?;
+        if matches!(line.flow, Flow::RecvOnly | Flow::Inactive)
+            || line.voice == Voice::Gone
+            || remote.address.port() == 0
+        {
+            return None;
+        }
+        if self.event.is_none() {
+            self.event = line.digits.pop_front().and_then(|digit| {
+                let event = "0123456789*#ABCD".find(digit)?;
+                Some((u8::try_from(event).ok()?, self.timestamp, 0))
+            });
+        }
+        let (payload_type, marker, timestamp, payload) = match (self.event, remote.events) {
+            (Some((event, timestamp, count)), Some(payload_type)) => {
+                // 100 ms of the digit, then its end three times (RFC 4733 §2.5.1.4)
+                let last = u16::try_from(800 / self.samples).unwrap_or(1);
+                let end = count >= last;
+                let duration = (u32::from(count.min(last)) + 1) * self.samples;
+                let duration = u16::try_from(duration).unwrap_or(u16::MAX).to_be_bytes();
+                self.event = (count < last + 2).then_some((event, timestamp, count + 1));
+                let payload = vec![event, u8::from(end) << 7 | 10, duration[0], duration[1]];
+                (payload_type, count == 0, timestamp, payload)
+            }
+            _ => {
+                let law = *remote.laws.first()?;
+                let first = u64::from(self.timestamp);
+                let sample = |at: u32| match line.voice {
+                    Voice::Tone(tone) => tone.sample(first + u64::from(at)),
+                    Voice::Silence | Voice::Gone => 0,
+                };
+                let payload = (0..self.samples).map(|at| law.encode(sample(at))).collect();
+                (law.payload(), false, self.timestamp, payload)
+            }
+        };
+        let Self { sequence, ssrc, .. } = *self;
+        self.sequence = self.sequence.wrapping_add(1);
+        let from = remote.address;
+        Some((Packet { from, payload_type, marker, sequence, timestamp, ssrc, payload }, remote.address))
+    }
+}

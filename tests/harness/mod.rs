@@ -1,0 +1,24 @@
+//! What the tests stand on: scripted phones that speak raw SIP text and RTP over real sockets, tones, a `Pbx` in this process.
+//!
+//! Nothing here uses the crate's own SIP, SDP, RTP or G.711 code: two readings of the RFCs check each other.
+
+mod attendant;
+mod call;
+mod description;
+mod digest;
+mod media;
+mod phone;
+mod text;
+mod tone;
+mod wire;
+
+use std::time::Duration;
+
+pub(crate) use call::Call;
+pub(crate) use phone::{Phone, Profile};
+pub(crate) use text::Text;
+pub(crate) use tone::{Tone, nothing, only};
+pub(crate) use wire::Transport;
+
+/// How long a test waits for an event before it fails; never slept, only waited out.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
