@@ -1,0 +1,243 @@
+//! A session in words: who hears the supervisor, what is heard, the status line. Above: `screen`, `session`. Pure.
+
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthChar;
+
+use super::meter::{Meter, SILENCE_DB};
+use super::sound::Volume;
+use crate::control::supervision::{Hear, Mode, PartyFacts, Role, Side, SpyFacts};
+
+/// Characters of a level meter.
+const BAR: usize = 10;
+/// Longest number shown beside a meter.
+const LABEL: usize = 12;
+
+/// What a status line shows.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The session as it stands.
+    pub facts: &'a SpyFacts,
+    /// Since the session began.
+    pub running: Duration,
+    /// The level of the party that called.
+    pub a: &'a Meter,
+    /// The level of the party that answered.
+    pub b: &'a Meter,
+    /// The listener's volume.
+    pub volume: Volume,
+    /// A passing message; it stands in the meters' place.
+    pub notice: Option<&'a str>,
+}
+
+/// The mode in force: `WHISPER to agent 1001 - customer cannot hear you`.
+pub fn mode(facts: &SpyFacts) -> String {
+    let spoken_to = facts.party(facts.to);
+    let other = facts.party(other_side(facts.to));
+    match facts.mode {
+        Mode::Listen => "LISTEN - nobody hears you".to_owned(),
+        Mode::Whisper => format!("WHISPER to {} - {} cannot hear you", full_name(spoken_to), short_name(other)),
+        Mode::Barge => format!("BARGE - {} and {} hear you", full_name(&facts.target), full_name(&facts.peer)),
+    }
+}
+
+/// The parties of the call: `agent 1001 with customer 0791112233`.
+pub fn parties(facts: &SpyFacts) -> String {
+    format!("{} with {}", full_name(&facts.target), full_name(&facts.peer))
+}
+
+/// What came from a side: `agent 1001 at -21 dB`, or `customer silent` with the reason, where one is known.
+pub fn heard(party: &PartyFacts, loudest_db: f32, reason: Option<&str>) -> String {
+    let name = full_name(party);
+    if loudest_db > SILENCE_DB {
+        return format!("{name} at {loudest_db:.0} dB");
+    }
+    match reason {
+        Some(reason) => format!("{name} silent ({})", clean(reason)),
+        None => format!("{name} silent"),
+    }
+}
+
+/// Whether that side is among those heard.
+pub fn hears(hear: Hear, side: Side) -> bool {
+    matches!((hear, side), (Hear::Both, _) | (Hear::A, Side::A) | (Hear::B, Side::B))
+}
+
+/// One line of at most `columns`, mode first, without any control character.
+pub fn status_line(view: &View<'_>, columns: usize) -> String {
+    let facts = view.facts;
+    let call: String = facts.call.chars().take(8).collect();
+    let (minutes, seconds) = (view.running.as_secs() / 60, view.running.as_secs() % 60);
+    let mut line = format!("{} | {call} {minutes:02}:{seconds:02} | ", mode(facts));
+    if let Some(notice) = view.notice {
+        line.push_str(notice);
+        return fit(&line, columns);
+    }
+    for (side, meter) in [(Side::A, view.a), (Side::B, view.b)] {
+        let level = if hears(facts.hear, side) { meter.bar(BAR) } else { format!("{:BAR$}", "not heard") };
+        line.push_str(&format!("{} {level} ", label(facts.party(side))));
+    }
+    if view.volume != Volume::default() {
+        line.push_str(&format!("vol {:+}", view.volume.step()));
+    }
+    fit(line.trim_end(), columns)
+}
+
+/// The text without what could steer a terminal: control characters and changes of direction.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if is_safe(c) { c } else { '?' }).collect()
+}
+
+fn is_safe(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// At most so many columns of a terminal; characters of East Asian scripts take two.
+fn fit(text: &str, columns: usize) -> String {
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= columns
+    };
+    clean(text).chars().take_while(fits).collect()
+}
+
+fn other_side(side: Side) -> Side {
+    match side {
+        Side::A => Side::B,
+        Side::B => Side::A,
+    }
+}
+
+fn short_name(party: &PartyFacts) -> &'static str {
+    match (party.role, party.side) {
+        (Role::Agent, _) => "agent",
+        (Role::Customer, _) => "customer",
+        (Role::Unknown, Side::A) => "party A",
+        (Role::Unknown, Side::B) => "party B",
+    }
+}
+
+fn full_name(party: &PartyFacts) -> String {
+    let number = clean(&party.number);
+    if number.is_empty() { short_name(party).to_owned() } else { format!("{} {number}", short_name(party)) }
+}
+
+fn label(party: &PartyFacts) -> String {
+    if party.number.is_empty() { short_name(party).to_owned() } else { party.number.chars().take(LABEL).collect() }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The target is A.
+    pub(in crate::spy) fn facts(mode: Mode, to: Side, roles: [Role; 2]) -> SpyFacts {
+        let party = |side, role, number: &str| PartyFacts { side, role, number: number.into(), name: String::new() };
+        SpyFacts {
+            session: "5e55".into(),
+            call: "c7709e9c-1517-11dc-842a-d3a3942d3d63".into(),
+            target: party(Side::A, roles[0], "1001"),
+            peer: party(Side::B, roles[1], "0791112233"),
+            mode,
+            to,
+            hear: Hear::Both,
+            allowed: Mode::Barge,
+        }
+    }
+
+    const USERS: [[Role; 2]; 3] =
+        [[Role::Agent, Role::Customer], [Role::Customer, Role::Agent], [Role::Unknown, Role::Unknown]];
+
+    #[test]
+    fn every_mode_says_who_hears_for_every_role() {
+        let words = |at, to| USERS.map(|roles| mode(&facts(at, to, roles)));
+        assert_eq!(words(Mode::Listen, Side::A), ["LISTEN - nobody hears you"; 3]);
+        assert_eq!(words(Mode::Listen, Side::B), ["LISTEN - nobody hears you"; 3]);
+        assert_eq!(
+            words(Mode::Whisper, Side::A),
+            [
+                "WHISPER to agent 1001 - customer cannot hear you",
+                "WHISPER to customer 1001 - agent cannot hear you",
+                "WHISPER to party A 1001 - party B cannot hear you",
+            ]
+        );
+        assert_eq!(
+            words(Mode::Whisper, Side::B),
+            [
+                "WHISPER to customer 0791112233 - agent cannot hear you",
+                "WHISPER to agent 0791112233 - customer cannot hear you",
+                "WHISPER to party B 0791112233 - party A cannot hear you",
+            ]
+        );
+        let both = [
+            "BARGE - agent 1001 and customer 0791112233 hear you",
+            "BARGE - customer 1001 and agent 0791112233 hear you",
+            "BARGE - party A 1001 and party B 0791112233 hear you",
+        ];
+        assert_eq!(words(Mode::Barge, Side::A), both);
+        assert_eq!(words(Mode::Barge, Side::B), both);
+    }
+
+    #[test]
+    fn whisper_to_either_side_is_right_when_the_target_is_the_party_that_answered() {
+        let mut turned = facts(Mode::Whisper, Side::B, [Role::Agent, Role::Customer]);
+        std::mem::swap(&mut turned.target, &mut turned.peer);
+        assert_eq!(mode(&turned), "WHISPER to customer 0791112233 - agent cannot hear you");
+        turned.to = Side::A;
+        assert_eq!(mode(&turned), "WHISPER to agent 1001 - customer cannot hear you");
+    }
+
+    fn line(facts: &SpyFacts, columns: usize, notice: Option<&str>) -> String {
+        let (mut a, b) = (Meter::default(), Meter::default());
+        a.push(&[16_384; 160]);
+        let running = Duration::from_secs(125);
+        status_line(&View { facts, running, a: &a, b: &b, volume: Volume::new(-2), notice }, columns)
+    }
+
+    #[test]
+    fn the_status_line_has_mode_call_time_two_meters_and_volume() {
+        assert_eq!(
+            line(&facts(Mode::Listen, Side::A, USERS[0]), 200, None),
+            "LISTEN - nobody hears you | c7709e9c 02:05 | 1001 #########. 0791112233 .......... vol -2"
+        );
+    }
+
+    #[test]
+    fn a_side_that_is_not_listened_to_has_no_meter() {
+        let mut facts = facts(Mode::Listen, Side::A, USERS[0]);
+        facts.hear = Hear::A;
+        assert!(line(&facts, 200, None).contains("0791112233 not heard"));
+    }
+
+    #[test]
+    fn a_narrow_line_keeps_the_mode() {
+        let line = line(&facts(Mode::Whisper, Side::A, USERS[0]), 48, None);
+        assert_eq!(line, "WHISPER to agent 1001 - customer cannot hear you");
+    }
+
+    #[test]
+    fn a_number_from_outside_cannot_steer_the_terminal() {
+        let mut facts = facts(Mode::Whisper, Side::A, USERS[0]);
+        facts.target.number = "\u{1b}]0;x\u{7}\n\u{9b}31m\u{202e}".into();
+        for text in [line(&facts, 300, None), line(&facts, 300, Some("\u{1b}[2J")), mode(&facts), parties(&facts)] {
+            assert!(text.chars().all(is_safe), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn wide_characters_count_twice() {
+        assert_eq!(fit("日本語", 5), "日本");
+        assert_eq!(fit("Müller", 3), "Mül");
+        assert_eq!(fit("x", 0), "");
+    }
+
+    #[test]
+    fn what_is_heard_is_a_level_or_a_reason() {
+        let facts = facts(Mode::Listen, Side::A, USERS[0]);
+        assert_eq!(heard(&facts.target, -20.6, None), "agent 1001 at -21 dB");
+        assert_eq!(heard(&facts.peer, f32::NEG_INFINITY, None), "customer 0791112233 silent");
+        assert_eq!(heard(&facts.peer, -75.0, Some("on hold")), "customer 0791112233 silent (on hold)");
+    }
+}
