@@ -1,3 +1,9 @@
-//! The `pbx` program.
+//! The `pbx` program: the server and the commands that ask it.
 
-fn main() {}
+use std::process::ExitCode;
+
+use wirechief::cli::{self, Tool};
+
+fn main() -> ExitCode {
+    cli::main(Tool::Pbx)
+}

@@ -1,4 +1,18 @@
 //! What a user types: one clap struct per command, exit codes, tables, JSON, logging.
+//!
+//! The way: a program of `src/bin` → [`main`] (its name picks the tool) → clap → one file per command in `pbx`, or `spy`. Commands
+//! get a [`Context`](common::Context) and return [`Done`](exit::Done); nothing else prints or exits.
 
+pub mod common;
+mod complete;
+mod entry;
 pub mod exit;
+mod generate;
+pub mod log;
 pub mod output;
+mod pbx;
+pub mod spy;
+mod words;
+
+pub use entry::{Tool, main};
+pub use generate::generated_files;

@@ -213,7 +213,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// The same for text that is JSON: such characters stand only within its strings, where JSON has its own escape.
-fn shown_in_json(text: &str) -> Cow<'_, str> {
+pub(super) fn shown_in_json(text: &str) -> Cow<'_, str> {
     escaped(text, |character, out| {
         let _ = write!(out, "\\u{:04x}", u32::from(character));
     })

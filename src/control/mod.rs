@@ -7,7 +7,6 @@ pub mod backend;
 pub mod client;
 pub mod frame;
 mod link;
-pub mod place;
 pub mod protocol;
 pub mod server;
 pub mod socket;

@@ -1,0 +1,183 @@
+//! The one entry of all programs: argv[0] picks the tool, clap reads the rest, the exit code comes out.
+//! Above: `src/bin`. Below: one file per command.
+
+use std::ffi::{OsStr, OsString};
+use std::future::Future;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::common::Context;
+use super::exit::{Done, Exit, Failure};
+use super::output::{Colour, Form, Output, Talk};
+use super::{complete, pbx, spy};
+use crate::control::protocol::{Fault, FaultCode};
+
+/// The programs that are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// The server and its commands.
+    Pbx,
+    /// The listening post.
+    Spy,
+}
+
+impl Tool {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Pbx, Self::Spy];
+
+    /// The name it is called by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pbx => "pbx",
+            Self::Spy => "spy",
+        }
+    }
+
+    /// Its flags and commands.
+    pub fn command(self) -> Command {
+        match self {
+            Self::Pbx => pbx::Pbx::command(),
+            Self::Spy => Spy::command(),
+        }
+    }
+
+    /// By the name the program was called by; a copy or link named like another tool acts as that other.
+    fn called(name: &OsStr) -> Option<Self> {
+        let name = Path::new(name).file_stem()?;
+        Self::ALL.into_iter().find(|tool| name == tool.name())
+    }
+}
+
+#[derive(Parser, Debug)]
+#[command(name = "spy", version, about = "Listen to a live call, whisper to one side, or barge in")]
+struct Spy {
+    #[command(flatten)]
+    args: spy::Args,
+}
+
+/// Runs the tool that argv[0] names, else `usual`.
+pub fn main(usual: Tool) -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let tool = words.first().and_then(|name| Tool::called(name)).unwrap_or(usual);
+    if complete::answer(tool) {
+        return Exit::Ok.into();
+    }
+    let matches = match tool.command().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) => return say(tool, &error).into(),
+    };
+    let exit = match tool {
+        Tool::Pbx => pbx::Pbx::from_arg_matches(&matches).map(pbx::run),
+        Tool::Spy => Spy::from_arg_matches(&matches).map(|spy| run_spy(spy.args)),
+    };
+    exit.unwrap_or_else(|error| say(tool, &error)).into()
+}
+
+fn run_spy(args: spy::Args) -> Exit {
+    let context = Context::new("spy", args.common.clone());
+    super::log::start_client(&context.common);
+    let output = context.output;
+    output.ended(in_runtime(Threads::Many, interruptible(spy::run(args, context))))
+}
+
+/// How many threads a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// A question and an answer.
+    One,
+    /// A server, or audio.
+    Many,
+}
+
+/// Runs a command to its end. What it left running is not waited for: a blocked read of stdin would never end.
+pub(super) fn in_runtime(threads: Threads, command: impl Future<Output = Done>) -> Done {
+    let runtime = build(threads).map_err(|error| Fault::new(FaultCode::Failure, format!("starting: {error}")))?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    done
+}
+
+fn build(threads: Threads) -> std::io::Result<Runtime> {
+    match threads {
+        Threads::One => Builder::new_current_thread().enable_all().build(),
+        Threads::Many => Builder::new_multi_thread().enable_all().build(),
+    }
+}
+
+/// Ends a command at Ctrl-C (130) or SIGTERM (143) by dropping it.
+pub(super) async fn interruptible(command: impl Future<Output = Done>) -> Done {
+    let ends = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+    let (mut interrupt, mut terminate) =
+        ends.map_err(|error| Fault::new(FaultCode::Failure, format!("catching signals: {error}")))?;
+    tokio::select! {
+        done = command => done,
+        _ = interrupt.recv() => Err(Failure::Silent(Exit::Interrupted)),
+        _ = terminate.recv() => Err(Failure::Silent(Exit::Terminated)),
+    }
+}
+
+/// Prints what clap has to say: help and version to stdout, an error as our one line and hint.
+fn say(tool: Tool, error: &clap::Error) -> Exit {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // A closed pipe is a good end here too.
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    let form = if wants_json() { Form::Json } else { Form::Text };
+    let output = Output { tool: tool.name(), form, talk: Talk::Normal, colour: Colour::Auto };
+    output.ended(Err(Failure::Fault(usage_fault(tool, error))))
+}
+
+/// The flags could not be read, so they are looked for by hand.
+fn wants_json() -> bool {
+    let asked = std::env::args_os().any(|word| word == "--json");
+    asked || std::env::var_os("WIRECHIEF_JSON").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// clap's paragraphs as one line: `error: …` up to the first blank line, its tip as the hint.
+fn usage_fault(tool: Tool, error: &clap::Error) -> Fault {
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let line = first.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
+    let message = line.strip_prefix("error: ").unwrap_or(&line).trim_end().to_owned();
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ").map(str::to_owned));
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ").map(|usage| format!("usage: {usage}")));
+    let help = || format!("`{} --help` lists what there is", tool.name());
+    Fault::new(FaultCode::Usage, message).hint(tip.or(usage).unwrap_or_else(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_called_by_picks_the_tool() {
+        assert_eq!(Tool::called(OsStr::new("/usr/bin/spy")), Some(Tool::Spy));
+        assert_eq!(Tool::called(OsStr::new("pbx")), Some(Tool::Pbx));
+        assert_eq!(Tool::called(OsStr::new("spyglass")), None);
+        assert_eq!(Tool::called(OsStr::new("")), None);
+    }
+
+    #[test]
+    fn the_flags_of_all_tools_are_consistent() {
+        for tool in Tool::ALL {
+            tool.command().debug_assert();
+        }
+    }
+
+    #[test]
+    fn a_usage_error_is_one_line_with_a_hint() {
+        for words in [vec!["pbx", "calls", "--jsn"], vec!["pbx", "hangup"], vec!["pbx"], vec!["pbx", "cals"]] {
+            let error = Tool::Pbx.command().try_get_matches_from(&words).unwrap_err();
+            let fault = usage_fault(Tool::Pbx, &error);
+            assert!(!fault.message.contains('\n') && !fault.message.starts_with("error"), "{words:?}: {fault:?}");
+            assert!(fault.hint.is_some_and(|hint| !hint.contains('\n')), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The `pbx` program: one file per command, one line here for each; their order is that of the manual.
+
+mod calls;
+mod completion;
+mod config;
+mod events;
+mod hangup;
+mod init;
+mod man;
+mod originate;
+mod records;
+mod regs;
+mod reload;
+mod status;
+mod stdio;
+mod stop;
+mod users;
+mod watch;
+
+use clap::{Parser, Subcommand};
+
+use super::common::{Common, Context};
+use super::entry::{Threads, in_runtime, interruptible};
+use super::exit::{Done, Exit};
+
+/// A telephone exchange: SIP phones, their calls, and supervisors on them
+#[derive(Parser, Debug)]
+#[command(name = "pbx", version, about, subcommand_required = true, disable_help_subcommand = true)]
+#[command(max_term_width = 100, after_help = EXAMPLES)]
+pub(super) struct Pbx {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kill -HUP $(pbx status --pid)
+  pbx calls --json | jq -r '.calls[]|select(.duration_s>600).uuid'
+  pbx stop --graceful --timeout 30m -q";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Status(status::Args),
+    Stop(stop::Args),
+    Reload(reload::Args),
+    Calls(calls::Args),
+    Originate(originate::Args),
+    Hangup(hangup::Args),
+    Events(events::Args),
+    Users(users::Args),
+    Regs(regs::Args),
+    Records(records::Args),
+    Config(config::Args),
+    Init(init::Args),
+    Stdio(stdio::Args),
+    Completion(completion::Args),
+    Man(man::Args),
+}
+
+/// Runs the command to its exit code.
+pub(super) fn run(pbx: Pbx) -> Exit {
+    let context = Context::new("pbx", pbx.common);
+    let output = context.output;
+    output.ended(execute(pbx.command, context))
+}
+
+fn execute(command: Command, context: Context) -> Done {
+    match command {
+        Command::Init(args) => init::run(&args, &context),
+        Command::Completion(args) => completion::run(&args, &context),
+        Command::Man(args) => man::run(&args, &context),
+        asking => {
+            super::log::start_client(&context.common);
+            in_runtime(Threads::One, interruptible(ask(asking, &context)))
+        }
+    }
+}
+
+/// Commands that are a conversation with a server.
+async fn ask(command: Command, context: &Context) -> Done {
+    match command {
+        Command::Status(args) => status::run(args, context).await,
+        Command::Stop(args) => stop::run(args, context).await,
+        Command::Reload(args) => reload::run(args, context).await,
+        Command::Calls(args) => calls::run(args, context).await,
+        Command::Originate(args) => originate::run(args, context).await,
+        Command::Hangup(args) => hangup::run(args, context).await,
+        Command::Events(args) => events::run(args, context).await,
+        Command::Users(args) => users::run(args, context).await,
+        Command::Regs(args) => regs::run(args, context).await,
+        Command::Records(args) => records::run(args, context).await,
+        Command::Config(args) => config::run(args, context).await,
+        Command::Stdio(args) => stdio::run(args, context).await,
+        Command::Init(_) | Command::Completion(_) | Command::Man(_) => Ok(Exit::Ok),
+    }
+}

@@ -1,0 +1,61 @@
+//! Times and durations as people write and read them.
+//! Above: the commands. JSON never goes through here.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, civil};
+
+use crate::config::parse_duration;
+
+/// Seconds in words that align and sort at a glance: `12s`, `5m03s`, `1h02m`, `3d04h`.
+pub(super) fn duration(seconds: f64) -> String {
+    // Saturates; a negative or absent time is none.
+    let seconds = seconds.max(0.0) as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// A point in time on the local clock: `2026-11-20 21:00:00`.
+pub(super) fn local(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Reads `1d`, `2h` (so long ago), `2026-11-20T21:00:00Z`, or a local date or time, as a point in time.
+pub(super) fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ago) = parse_duration(text) {
+        let ago = SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
+        return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let local: civil::DateTime =
+        text.parse().map_err(|_| format!("`{text}` is no time (write 2h, 1d, 2026-11-20 or 2026-11-20T21:00:00Z)"))?;
+    local.to_zoned(TimeZone::system()).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let cases =
+            [(0.0, "0s"), (12.9, "12s"), (303.0, "5m03s"), (3_725.0, "1h02m"), (273_600.0, "3d04h"), (-1.0, "0s")];
+        for (seconds, words) in cases {
+            assert_eq!(duration(seconds), words);
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_point_or_so_long_ago() {
+        assert_eq!(since("2026-11-20T21:00:00Z").unwrap().as_second(), 1_795_208_400);
+        let hour = Timestamp::now().as_second() - since("1h").unwrap().as_second();
+        assert!((3_600..3_610).contains(&hour), "{hour}");
+        assert!(since("2026-11-20").is_ok() && since("2026-11-20T21:00").is_ok());
+        assert!(since("yesterday").is_err());
+    }
+}
