@@ -1,5 +1,6 @@
 //! One test binary: each module is a subject.
 
 mod harness;
+mod house;
 mod phones;
 mod torture;
