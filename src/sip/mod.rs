@@ -3,9 +3,11 @@
 //! Bytes enter by [`wire::parse`] as a [`message::Message`] or a [`wire::Reject`], and leave by [`wire::print`].
 //! What a header means is asked through [`header::HeadersExt`].
 
+pub mod digest;
 pub mod header;
 pub mod hop;
 pub mod message;
+pub mod registrar;
 pub mod uri;
 pub mod wire;
 

@@ -123,6 +123,12 @@ impl Uri {
         self.port.unwrap_or(if self.scheme == Scheme::Sips { 5061 } else { 5060 })
     }
 
+    /// Scheme, user and host in the one form that equal addresses-of-record share: no port, password or parameters.
+    pub fn address_of_record(&self) -> String {
+        let user = self.user.as_deref().map(|user| normal(user) + "@").unwrap_or_default();
+        format!("{}:{user}{}", self.scheme, self.host.to_string().to_ascii_lowercase())
+    }
+
     /// Equality as RFC 3261 §19.1.4 defines it; for `tel:` RFC 3966 §4, for other schemes letter by letter.
     pub fn matches(&self, other: &Self) -> bool {
         match (&self.scheme, &other.scheme) {
