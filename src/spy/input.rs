@@ -62,7 +62,7 @@ impl Input {
     /// # Errors
     ///
     /// [`InputError`] once, when what comes is no voice; it is silence from then on.
-    pub fn next(&mut self) -> Result<Option<[i16; 160]>, InputError> {
+    pub fn take(&mut self) -> Result<Option<[i16; 160]>, InputError> {
         while self.queue.room() >= PIECE {
             match self.pieces.try_recv() {
                 Ok(samples) => self.queue.push(&samples?),
@@ -73,7 +73,7 @@ impl Input {
                 }
             }
         }
-        Ok(self.queue.next())
+        Ok(self.queue.take())
     }
 
     /// Drops what has come and was not said yet.
@@ -118,16 +118,16 @@ fn read_all(
 
 /// Reads up to the first sample; gives the rate. Chunks it does not know are skipped.
 fn read_wav_header(source: &mut impl Read) -> Result<u32, InputError> {
-    if !take::<12>(source)?.starts_with(b"RIFF") {
+    if !exactly::<12>(source)?.starts_with(b"RIFF") {
         return Err(InputError::Header("it does not begin with RIFF"));
     }
     let mut rate_hz = None;
     loop {
-        let [n0, n1, n2, n3, s0, s1, s2, s3] = take::<8>(source)?;
+        let [n0, n1, n2, n3, s0, s1, s2, s3] = exactly::<8>(source)?;
         let size = u32::from_le_bytes([s0, s1, s2, s3]);
         match &[n0, n1, n2, n3] {
             b"fmt " if (16..=128).contains(&size) => {
-                let [f0, f1, c0, c1, r0, r1, r2, r3, _, _, _, _, _, _, b0, b1] = take::<16>(source)?;
+                let [f0, f1, c0, c1, r0, r1, r2, r3, _, _, _, _, _, _, b0, b1] = exactly::<16>(source)?;
                 if ![1, 0xFFFE].contains(&u16::from_le_bytes([f0, f1])) || u16::from_le_bytes([b0, b1]) != 16 {
                     return Err(InputError::Header("its samples are of another kind"));
                 }
@@ -143,7 +143,7 @@ fn read_wav_header(source: &mut impl Read) -> Result<u32, InputError> {
     }
 }
 
-fn take<const N: usize>(source: &mut impl Read) -> Result<[u8; N], InputError> {
+fn exactly<const N: usize>(source: &mut impl Read) -> Result<[u8; N], InputError> {
     let mut bytes = [0; N];
     source.read_exact(&mut bytes).map_err(|_| InputError::Header("too short"))?;
     Ok(bytes)
@@ -235,7 +235,7 @@ mod tests {
     fn a_pipe_that_never_speaks_is_silence_and_holds_nobody_up() {
         let (read_end, write_end) = rustix::pipe::pipe().expect("a pipe");
         let mut input = Input::start(read_end, Format::S16le, 8_000).expect("a thread");
-        assert!((0..1_000).all(|_| matches!(input.next(), Ok(None))));
+        assert!((0..1_000).all(|_| matches!(input.take(), Ok(None))));
         drop(write_end);
     }
 

@@ -131,7 +131,7 @@ impl Session {
             tokio::select! {
                 event = incoming.next() => self.take(event)?,
                 Some(key) = self.wiring.keys.recv() => self.press(key)?,
-                Some(failure) = self.wiring.failures.recv() => self.lose(failure)?,
+                Some(failure) = self.wiring.failures.recv() => self.lose(&failure)?,
                 end = signals.next() => return Ok(end),
                 () = &mut limit => return Ok(End::TimeUp),
                 () = &mut statement, if !stated => {
@@ -169,7 +169,7 @@ impl Session {
         let voice = match &mut self.wiring.input {
             // Read in every mode, so that its source keeps the call's pace.
             Some(input) => input
-                .next()
+                .take()
                 .map_err(|error| End::Failed(Fault::new(FaultCode::Invalid, format!("--stdin: {error}"))))?,
             None if speaking => self.wiring.device.voice(),
             None => None,
@@ -206,7 +206,7 @@ impl Session {
         shown(self.wiring.screen.notice(&format!("volume {:+}", volume.step()), Instant::now()))
     }
 
-    fn lose(&mut self, lost: SinkFailure) -> Result<(), End> {
+    fn lose(&mut self, lost: &SinkFailure) -> Result<(), End> {
         let is_output = lost.what == "--stdout";
         if is_output && lost.error.kind() == io::ErrorKind::BrokenPipe {
             return Err(End::ReaderLeft);

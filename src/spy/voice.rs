@@ -50,7 +50,7 @@ impl VoiceQueue {
     }
 
     /// The frame for this beat; `None` is silence.
-    pub fn next(&mut self) -> Option<VoiceFrame> {
+    pub fn take(&mut self) -> Option<VoiceFrame> {
         let waiting = self.samples.len();
         if waiting == 0 && self.ended {
             return None;
@@ -82,10 +82,10 @@ mod tests {
     #[test]
     fn a_frame_leaves_for_each_frame_that_came() {
         let mut queue = VoiceQueue::default();
-        assert_eq!(queue.next(), None);
+        assert_eq!(queue.take(), None);
         queue.push(&[5; 160]);
-        assert_eq!(queue.next(), Some([5; 160]));
-        assert_eq!(queue.next(), None);
+        assert_eq!(queue.take(), Some([5; 160]));
+        assert_eq!(queue.take(), None);
     }
 
     #[test]
@@ -98,7 +98,7 @@ mod tests {
                 queue.push(&[1; 1_000]);
                 came += 125;
             }
-            let gap = queue.next().is_none();
+            let gap = queue.take().is_none();
             if beat < 500 { gaps_early += usize::from(gap) } else { gaps_late += usize::from(gap) }
         }
         assert!(gaps_early > 0);
@@ -110,11 +110,11 @@ mod tests {
         let mut queue = VoiceQueue::default();
         queue.push(&[9; 200]);
         queue.end();
-        assert_eq!(queue.next(), Some([9; 160]));
-        let last = queue.next().expect("the rest");
+        assert_eq!(queue.take(), Some([9; 160]));
+        let last = queue.take().expect("the rest");
         assert_eq!((&last[..40], &last[40..]), (&[9; 40][..], &[0; 120][..]));
-        assert_eq!(queue.next(), None);
-        assert_eq!(queue.next(), None);
+        assert_eq!(queue.take(), None);
+        assert_eq!(queue.take(), None);
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         queue.push(&[7; 1_000]);
         queue.clear();
         queue.push(&[8; 160]);
-        assert_eq!((queue.next(), queue.next()), (Some([8; 160]), None));
+        assert_eq!((queue.take(), queue.take()), (Some([8; 160]), None));
     }
 
     #[test]
