@@ -63,24 +63,34 @@ pub fn hears(hear: Hear, side: Side) -> bool {
     matches!((hear, side), (Hear::Both, _) | (Hear::A, Side::A) | (Hear::B, Side::B))
 }
 
-/// One line of at most `columns`, mode first, without any control character.
+/// One line of at most `columns`, mode first, without any control character: the richest form that fits.
 pub fn status_line(view: &View<'_>, columns: usize) -> String {
     let facts = view.facts;
     let call: String = facts.call.chars().take(8).collect();
-    let (minutes, seconds) = (view.running.as_secs() / 60, view.running.as_secs() % 60);
-    let mut line = format!("{} | {call} {minutes:02}:{seconds:02} | ", mode(facts));
+    let time = format!("{:02}:{:02}", view.running.as_secs() / 60, view.running.as_secs() % 60);
+    let mode = mode(facts);
     if let Some(notice) = view.notice {
-        line.push_str(notice);
-        return fit(&line, columns);
+        return fit(&format!("{mode} | {notice}"), columns);
     }
-    for (side, meter) in [(Side::A, view.a), (Side::B, view.b)] {
-        let level = if hears(facts.hear, side) { meter.bar(BAR) } else { format!("{:BAR$}", "not heard") };
-        line.push_str(&format!("{} {level} ", label(facts.party(side))));
-    }
-    if view.volume != Volume::default() {
-        line.push_str(&format!("vol {:+}", view.volume.step()));
-    }
-    fit(line.trim_end(), columns)
+    let volume = if view.volume == Volume::default() { String::new() } else { format!(" vol {:+}", view.volume.step()) };
+    let by_number = meters(view, BAR, |side| label(facts.party(side)));
+    let by_side = meters(view, BAR / 2, |side| side_letter(side).to_owned());
+    let forms = [
+        format!("{mode} | {call} {time} | {by_number}{volume}"),
+        format!("{mode} | {call} {time} | {by_side}{volume}"),
+        format!("{mode} | {time} | {by_side}"),
+        format!("{mode} | {by_side}"),
+    ];
+    let fitting = forms.iter().find(|form| width(form) <= columns);
+    fit(fitting.unwrap_or(&mode), columns)
+}
+
+fn meters(view: &View<'_>, bar: usize, name: impl Fn(Side) -> String) -> String {
+    let shown = [(Side::A, view.a), (Side::B, view.b)].map(|(side, meter)| {
+        let level = if hears(view.facts.hear, side) { meter.bar(bar) } else { "(off)".to_owned() };
+        format!("{} {level}", name(side))
+    });
+    shown.join(" ")
 }
 
 /// The text without what could steer a terminal: control characters and changes of direction.
@@ -101,6 +111,17 @@ fn fit(text: &str, columns: usize) -> String {
         used <= columns
     };
     clean(text).chars().take_while(fits).collect()
+}
+
+fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+fn side_letter(side: Side) -> &'static str {
+    match side {
+        Side::A => "A",
+        Side::B => "B",
+    }
 }
 
 fn other_side(side: Side) -> Side {
@@ -208,13 +229,24 @@ pub(super) mod tests {
     fn a_side_that_is_not_listened_to_has_no_meter() {
         let mut facts = facts(Mode::Listen, Side::A, USERS[0]);
         facts.hear = Hear::A;
-        assert!(line(&facts, 200, None).contains("0791112233 not heard"));
+        assert!(line(&facts, 200, None).contains("0791112233 (off)"));
     }
 
     #[test]
-    fn a_narrow_line_keeps_the_mode() {
-        let line = line(&facts(Mode::Whisper, Side::A, USERS[0]), 48, None);
-        assert_eq!(line, "WHISPER to agent 1001 - customer cannot hear you");
+    fn a_narrow_line_first_gives_up_what_matters_least() {
+        let facts = facts(Mode::Whisper, Side::A, USERS[0]);
+        let mode = "WHISPER to agent 1001 - customer cannot hear you";
+        assert_eq!(line(&facts, 90, None), format!("{mode} | c7709e9c 02:05 | A ##### B ..... vol -2"));
+        assert_eq!(line(&facts, 79, None), format!("{mode} | 02:05 | A ##### B ....."));
+        assert_eq!(line(&facts, 70, None), format!("{mode} | A ##### B ....."));
+        assert_eq!(line(&facts, 60, None), mode);
+        assert_eq!(line(&facts, 20, None), &mode[..20]);
+    }
+
+    #[test]
+    fn a_passing_message_stands_in_the_place_of_the_meters() {
+        let facts = facts(Mode::Listen, Side::A, USERS[0]);
+        assert_eq!(line(&facts, 79, Some("barge is not allowed")), "LISTEN - nobody hears you | barge is not allowed");
     }
 
     #[test]
