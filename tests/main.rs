@@ -1,5 +1,8 @@
 //! One test binary: each module is a subject.
 
+mod cli;
+mod control;
+mod generated;
 mod harness;
 mod house;
 mod phones;

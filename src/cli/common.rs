@@ -44,7 +44,8 @@ pub struct Common {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// When to colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "auto|always|never", default_value = "auto")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub color: Colour,
     /// Give up after that time: 500ms, 30s, 5m
     #[arg(long, global = true, value_name = "DUR", value_parser = crate::config::parse_duration)]

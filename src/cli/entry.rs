@@ -142,6 +142,11 @@ fn wants_json() -> bool {
 
 /// clap's paragraphs as one line: `error: …` up to the first blank line, its tip as the hint.
 fn usage_fault(tool: Tool, error: &clap::Error) -> Fault {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let usage = error.render().to_string();
+        let usage = usage.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or_default();
+        return Fault::new(FaultCode::Usage, "no command is given").hint(format!("usage: {usage}; --help lists them"));
+    }
     let text = error.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
     let line = first.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");

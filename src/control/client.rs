@@ -29,7 +29,7 @@ const OUTGOING: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No server listens there.
-    #[error("{}: no server answers: {source}", .path.display())]
+    #[error("{}: {}", .path.display(), why_unreachable(.source))]
     Unreachable {
         /// The socket.
         path: PathBuf,
@@ -51,6 +51,15 @@ pub enum ClientError {
     /// The socket failed.
     #[error("control socket: {0}")]
     Io(#[from] io::Error),
+}
+
+fn why_unreachable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no server runs (there is no such socket)".into(),
+        io::ErrorKind::ConnectionRefused => "no server runs (the one that made this socket is gone)".into(),
+        io::ErrorKind::PermissionDenied => "this account may not open the control socket".into(),
+        _ => format!("no server answers: {error}"),
+    }
 }
 
 impl From<FrameError> for ClientError {

@@ -128,6 +128,21 @@ impl Bound {
         Ok(Self { path, group, listener, _lock: lock })
     }
 
+    /// At the first of `places` that can be made; a place that another server holds, or that is unsafe, is an error, not a reason to go on.
+    ///
+    /// # Errors
+    /// See [`SocketError`]; that of the last place when none can be made.
+    pub fn first(places: &[PathBuf], group: Option<&str>) -> Result<Self, SocketError> {
+        let mut last = SocketError::NoFolder(PathBuf::new());
+        for path in places {
+            match Self::new(&SocketConfig { path: path.clone(), group: group.map(str::to_owned) }) {
+                Err(error @ SocketError::Io { .. }) => last = error,
+                settled => return settled,
+            }
+        }
+        Err(last)
+    }
+
     /// The socket.
     pub fn path(&self) -> &Path {
         &self.path

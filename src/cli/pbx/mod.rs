@@ -23,9 +23,9 @@ use super::common::{Common, Context};
 use super::entry::{Threads, in_runtime, interruptible};
 use super::exit::{Done, Exit};
 
-/// A telephone exchange: SIP phones, their calls, and supervisors on them
 #[derive(Parser, Debug)]
-#[command(name = "pbx", version, about, subcommand_required = true, disable_help_subcommand = true)]
+#[command(name = "pbx", version, about = "A telephone exchange: SIP phones, their calls, and supervisors on them")]
+#[command(subcommand_required = true, disable_help_subcommand = true)]
 #[command(max_term_width = 100, after_help = EXAMPLES)]
 pub(super) struct Pbx {
     #[command(flatten)]

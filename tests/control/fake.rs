@@ -1,0 +1,262 @@
+//! A backend without telephony, served over a real socket: what the control and command line tests talk to.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::{broadcast, oneshot, watch};
+use tokio::task::JoinHandle;
+use wirechief::control::protocol::*;
+use wirechief::control::server::{
+    self, Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpySession,
+};
+
+pub(crate) const CALLER: &str = "11111111-1111-4111-8111-111111111111";
+pub(crate) const CALLEE: &str = "22222222-2222-4222-8222-222222222222";
+/// A dialplan application that the fake refuses with the fault its argument names.
+pub(crate) const REFUSING: &str = "Refuse";
+
+/// The media thread's ends of a fake session.
+pub(crate) struct Tap {
+    pub(crate) frames: rtrb::Producer<HeardFrame>,
+    pub(crate) voice: rtrb::Consumer<VoiceFrame>,
+    pub(crate) ended: oneshot::Sender<SpyEnd>,
+}
+
+pub(crate) struct Fake {
+    pub(crate) pid: u32,
+    pub(crate) caller_name: String,
+    pub(crate) events: broadcast::Sender<EventRecord>,
+    pub(crate) past: Vec<EventRecord>,
+    pub(crate) taps: Mutex<Vec<Tap>>,
+    pub(crate) stopped: watch::Sender<Option<Stop>>,
+    pub(crate) asked_by: Mutex<Vec<Identity>>,
+    pub(crate) originated: Mutex<Vec<Originate>>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            pid: std::process::id(),
+            caller_name: "1001".into(),
+            events: broadcast::channel(64).0,
+            past: vec![event(1, "call.started"), event(2, "registration.added")],
+            taps: Mutex::default(),
+            stopped: watch::channel(None).0,
+            asked_by: Mutex::default(),
+            originated: Mutex::default(),
+        }
+    }
+}
+
+pub(crate) fn event(seq: u64, kind: &str) -> EventRecord {
+    let fields = serde_json::Map::from_iter([("uuid".to_owned(), Value::from(CALLER))]);
+    EventRecord { seq, time: Timestamp::UNIX_EPOCH, kind: kind.into(), fields }
+}
+
+impl Fake {
+    fn detail(&self) -> CallDetail {
+        let leg = |uuid: &str, number: &str, direction| LegDetail {
+            leg: LegInfo {
+                uuid: uuid.into(),
+                user: Some(number.into()),
+                number: number.into(),
+                direction,
+                state: CallState::Up,
+                codec: Some("ulaw".into()),
+                address: Some("127.0.0.1:40000".into()),
+            },
+            channel: format!("SIP/{number}-00000001"),
+            variables: [("EXTEN".to_owned(), "1002".to_owned())].into(),
+            media: Some(MediaInfo::default()),
+            ..LegDetail::default()
+        };
+        CallInfo {
+            uuid: CALLER.into(),
+            from: self.caller_name.clone(),
+            to: "1002".into(),
+            state: CallState::Up,
+            started: Timestamp::UNIX_EPOCH,
+            duration_s: 12.5,
+            recorded: false,
+            spied: 0,
+            legs: vec![leg(CALLER, "1001", LegDirection::In), leg(CALLEE, "1002", LegDirection::Out)],
+        }
+    }
+}
+
+fn found(uuid: &str) -> Result<(), Fault> {
+    if [CALLER, CALLEE].contains(&uuid) {
+        return Ok(());
+    }
+    Err(Fault::new(FaultCode::NotFound, format!("{uuid}: no such call")).hint("`pbx calls` lists them"))
+}
+
+fn answer<'a, T: Send + 'a>(answer: Result<T, Fault>) -> BoxFuture<'a, Result<T, Fault>> {
+    Box::pin(std::future::ready(answer))
+}
+
+impl Backend for Fake {
+    fn status(&self) -> Status {
+        Status { pid: self.pid, version: "1.0.0".into(), calls: 1, legs: 2, ..Status::default() }
+    }
+
+    fn calls(&self, who: &Identity) -> Vec<CallInfo> {
+        self.asked_by.lock().unwrap().push(who.clone());
+        let CallInfo { uuid, from, to, state, started, duration_s, recorded, spied, legs } = self.detail();
+        let legs = legs.into_iter().map(|leg| leg.leg).collect();
+        vec![CallInfo { uuid, from, to, state, started, duration_s, recorded, spied, legs }]
+    }
+
+    fn call(&self, uuid: &str) -> Result<CallDetail, Fault> {
+        found(uuid).map(|()| self.detail())
+    }
+
+    fn hangup<'a>(&'a self, uuid: &'a str, _: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>> {
+        answer(found(uuid).map(|()| Hungup { legs: vec![CALLER.into(), CALLEE.into()] }))
+    }
+
+    fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {
+        if request.app == REFUSING {
+            let code = serde_json::from_value(Value::from(request.args.as_str())).unwrap();
+            return answer(Err(Fault::new(code, "refused")));
+        }
+        self.originated.lock().unwrap().push(request);
+        answer(Ok(Originated { uuid: CALLEE.into() }))
+    }
+
+    fn users(&self) -> Vec<UserInfo> {
+        vec![UserInfo {
+            user: "1001".into(),
+            context: "internal".into(),
+            may_spy: "none".into(),
+            ..UserInfo::default()
+        }]
+    }
+
+    fn registrations(&self) -> Vec<RegistrationInfo> {
+        vec![RegistrationInfo {
+            user: "1001".into(),
+            contact: "sip:1001@127.0.0.1".into(),
+            ..RegistrationInfo::default()
+        }]
+    }
+
+    fn records(&self, _: Option<Timestamp>, limit: Option<usize>) -> BoxFuture<'_, Result<Vec<Value>, Fault>> {
+        let record =
+            json!({"uuid": CALLER, "from": "1001", "to": "1002", "duration_s": 61.0, "disposition": "ANSWERED"});
+        answer(Ok(vec![record; limit.unwrap_or(2)]))
+    }
+
+    fn settings(&self) -> SettingsInForce {
+        SettingsInForce { sources: vec!["/etc/wirechief/pbx.toml".into()], settings: json!({"sip": {"realm": "r"}}) }
+    }
+
+    fn reload(&self, what: ReloadWhat) -> BoxFuture<'_, Result<ReloadReport, Fault>> {
+        answer(match what.what {
+            Reload::Dialplan => Err(Fault::new(FaultCode::Invalid, "extensions.conf:3:1: unknown application `Foo`")),
+            _ => Ok(ReloadReport { changes: vec!["users.1004 added".into()], warnings: Vec::new() }),
+        })
+    }
+
+    fn stop(&self, how: Stop) {
+        self.stopped.send_replace(Some(how));
+    }
+
+    fn subscribe(&self, since: Option<u64>) -> (Vec<EventRecord>, broadcast::Receiver<EventRecord>) {
+        let past =
+            since.map_or_else(Vec::new, |since| self.past.iter().filter(|event| event.seq > since).cloned().collect());
+        (past, self.events.subscribe())
+    }
+
+    fn spy<'a>(&'a self, _: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
+        if let Err(fault) = found(&request.uuid) {
+            return answer(Err(fault));
+        }
+        let (heard, frames) = rtrb::RingBuffer::new(16);
+        let (voice, said) = rtrb::RingBuffer::new(16);
+        let (ended, end) = oneshot::channel();
+        self.taps.lock().unwrap().push(Tap { frames: heard, voice: said, ended });
+        let facts = facts(request.mode, request.hear);
+        let control = Box::new(FakeControl(Mutex::new(facts.clone())));
+        answer(Ok(SpySession { facts, frames, voice, control, ended: end }))
+    }
+}
+
+fn facts(mode: Mode, hear: Hear) -> SpyFacts {
+    let party =
+        |side, number: &str| PartyFacts { side, role: Role::Unknown, number: number.into(), name: String::new() };
+    SpyFacts {
+        session: "33333333-3333-4333-8333-333333333333".into(),
+        call: CALLER.into(),
+        target: party(Side::A, "1001"),
+        peer: party(Side::B, "1002"),
+        mode,
+        to: Side::A,
+        hear,
+        allowed: Mode::Whisper,
+    }
+}
+
+struct FakeControl(Mutex<SpyFacts>);
+
+impl SpyControl for FakeControl {
+    fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault> {
+        if mode > Mode::Whisper {
+            return Err(Fault::new(FaultCode::Denied, "barge is above your permission, whisper"));
+        }
+        let mut facts = self.0.lock().unwrap();
+        facts.mode = mode;
+        facts.to = if to == Some(Party::B) { Side::B } else { Side::A };
+        Ok(facts.clone())
+    }
+
+    fn set_hear(&self, hear: Hear) -> Result<SpyFacts, Fault> {
+        let mut facts = self.0.lock().unwrap();
+        facts.hear = hear;
+        Ok(facts.clone())
+    }
+}
+
+/// A running server in this process.
+pub(crate) struct Server {
+    pub(crate) folder: TempDir,
+    pub(crate) socket: PathBuf,
+    pub(crate) fake: Arc<Fake>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(Fake::default(), Limits::default())
+    }
+
+    pub(crate) fn with(fake: Fake, limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("run/pbx.sock");
+        let bound = Bound::new(&socket_at(&socket)).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let fake = Arc::new(fake);
+        let backend: Arc<dyn Backend> = Arc::clone(&fake) as _;
+        let task = tokio::spawn(async move {
+            server::run(&bound, backend, limits, async { drop(stopped.await) }).await;
+        });
+        Self { folder, socket, fake, stop: Some(stop), task }
+    }
+
+    pub(crate) async fn shutdown(mut self) {
+        drop(self.stop.take());
+        self.task.await.unwrap();
+    }
+
+    pub(crate) async fn client(&self) -> wirechief::control::client::Client {
+        wirechief::control::client::Client::connect(&self.socket).await.unwrap()
+    }
+}
+
+pub(crate) fn socket_at(path: &Path) -> SocketConfig {
+    SocketConfig { path: path.to_path_buf(), group: None }
+}
