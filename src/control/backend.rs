@@ -44,7 +44,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// Not found.
-    fn call(&self, uuid: &str) -> Result<CallDetail, Fault>;
+    fn call<'a>(&'a self, uuid: &'a str) -> BoxFuture<'a, Result<CallDetail, Fault>>;
 
     /// Ends the call of that leg; `cause` is a Q.850 cause, normal clearing when absent.
     fn hangup<'a>(&'a self, uuid: &'a str, cause: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>>;

@@ -160,7 +160,7 @@ impl Client {
             method::STATUS => Ok(to_value(&self.backend.status())),
             method::CALL => {
                 let target: Target = params_of(request)?;
-                Ok(to_value(&self.backend.call(&target.uuid)?))
+                Ok(to_value(&self.backend.call(&target.uuid).await?))
             }
             method::HANGUP => {
                 let hangup: Hangup = params_of(request)?;

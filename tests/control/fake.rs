@@ -110,8 +110,8 @@ impl Backend for Fake {
         vec![CallInfo { uuid, from, to, state, started, duration_s, recorded, spied, legs }]
     }
 
-    fn call(&self, uuid: &str) -> Result<CallDetail, Fault> {
-        found(uuid).map(|()| self.detail())
+    fn call<'a>(&'a self, uuid: &'a str) -> BoxFuture<'a, Result<CallDetail, Fault>> {
+        answer(found(uuid).map(|()| self.detail()))
     }
 
     fn hangup<'a>(&'a self, uuid: &'a str, _: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>> {
