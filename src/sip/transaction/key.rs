@@ -1,0 +1,94 @@
+//! How a message finds its transaction (RFC 3261 §17.1.3, §17.2.3), and the mark of a merged request (§8.2.2.2).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use rsip::{Method, Request};
+
+use crate::sip::header::{HeadersExt, MAGIC_COOKIE, Via};
+
+/// Names a client transaction: the random part of our branch, and whether it is the CANCEL of the INVITE with that branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ClientKey {
+    pub(crate) branch: u64,
+    pub(crate) cancel: bool,
+}
+
+/// What all branches of one stack begin with after the magic cookie: by it, a stack knows its own Via again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instance(pub(crate) u32);
+
+impl Instance {
+    pub(crate) fn branch(self, number: u64) -> String {
+        format!("{MAGIC_COOKIE}{:08x}{number:016x}", self.0)
+    }
+
+    /// The random part, if the branch is one of ours.
+    pub(crate) fn number(self, branch: &str) -> Option<u64> {
+        let hex = branch.strip_prefix(MAGIC_COOKIE)?;
+        let (instance, number) = hex.split_at_checked(8)?;
+        (number.len() == 16 && u32::from_str_radix(instance, 16).ok()? == self.0).then_some(())?;
+        u64::from_str_radix(number, 16).ok()
+    }
+}
+
+/// Names a server transaction: branch, sent-by and method class, or what RFC 2543 offers instead.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ServerKey(Box<str>);
+
+impl ServerKey {
+    /// The key of a request; an ACK has the key of its INVITE.
+    pub(crate) fn of(request: &Request, via: &Via) -> Self {
+        let class = match request.method {
+            Method::Ack => Method::Invite,
+            method => method,
+        };
+        Self::with_class(request, via, class)
+    }
+
+    /// The key of the INVITE that a CANCEL means (§9.2).
+    pub(crate) fn of_cancelled(request: &Request, via: &Via) -> Self {
+        Self::with_class(request, via, Method::Invite)
+    }
+
+    fn with_class(request: &Request, via: &Via, class: Method) -> Self {
+        let key = match via.unique_branch() {
+            Some(branch) => {
+                let host = via.host.to_string().to_ascii_lowercase();
+                format!("{branch} {host}:{} {class}", via.port.unwrap_or(5060))
+            }
+            // §17.2.3, last part: no cookie, so an RFC 2543 peer.
+            None => {
+                let headers = &request.headers;
+                let from = headers.from_addr();
+                let number = headers.cseq().map_or(0, |cseq| cseq.number);
+                let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
+                format!("{} {tag} {number} {via} {class}", headers.call_id().unwrap_or_default())
+            }
+        };
+        Self(key.into_boxed_str())
+    }
+}
+
+/// A mark that is equal for the same request by two ways (§8.2.2.2): From tag, Call-ID and CSeq.
+pub(crate) fn merge_mark(seed: u64, request: &Request, from_tag: &str) -> Option<u64> {
+    let cseq = request.headers.cseq()?;
+    let mut hasher = DefaultHasher::new();
+    (seed, from_tag, request.headers.call_id()?, cseq.number, cseq.method).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_knows_its_own_branches_and_no_others() {
+        let ours = Instance(0xfeed);
+        let branch = ours.branch(77);
+        assert_eq!(ours.number(&branch), Some(77));
+        assert_eq!(Instance(0xbeef).number(&branch), None);
+        for other in ["z9hG4bK", "z9hG4bK0000feed", "nonsense", "z9hG4bK0000feed00000000000000zz", "z9hG4bKé000feed0000000000000000"] {
+            assert_eq!(ours.number(other), None, "{other}");
+        }
+    }
+}
