@@ -3,11 +3,19 @@
 //! Bytes enter by [`wire::parse`] as a [`message::Message`] or a [`wire::Reject`], and leave by [`wire::print`].
 //! What a header means is asked through [`header::HeadersExt`].
 
+pub(crate) mod compose;
+pub(crate) mod dialog;
 pub mod digest;
 pub mod header;
 pub mod hop;
 pub mod message;
+#[cfg(test)]
+pub(crate) mod pair;
 pub mod registrar;
+pub(crate) mod session;
+pub mod stack;
+pub(crate) mod timer;
+pub(crate) mod transaction;
 pub mod uri;
 pub mod wire;
 

@@ -18,10 +18,10 @@ use crate::sip::timer::{Timer, Token};
 use crate::sip::transaction::TransactionId;
 
 /// A provisional response that waits until the reliable one before it is acknowledged (RFC 3262 §3).
-pub(super) struct Waiting {
-    pub(super) status: u16,
-    pub(super) description: Option<Bytes>,
-    pub(super) headers: Vec<(String, String)>,
+pub(crate) struct Waiting {
+    pub(crate) status: u16,
+    pub(crate) description: Option<Bytes>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// Which description we have sent in answer to their INVITE.
@@ -266,7 +266,8 @@ impl Session {
     fn progress_plainly(&mut self, core: &mut Core, waiting: Waiting) {
         let Phase::Ringing(ringing) = &mut self.phase else { return };
         // An offer of ours may not go in an unreliable response (§13.2.1): it waits for the 2xx.
-        let description = waiting.description.filter(|_| ringing.offered && !matches!(ringing.described, Described::Reliably));
+        let description =
+            waiting.description.filter(|_| ringing.offered && !matches!(ringing.described, Described::Reliably));
         let mut writer = core.reply(&ringing.head, waiting.status);
         Core::abilities(&mut writer).header("Contact", &self.contact).headers(&waiting.headers);
         let response = writer.description(description.as_deref());

@@ -82,7 +82,12 @@ impl Session {
         })
     }
 
-    pub(crate) fn on_invite_response(&mut self, core: &mut Core, invite: TransactionId, (response, hop): (Response, Hop)) {
+    pub(crate) fn on_invite_response(
+        &mut self,
+        core: &mut Core,
+        invite: TransactionId,
+        (response, hop): (Response, Hop),
+    ) {
         let status = response.status_code.code();
         match &mut self.phase {
             Phase::Calling(calling) if status < 200 => {

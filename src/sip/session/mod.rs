@@ -7,6 +7,8 @@ mod callee;
 mod caller;
 mod offer;
 mod reliable;
+#[cfg(test)]
+mod tests;
 mod within;
 
 use std::fmt;
@@ -23,6 +25,8 @@ use super::stack::core::Core;
 use super::stack::{EndedBy, SessionEvent, SessionId};
 use super::timer::{Timer, Token};
 use super::transaction::{Kind, Purpose, TransactionId, User};
+pub(crate) use callee::{NewInvite, Waiting};
+
 use callee::Ringing;
 use caller::Calling;
 use offer::Offers;
@@ -108,7 +112,14 @@ impl fmt::Display for Session {
             Phase::Leaving => "leaving",
             Phase::Gone => "gone",
         };
-        write!(f, "session {:x} as {:?}: {phase}, {} dialogs, {}", self.id.0, self.role, self.dialogs.len(), self.offers)
+        write!(
+            f,
+            "session {:x} as {:?}: {phase}, {} dialogs, {}",
+            self.id.0,
+            self.role,
+            self.dialogs.len(),
+            self.offers
+        )
     }
 }
 

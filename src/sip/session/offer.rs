@@ -192,7 +192,12 @@ impl Session {
     }
 
     /// Takes a response to our re-INVITE or UPDATE.
-    pub(crate) fn on_offer_response(&mut self, core: &mut Core, invite: TransactionId, (mut response, hop): (Response, Hop)) {
+    pub(crate) fn on_offer_response(
+        &mut self,
+        core: &mut Core,
+        invite: TransactionId,
+        (mut response, hop): (Response, Hop),
+    ) {
         let status = response.status_code.code();
         let Some(cseq) = response.headers.cseq().filter(|_| status >= 200) else { return };
         let is_invite = cseq.method == "INVITE";
@@ -209,7 +214,8 @@ impl Session {
                 self.tell(core, SessionEvent::OfferAnswered { description });
             }
             491 => {
-                let glare = Some(core.start_timer(self.id, Timer::Glare, self.glare_pause(core)));
+                let pause = self.glare_pause(core);
+                let glare = Some(core.start_timer(self.id, Timer::Glare, pause));
                 self.offers.ours = Some(Ours { glare, ..ours });
                 return;
             }

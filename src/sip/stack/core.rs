@@ -70,7 +70,13 @@ impl Core {
     }
 
     /// Sends a request in a transaction.
-    pub(crate) fn send(&mut self, (kind, user): (Kind, User), key: ClientKey, way: Way, request: Bytes) -> TransactionId {
+    pub(crate) fn send(
+        &mut self,
+        (kind, user): (Kind, User),
+        key: ClientKey,
+        way: Way,
+        request: Bytes,
+    ) -> TransactionId {
         let new = NewClient { kind, key, user, way, request };
         self.transactions.start_client((&mut self.out, self.now), new)
     }

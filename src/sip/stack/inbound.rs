@@ -68,7 +68,9 @@ impl Stack {
         let arrived = Arrived { request, via, hop, from_tag, to_tag };
         match arrived.request.method {
             Method::Ack => self.receive_ack(arrived),
-            _ if self.core.transactions.len() >= self.core.config.max_transactions => self.refuse_for_lack_of_room(&arrived),
+            _ if self.core.transactions.len() >= self.core.config.max_transactions => {
+                self.refuse_for_lack_of_room(&arrived)
+            }
             Method::Cancel => self.receive_cancel(&arrived, key),
             _ if !arrived.to_tag.is_empty() => self.receive_within(arrived, key),
             _ => self.receive_outside(arrived, key),

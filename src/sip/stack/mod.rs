@@ -16,6 +16,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use rsip::{Request, Response};
 
+pub use super::timer::Times;
+
 pub use self::types::{
     Command, Counts, EndedBy, Event, Invite, Reply, RequestId, SessionEvent, SessionId, StackConfig, Transmit,
 };
@@ -29,8 +31,7 @@ use super::dialog::{Way, tag_of_to};
 use super::header::HeadersExt;
 use super::hop::Hop;
 use super::message::{Message, status_code};
-use super::session::Session;
-use super::session::Waiting;
+use super::session::{Session, Waiting};
 use super::transaction::key::ClientKey;
 use super::transaction::{Answer, Kind, LocalFailure, Purpose, TransactionId, User};
 use super::wire::{self, Reject};
@@ -112,7 +113,9 @@ impl Stack {
             Command::Ack { id, description } => {
                 self.session(id, |session, core| session.acknowledge(core, Some(&description)));
             }
-            Command::Reoffer { id, description } => self.session(id, |session, core| session.reoffer(core, description)),
+            Command::Reoffer { id, description } => {
+                self.session(id, |session, core| session.reoffer(core, description))
+            }
             Command::AcceptOffer { id, description } => {
                 self.session(id, |session, core| session.accept_offer(core, &description));
             }

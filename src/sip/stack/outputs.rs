@@ -26,12 +26,7 @@ pub(crate) struct Outputs {
 
 impl Outputs {
     pub(crate) fn new() -> Self {
-        Self {
-            timers: Timers::new(),
-            transmits: VecDeque::new(),
-            events: VecDeque::new(),
-            counts: Counts::default(),
-        }
+        Self { timers: Timers::new(), transmits: VecDeque::new(), events: VecDeque::new(), counts: Counts::default() }
     }
 
     pub(crate) fn transmit(&mut self, transmit: Transmit) {

@@ -87,7 +87,13 @@ mod tests {
         let branch = ours.branch(77);
         assert_eq!(ours.number(&branch), Some(77));
         assert_eq!(Instance(0xbeef).number(&branch), None);
-        for other in ["z9hG4bK", "z9hG4bK0000feed", "nonsense", "z9hG4bK0000feed00000000000000zz", "z9hG4bKé000feed0000000000000000"] {
+        for other in [
+            "z9hG4bK",
+            "z9hG4bK0000feed",
+            "nonsense",
+            "z9hG4bK0000feed00000000000000zz",
+            "z9hG4bKé000feed0000000000000000",
+        ] {
             assert_eq!(ours.number(other), None, "{other}");
         }
     }

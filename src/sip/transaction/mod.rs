@@ -370,7 +370,9 @@ impl Transactions {
         let waiting: Vec<_> = self
             .clients
             .values()
-            .filter_map(|id| self.table.get(id).filter(|transaction| transaction.way.hop == hop).map(|found| (*id, found.user)))
+            .filter_map(|id| {
+                self.table.get(id).filter(|transaction| transaction.way.hop == hop).map(|found| (*id, found.user))
+            })
             .collect();
         let mut failed = Vec::new();
         for (id, user) in waiting {
@@ -554,7 +556,9 @@ impl Transaction {
         out.timers.cancel(&mut self.end);
         match ends {
             // Over a stream nothing is repeated, so nothing needs to be absorbed.
-            Some(Timer::D | Timer::I | Timer::J | Timer::K) if self.way.hop.transport == Transport::Tcp => self.terminate(),
+            Some(Timer::D | Timer::I | Timer::J | Timer::K) if self.way.hop.transport == Transport::Tcp => {
+                self.terminate()
+            }
             Some(timer) => {
                 self.end = Some(out.timers.start(now + times.length(timer), Due::Transaction(id, timer)));
             }
