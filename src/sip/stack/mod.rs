@@ -52,6 +52,8 @@ pub struct Stack {
     /// Our requests outside any session, to make a 408 or 503 that looks like a response to them.
     sent: HashMap<RequestId, Box<rsip::Headers>>,
     serial: u64,
+    /// Live dialogs of all sessions.
+    dialogs: usize,
     /// Makes merge marks unguessable.
     merge_seed: u64,
 }
@@ -77,6 +79,7 @@ impl Stack {
             requests: HashMap::new(),
             sent: HashMap::new(),
             serial: 0,
+            dialogs: 0,
             merge_seed,
         }
     }
@@ -169,7 +172,7 @@ impl Stack {
     pub fn counts(&self) -> Counts {
         Counts {
             transactions: self.core.transactions.len(),
-            dialogs: self.sessions.values().map(|session| session.dialog_count()).sum(),
+            dialogs: self.dialogs,
             sessions: self.sessions.len(),
             requests: self.requests.len(),
             ..self.core.out.counts
@@ -186,7 +189,9 @@ impl Stack {
     /// Lets a session act, and removes it once nothing is left of it.
     fn session(&mut self, id: SessionId, act: impl FnOnce(&mut Session, &mut Core)) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        self.dialogs -= session.dialog_count();
         act(session, &mut self.core);
+        self.dialogs += session.dialog_count();
         if session.is_gone() {
             self.tags.remove(session.local_tag());
             self.sessions.remove(&id);
@@ -194,6 +199,7 @@ impl Stack {
     }
 
     fn add_session(&mut self, id: SessionId, session: Session) {
+        self.dialogs += session.dialog_count();
         self.tags.insert(session.local_tag().into(), id);
         self.sessions.insert(id, Box::new(session));
     }

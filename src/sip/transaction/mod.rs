@@ -241,6 +241,8 @@ pub(crate) struct Transactions {
     clients: HashMap<ClientKey, TransactionId>,
     servers: HashMap<ServerKey, TransactionId>,
     merges: HashMap<u64, TransactionId>,
+    /// How many client transactions each TCP connection carries: most carry none when they close.
+    streams: HashMap<Hop, usize>,
 }
 
 impl Transactions {
@@ -252,6 +254,7 @@ impl Transactions {
             clients: HashMap::new(),
             servers: HashMap::new(),
             merges: HashMap::new(),
+            streams: HashMap::new(),
         }
     }
 
@@ -367,6 +370,9 @@ impl Transactions {
         (out, now): (&mut Outputs, Instant),
         hop: Hop,
     ) -> Vec<(TransactionId, User, LocalFailure)> {
+        if hop.transport == Transport::Tcp && !self.streams.contains_key(&hop) {
+            return Vec::new();
+        }
         let waiting: Vec<_> = self
             .clients
             .values()
@@ -416,6 +422,9 @@ impl Transactions {
         match &transaction.name {
             Name::Client(key) => {
                 self.clients.insert(*key, id);
+                if transaction.is_on_stream() {
+                    *self.streams.entry(transaction.way.hop).or_default() += 1;
+                }
             }
             Name::Server { key, merge } => {
                 self.servers.insert(key.clone(), id);
@@ -475,6 +484,14 @@ impl Transactions {
         match &transaction.name {
             Name::Client(key) => {
                 self.clients.remove(key);
+                if transaction.is_on_stream()
+                    && let Some(count) = self.streams.get_mut(&transaction.way.hop)
+                {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.streams.remove(&transaction.way.hop);
+                    }
+                }
             }
             Name::Server { key, merge } => {
                 self.servers.remove(key);
@@ -507,6 +524,10 @@ impl Transaction {
             end: None,
             acks: Vec::new(),
         }
+    }
+
+    fn is_on_stream(&self) -> bool {
+        self.way.hop.transport == Transport::Tcp
     }
 
     fn send_last(&self, out: &mut Outputs) {
