@@ -10,6 +10,8 @@
 //! | 1 effects | [`transport`], [`media`] |
 //! | 0 pure (no socket, thread, clock or tokio) | [`sip`], [`sdp`], [`rtp`], [`audio`], [`config`] |
 
+#![forbid(unsafe_code)]
+
 pub mod audio;
 pub mod call;
 pub mod cli;

@@ -1,0 +1,94 @@
+//! From port to port, on arrival: one function decides for each packet whether it is relayed or mixed, and neither adds, drops,
+//! delays or reorders one. Above: `board`. Below: `outgoing` (numbers), `voice` (what supervisors say).
+
+use super::board::{Board, MAX_DATAGRAM, Seat, Wire};
+use super::clock::Moment;
+use super::outgoing::Feed;
+use super::port::Kind;
+use super::voice;
+use crate::audio::codec::Codec;
+use crate::rtp::packet::{Header, Packet};
+
+/// A packet on its way from one port to another, or back to the same.
+#[derive(Clone, Debug)]
+pub(super) struct Passing {
+    pub(super) from: Seat,
+    pub(super) to: Seat,
+    pub(super) packet: Packet,
+    pub(super) kind: Kind,
+    /// The codec of its sound.
+    pub(super) codec: Codec,
+}
+
+/// What happens to the sound of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Treatment {
+    /// The payload stays as it is, or is rewritten byte by byte in the other law.
+    Relay,
+    /// Supervisors are heard over it.
+    Mix,
+}
+
+impl Board {
+    /// Sends a packet on to the peer of another port.
+    pub(super) fn pass(&mut self, passing: Passing, bytes: &mut [u8], now: Moment, wire: &mut impl Wire) {
+        let Passing { from, to, packet, kind, codec } = passing;
+        let Some(port) = self.ports.get_mut(to.index()).and_then(Option::as_mut) else { return };
+        let Some(stream) = &port.stream else { return };
+        let feed = Feed::Peer { seat: from.0, ssrc: packet.header.ssrc };
+        if !stream.send {
+            return port.out.interrupt();
+        }
+        let (to_codec, payload_type) = match kind {
+            Kind::Audio => (stream.codec, Some(stream.payload)),
+            Kind::Event => (codec, stream.telephone_event),
+        };
+        // While a key is pressed nothing else may sound; an event that was not negotiated is not sent.
+        let Some(payload_type) = payload_type.filter(|_| !port.is_pressing()) else {
+            return port.out.skip(feed, &packet.header);
+        };
+        let payload = &mut bytes[packet.payload.clone()];
+        let samples = match kind {
+            Kind::Audio => payload.len() as u32, // one byte a sample, MAX_DATAGRAM at most
+            Kind::Event => 0,
+        };
+        let header = Header { payload_type, ..packet.header };
+        let Some(header) = port.out.relay(feed, &header, samples, now) else { return };
+        port.out.count(payload.len());
+        let has_speakers = kind == Kind::Audio && port.speakers > 0;
+        let treatment = if has_speakers { self.gather(to, payload.len(), now) } else { Treatment::Relay };
+        match treatment {
+            Treatment::Relay => codec.transcode(to_codec, payload),
+            Treatment::Mix => {
+                let (samples, total) = (&mut self.scratch.samples, &mut self.scratch.total);
+                let samples = &mut samples[..payload.len()];
+                codec.decode(payload, samples);
+                voice::speak_over(&mut total[..payload.len()], samples);
+                to_codec.encode(samples, payload);
+            }
+        }
+        wire.send(to, packet.rewrite(header, bytes));
+    }
+
+    /// Whether supervisors speak to the port on `seat` now; then their sum is in the scratch.
+    pub(super) fn has_voice(&mut self, seat: Seat, samples: usize, now: Moment) -> bool {
+        self.gather(seat, samples, now) == Treatment::Mix
+    }
+
+    fn gather(&mut self, seat: Seat, samples: usize, now: Moment) -> Treatment {
+        let Some(port) = self.ports.get(seat.index()).and_then(Option::as_ref) else { return Treatment::Relay };
+        let total = &mut self.scratch.total[..samples.min(MAX_DATAGRAM)];
+        total.fill(0);
+        let mut treatment = Treatment::Relay;
+        for &(tap, side) in &port.taps {
+            let Some(tap) = self.taps.get_mut(tap).and_then(Option::as_mut) else { continue };
+            if tap.voice.heard_by().has(side) {
+                tap.voice_at = now;
+            }
+            if tap.voice.add_to(side, total) {
+                treatment = Treatment::Mix;
+            }
+        }
+        treatment
+    }
+}

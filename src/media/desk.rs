@@ -1,0 +1,228 @@
+//! Commands at the board: ports taken up and given back, configured, joined and parted; what they play; taps put on and off.
+//! Above: `shard`. Beside: `board`, `bridge`, `generator`. Commands may allocate; beats and packets may not.
+
+use super::board::{Board, Seat, Target, Wire};
+use super::clock::Moment;
+use super::command::{Command, Event, PlayId, PortId, Sides, Stream, TapAudio, TapId};
+use super::digits::Digits;
+use super::latch::Latch;
+use super::player::Player;
+use super::port::{Played, Port, Route};
+use super::tap::Tap;
+use super::voice::Side;
+use crate::rtp::rtcp::Leaving;
+
+impl Board {
+    /// Obeys a command. Closing gives the port's former seat back, so that its sockets can be drained.
+    pub(super) fn obey(&mut self, command: Command, now: Moment, wire: &mut impl Wire) -> Option<Seat> {
+        match command {
+            Command::Configure { port, stream } => self.configure(port, stream, now, wire),
+            Command::Join { a, b } => self.join(a, b),
+            Command::Part { port } => {
+                if let Some(seat) = self.seat_of(port) {
+                    self.part(seat);
+                }
+            }
+            Command::Play { port, id, source } => {
+                self.with_alone(port, id, |port| port.player = Some(Box::new(Player::new(id, source))));
+            }
+            Command::StopPlay { port } => self.with(port, Port::stop_playing),
+            Command::Echo { port, on } => self.echo(port, on),
+            Command::SendDigits { port, id, digits, tone_ms, gap_ms } => self.with(port, |port| {
+                port.stop_digits();
+                port.digits = Some(Box::new(Digits::new(id, &digits, tone_ms, gap_ms)));
+            }),
+            Command::Attach { tap, left, right, hears, heard_by, audio } => {
+                self.attach(tap, (left, right), (hears, heard_by), (audio, now));
+            }
+            Command::SetTap { tap, hears, heard_by } => self.set_tap(tap, hears, heard_by),
+            Command::Detach { tap } => {
+                if let Some(&at) = self.by_tap.get(&tap) {
+                    self.end_tap(at);
+                }
+            }
+            Command::Close { port } => return self.close(port, now, wire),
+        }
+        None
+    }
+
+    /// Gives a port a seat.
+    pub(super) fn seat(&mut self, port: Box<Port>) -> Seat {
+        let at = self.ports.iter().position(Option::is_none).unwrap_or(self.ports.len());
+        let seat = Seat(at as u32); // far fewer ports than 2³²: each has a UDP port
+        self.by_id.insert(port.id, seat);
+        if at == self.ports.len() {
+            self.ports.push(Some(port));
+        } else {
+            self.ports[at] = Some(port);
+        }
+        self.refresh(seat);
+        seat
+    }
+
+    /// Takes a port off the board: parted, without taps, otherwise as it is.
+    pub(super) fn unseat(&mut self, id: PortId) -> Option<(Seat, Box<Port>)> {
+        let seat = self.seat_of(id)?;
+        self.part(seat);
+        while let Some(&(tap, _)) = self.port(seat).and_then(|port| port.taps.first()) {
+            self.end_tap(tap);
+        }
+        self.generating.retain(|other| *other != seat);
+        self.by_id.remove(&id);
+        self.ports[seat.index()].take().map(|port| (seat, port))
+    }
+
+    fn close(&mut self, id: PortId, now: Moment, wire: &mut impl Wire) -> Option<Seat> {
+        let seat = self.seat_of(id)?;
+        let has_talked = self.port(seat).is_some_and(|port| port.stream.is_some());
+        if has_talked && !self.settings.rtcp_interval.is_zero() {
+            self.report(seat, Leaving::Yes, now, wire);
+        }
+        let (seat, mut port) = self.unseat(id)?;
+        port.stop_playing();
+        port.stop_digits();
+        port.tell(Event::Closed { port: id, stats: port.stats() });
+        Some(seat)
+    }
+
+    fn configure(&mut self, id: PortId, stream: Stream, now: Moment, wire: &mut impl Wire) {
+        let Some(seat) = self.seat_of(id) else { return };
+        let (interval, dice) = (self.settings.rtcp_interval, self.roll());
+        let Some(port) = self.port_mut(seat) else { return };
+        let target = Target {
+            rtp: stream.remote,
+            rtcp: stream.rtcp,
+            is_muxed: stream.rtcp_mux,
+            nat: stream.nat_source.filter(|source| *source != stream.remote.ip()),
+        };
+        // An address of zeros is the old way to hold (RFC 3264 §8.4): the peer stays where it was.
+        let has_address = !stream.remote.ip().is_unspecified() && stream.remote.port() != 0;
+        if has_address && port.target != Some(target) {
+            port.latch = match target.nat {
+                Some(nat) => Latch::seeking(target.rtp, nat),
+                None => Latch::Locked(target.rtp),
+            };
+            port.target = Some(target);
+            wire.aim(seat, &target);
+        }
+        if port.stream.is_none() {
+            port.reports.begin(now, interval, dice);
+        }
+        let was_listening = port.is_listening();
+        port.stream = Some(Stream { send: stream.send && has_address, ..stream });
+        if !was_listening {
+            port.listen_from(now);
+        }
+        if !port.is_listening() {
+            self.forget(seat);
+        }
+        self.refresh(seat);
+    }
+
+    /// Drops what taps have buffered of a port whose peer is no longer listened to.
+    fn forget(&mut self, seat: Seat) {
+        let Some(port) = self.ports.get(seat.index()).and_then(Option::as_ref) else { return };
+        for &(tap, side) in &port.taps {
+            if let Some(tap) = self.taps.get_mut(tap).and_then(Option::as_mut) {
+                tap.forget(side);
+            }
+        }
+    }
+
+    fn join(&mut self, a: PortId, b: PortId) {
+        let (Some(left), Some(right)) = (self.seat_of(a), self.seat_of(b)) else { return };
+        for (seat, other) in [(left, right), (right, left)] {
+            let before = self.port(seat).map(|port| port.route);
+            if let Some(Route::Bridged(old)) = before
+                && old != other
+            {
+                self.set_route(old, Route::Alone);
+            }
+            if let Some(port) = self.port_mut(seat) {
+                port.stop_playing();
+            }
+            let route = if left == right { Route::Echo } else { Route::Bridged(other) };
+            self.set_route(seat, route);
+        }
+    }
+
+    fn part(&mut self, seat: Seat) {
+        let Some(Route::Bridged(other)) = self.port(seat).map(|port| port.route) else { return };
+        self.set_route(seat, Route::Alone);
+        self.set_route(other, Route::Alone);
+    }
+
+    fn echo(&mut self, id: PortId, on: bool) {
+        let Some(seat) = self.seat_of(id) else { return };
+        let Some(port) = self.port_mut(seat) else { return };
+        match (port.route, on) {
+            (Route::Alone, true) => {
+                port.stop_playing();
+                self.set_route(seat, Route::Echo);
+            }
+            (Route::Echo, false) => self.set_route(seat, Route::Alone),
+            _ => {}
+        }
+    }
+
+    fn set_route(&mut self, seat: Seat, route: Route) {
+        if let Some(port) = self.port_mut(seat) {
+            port.route = route;
+        }
+        self.refresh(seat);
+    }
+
+    /// Changes a port, which may give it packets to make or take them.
+    fn with(&mut self, id: PortId, change: impl FnOnce(&mut Port)) {
+        let Some(seat) = self.seat_of(id) else { return };
+        if let Some(port) = self.port_mut(seat) {
+            change(port);
+        }
+        self.refresh(seat);
+    }
+
+    /// Like `with`, for what only a port that is alone can play; on a bridge it is over at once.
+    fn with_alone(&mut self, id: PortId, play: PlayId, change: impl FnOnce(&mut Port)) {
+        self.with(id, |port| {
+            port.stop_playing();
+            match port.route {
+                Route::Alone => change(port),
+                Route::Echo | Route::Bridged(_) => port.tell_played(play, Played::Stopped),
+            }
+        });
+    }
+
+    fn attach(&mut self, id: TapId, ports: (PortId, PortId), sides: (Sides, Sides), (audio, now): (TapAudio, Moment)) {
+        let (Some(left), Some(right)) = (self.seat_of(ports.0), self.seat_of(ports.1)) else {
+            let _ = audio.events.try_send(Event::TapEnded { tap: id });
+            return;
+        };
+        if let Some(&at) = self.by_tap.get(&id) {
+            self.end_tap(at);
+        }
+        let at = self.taps.iter().position(Option::is_none).unwrap_or(self.taps.len());
+        let tap = Some(Box::new(Tap::new(id, [left, right], sides, audio, now.slot().after(1))));
+        if at == self.taps.len() {
+            self.taps.push(tap);
+        } else {
+            self.taps[at] = tap;
+        }
+        self.by_tap.insert(id, at);
+        for (seat, side) in [(left, Side::Left), (right, Side::Right)] {
+            if let Some(port) = self.port_mut(seat) {
+                port.taps.push((at, side));
+            }
+            self.count_speakers(seat);
+        }
+    }
+
+    fn set_tap(&mut self, id: TapId, hears: Sides, heard_by: Sides) {
+        let Some(tap) = self.by_tap.get(&id).and_then(|&at| self.taps.get_mut(at)).and_then(Option::as_mut) else {
+            return;
+        };
+        tap.set(hears, heard_by);
+        for seat in tap.seats {
+            self.count_speakers(seat);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The handle to the media threads: opens ports, sends commands, reads their numbers.
+//! Above: `call`, `pbx.rs`. Below: `shard`, one for each thread. A command never waits for a tick.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+
+use super::board::Settings;
+use super::clock::Moment;
+use super::command::{Command, Event, MediaConfig, MediaError, OpenPort, PortId, Source};
+use super::numbers::Numbers;
+use super::port::{Port, Seed};
+use super::report::Epoch;
+use super::shard::{Order, Shard};
+use super::socket::Pair;
+use super::stats::{self, EngineStats, ShardStats};
+use crate::audio::frame::RATE_HZ;
+use crate::audio::resample;
+
+/// Orders waiting for a thread at most; then senders wait for it.
+const QUEUE: usize = 4_096;
+/// How long a thread may take to hand a port over.
+const HANDOVER: Duration = Duration::from_secs(1);
+/// Seconds from 1900, where report clocks begin, to 1970 (RFC 868).
+const NTP_TO_UNIX_S: u64 = 2_208_988_800;
+
+/// The media threads. Clones are handles to the same ones; they end with the last handle, or with `shutdown`.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: MediaConfig,
+    numbers: Arc<Numbers>,
+    shards: Vec<Handle>,
+    /// On which thread each port is. Never taken by a media thread.
+    homes: Mutex<HashMap<PortId, usize>>,
+    next_id: AtomicU64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    orders: SyncSender<Order>,
+    doorbell: Arc<OwnedFd>,
+    stats: Arc<ShardStats>,
+}
+
+impl Engine {
+    /// Starts the threads `media-0`, `media-1`, ….
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::NoRange`] when no pair of ports fits, [`MediaError::Start`] when the system refuses a thread.
+    pub fn start(config: MediaConfig) -> Result<Self, MediaError> {
+        let (first, last) = (*config.ports.start(), *config.ports.end());
+        let numbers = Numbers::new(&config.ports).ok_or(MediaError::NoRange { first, last })?;
+        let (mut shards, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..config.threads.max(1) {
+            let settings = Settings {
+                rtp_timeout: config.rtp_timeout,
+                rtcp_interval: config.rtcp_interval,
+                epoch: epoch(),
+                dice: random_u64()? | 1,
+            };
+            let (orders, inbox) = sync_channel(QUEUE);
+            let shard = Shard::new(inbox, settings, config.drain).map_err(MediaError::Start)?;
+            shards.push(Handle { orders, doorbell: shard.doorbell(), stats: shard.stats() });
+            let thread = std::thread::Builder::new().name(format!("media-{number}"));
+            threads.push(thread.spawn(move || shard.run()).map_err(MediaError::Start)?);
+        }
+        let inner = Inner {
+            config,
+            numbers: Arc::new(numbers),
+            shards,
+            homes: Mutex::new(HashMap::new()),
+            next_id: AtomicU64::new(1),
+            threads: Mutex::new(threads),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Binds an even RTP port and the RTCP port above it; taken ones are skipped. `near` puts it on that port's thread.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError`] when no port is left, the address cannot be bound, or the engine has ended.
+    pub fn open(&self, near: Option<PortId>, events: mpsc::Sender<Event>) -> Result<OpenPort, MediaError> {
+        let inner = &self.inner;
+        let pair = inner.bind()?;
+        let mut seed = [0; 22];
+        getrandom::fill(&mut seed).map_err(MediaError::Random)?;
+        let id = PortId(inner.next_id.fetch_add(1, Ordering::Relaxed));
+        let rtp = SocketAddr::new(inner.config.bind, pair.number());
+        let port = Box::new(Port::new(id, events, Seed(seed)));
+        let mut homes = inner.homes();
+        let home = near.and_then(|near| homes.get(&near).copied()).unwrap_or(id.0 as usize % inner.shards.len());
+        homes.insert(id, home);
+        drop(homes);
+        if !inner.order(home, Order::Adopt(port, Box::new(pair))) {
+            return Err(MediaError::Ended);
+        }
+        Ok(OpenPort { id, rtp })
+    }
+
+    /// Gives a command to the thread it concerns. A command about what is gone does nothing.
+    pub fn send(&self, command: Command) {
+        let inner = &self.inner;
+        let command = at_8khz(command);
+        let mut homes = inner.homes();
+        match &command {
+            Command::Join { a, b } => {
+                if !inner.bring_together(&mut homes, *a, *b) {
+                    return;
+                }
+            }
+            Command::Attach { left, right, .. } => {
+                // Both are on one bridge, so they are together; if not, the tap is told so.
+                let _ = inner.bring_together(&mut homes, *left, *right);
+            }
+            _ => {}
+        }
+        let Some(port) = port_of(&command) else {
+            drop(homes);
+            return inner.tell_everyone(&command);
+        };
+        let home = match &command {
+            Command::Close { .. } => homes.remove(&port),
+            // An attach to a port that is gone still has to be answered.
+            Command::Attach { .. } => Some(homes.get(&port).copied().unwrap_or(0)),
+            _ => homes.get(&port).copied(),
+        };
+        drop(homes);
+        if let Some(home) = home {
+            inner.order(home, Order::Obey(command));
+        }
+    }
+
+    /// How the threads fare. Counts are up to 25 ms old.
+    pub fn stats(&self) -> EngineStats {
+        stats::total(self.inner.shards.iter().map(|shard| &*shard.stats))
+    }
+
+    /// Closes all ports and waits for the threads to end.
+    pub fn shutdown(&self) {
+        self.inner.stop();
+    }
+}
+
+impl Inner {
+    fn homes(&self) -> MutexGuard<'_, HashMap<PortId, usize>> {
+        // The map is whole between any two statements, so a panic elsewhere does not spoil it.
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Binds a free pair of ports, begun at a random one.
+    fn bind(&self) -> Result<Pair, MediaError> {
+        let bind = self.config.bind;
+        for number in self.numbers.take_from(random_u64()?) {
+            match Pair::bind(bind, number, &self.numbers) {
+                Ok(pair) => return Ok(pair),
+                Err(source) => {
+                    self.numbers.give_back(number);
+                    if source.kind() != std::io::ErrorKind::AddrInUse {
+                        return Err(MediaError::Bind { address: SocketAddr::new(bind, number), source });
+                    }
+                }
+            }
+        }
+        let (first, last) = (*self.config.ports.start(), *self.config.ports.end());
+        Err(MediaError::NoPortLeft { bind, first, last })
+    }
+
+    /// Moves port `b` to the thread of `a`; `false` when either is gone.
+    fn bring_together(&self, homes: &mut HashMap<PortId, usize>, a: PortId, b: PortId) -> bool {
+        let (Some(&to), Some(&from)) = (homes.get(&a), homes.get(&b)) else { return false };
+        if to == from {
+            return true;
+        }
+        let (reply, released) = sync_channel(1);
+        if !self.order(from, Order::Release(b, reply)) {
+            return false;
+        }
+        let Ok(Some((port, pair))) = released.recv_timeout(HANDOVER) else { return false };
+        homes.insert(b, to);
+        self.order(to, Order::Adopt(port, pair))
+    }
+
+    fn tell_everyone(&self, command: &Command) {
+        for home in 0..self.shards.len() {
+            let copy = match *command {
+                Command::SetTap { tap, hears, heard_by } => Command::SetTap { tap, hears, heard_by },
+                Command::Detach { tap } => Command::Detach { tap },
+                _ => continue,
+            };
+            self.order(home, Order::Obey(copy));
+        }
+    }
+
+    /// Queues an order and rings; `false` when the thread has ended.
+    fn order(&self, home: usize, order: Order) -> bool {
+        let Some(shard) = self.shards.get(home) else { return false };
+        let is_queued = shard.orders.send(order).is_ok();
+        // A full counter means the bell is ringing already.
+        let _ = rustix::io::write(&shard.doorbell, &1u64.to_ne_bytes());
+        is_queued
+    }
+
+    fn stop(&self) {
+        for home in 0..self.shards.len() {
+            self.order(home, Order::Stop);
+        }
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The port whose thread a command goes to; `None` for taps, whose thread their ports chose.
+fn port_of(command: &Command) -> Option<PortId> {
+    match *command {
+        Command::Configure { port, .. }
+        | Command::Join { a: port, .. }
+        | Command::Part { port }
+        | Command::Play { port, .. }
+        | Command::StopPlay { port }
+        | Command::Echo { port, .. }
+        | Command::SendDigits { port, .. }
+        | Command::Attach { left: port, .. }
+        | Command::Close { port } => Some(port),
+        Command::SetTap { .. } | Command::Detach { .. } => None,
+    }
+}
+
+/// Resamples what is to be played, here and not in a media thread.
+fn at_8khz(command: Command) -> Command {
+    match command {
+        Command::Play { port, id, source: Source::Samples { rate_hz, samples, repeat } } if rate_hz != RATE_HZ => {
+            // A rate that cannot be played is a sound without length: it is over at once.
+            let samples = resample::to_8khz(&samples, rate_hz).unwrap_or_default().into();
+            Command::Play { port, id, source: Source::Samples { rate_hz: RATE_HZ, samples, repeat } }
+        }
+        other => other,
+    }
+}
+
+fn random_u64() -> Result<u64, MediaError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(MediaError::Random)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// The report clock at the start of the media clock.
+fn epoch() -> Epoch {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wall_ntp = (wall.as_secs() + NTP_TO_UNIX_S) << 32 | (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
+    Epoch(wall_ntp.wrapping_sub(Epoch::default().ntp(Moment::now())))
+}

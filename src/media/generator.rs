@@ -1,0 +1,173 @@
+//! The packets we make ourselves, on the beat: what plays, keys, silence, and supervisors where the peer's bridge is silent.
+//! Above: `board`. Below: `player`, `digits`, `outgoing`.
+
+use super::board::{Board, Seat, Wire};
+use super::clock::{Moment, SLOT_MS, SLOTS_PER_TICK, Slot};
+use super::digits::{Means, Part};
+use super::outgoing::EventPart;
+use super::player::Progress;
+use super::port::{Played, Port, Route};
+use super::voice;
+use crate::audio::frame::SAMPLES_PER_MS;
+use crate::rtp::packet::{HEADER_BYTES, Header};
+use crate::rtp::telephone_event::Payload;
+
+/// Shortest and longest packets we make, in ms.
+const PTIME_MS: std::ops::RangeInclusive<u32> = 10..=60;
+
+/// What fills the next packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fill {
+    /// The samples in the scratch.
+    Sound,
+    /// Silence.
+    Quiet,
+    /// No packet is sent.
+    Nothing,
+}
+
+impl Board {
+    /// Makes the packet of the port on `seat` if it is due in `slot`.
+    pub(super) fn emit(&mut self, seat: Seat, slot: Slot, wire: &mut impl Wire) {
+        let now = slot.start();
+        let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
+        if port.due == Slot::default() {
+            // Just began: ports keep to different phases of the tick, so that not all are due in one slot.
+            port.due = slot.next_of_phase(u64::from(seat.0) % SLOTS_PER_TICK);
+        }
+        if port.due > slot {
+            return;
+        }
+        let slots = port.slots_per_packet();
+        port.due = port.due.after(slots).max(slot.after(1));
+        let count = (slots as u32 * SLOT_MS * SAMPLES_PER_MS) as usize;
+        let fill = match port.next_of_digits(&mut self.scratch.samples[..count]) {
+            Part::Event(payload, part) => return self.send_event(seat, (payload, part), now, wire),
+            Part::Tone => Fill::Sound,
+            Part::Pause => self.fill(seat, count, now),
+            Part::Over => {
+                self.end_digits(seat);
+                self.fill(seat, count, now)
+            }
+        };
+        self.send_own(seat, (fill, count), now, wire);
+    }
+
+    /// Puts a port among those that make packets of their own, or takes it out.
+    pub(super) fn refresh(&mut self, seat: Seat) {
+        let Some(port) = self.port(seat) else { return };
+        let wants = port.makes_packets();
+        let at = self.generating.iter().position(|other| *other == seat);
+        match (wants, at) {
+            (true, None) => {
+                self.generating.push(seat);
+                if let Some(port) = self.port_mut(seat) {
+                    port.due = Slot::default();
+                }
+            }
+            (false, Some(at)) => {
+                self.generating.swap_remove(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Fills the scratch with what the peer of `seat` is to hear from us.
+    fn fill(&mut self, seat: Seat, count: usize, now: Moment) -> Fill {
+        let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return Fill::Nothing };
+        let samples = &mut self.scratch.samples[..count];
+        let has_speakers = port.speakers > 0;
+        let sound = match port.route {
+            Route::Alone => port.next_of_player(samples),
+            // On a bridge the peer's packets carry the voice; only when there are none are they made here.
+            Route::Echo | Route::Bridged(_) if has_speakers && port.out.peer_is_silent(now) => Fill::Nothing,
+            Route::Echo | Route::Bridged(_) => return Fill::Nothing,
+        };
+        if port.player.is_none() {
+            self.refresh(seat);
+        }
+        if !has_speakers || !self.has_voice(seat, count, now) {
+            return sound;
+        }
+        let samples = &mut self.scratch.samples[..count];
+        if sound != Fill::Sound {
+            samples.fill(0);
+        }
+        voice::speak_over(&mut self.scratch.total[..count], samples);
+        Fill::Sound
+    }
+
+    fn send_own(&mut self, seat: Seat, (fill, count): (Fill, usize), now: Moment, wire: &mut impl Wire) {
+        let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
+        let Some(stream) = port.stream.as_ref().filter(|stream| stream.send) else { return port.out.interrupt() };
+        let payload = &mut self.scratch.packet[HEADER_BYTES..HEADER_BYTES + count];
+        match fill {
+            Fill::Sound => {
+                stream.codec.encode(&self.scratch.samples[..count], payload);
+            }
+            Fill::Quiet => payload.fill(stream.codec.silence()),
+            Fill::Nothing => return,
+        }
+        let header = port.out.own(stream.payload, count as u32, now); // 60 ms at most
+        port.out.count(count);
+        self.put_on(seat, header, count, wire);
+    }
+
+    fn send_event(&mut self, seat: Seat, (payload, part): (Payload, EventPart), now: Moment, wire: &mut impl Wire) {
+        let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
+        let Some(stream) = port.stream.as_ref().filter(|stream| stream.send) else { return };
+        let Some(payload_type) = stream.telephone_event else { return };
+        let header = port.out.own_event(payload_type, part, now);
+        let bytes = payload.to_bytes();
+        port.out.count(bytes.len());
+        self.scratch.packet[HEADER_BYTES..HEADER_BYTES + bytes.len()].copy_from_slice(&bytes);
+        self.put_on(seat, header, bytes.len(), wire);
+    }
+
+    fn put_on(&mut self, seat: Seat, header: Header, payload_bytes: usize, wire: &mut impl Wire) {
+        let packet = &mut self.scratch.packet[..HEADER_BYTES + payload_bytes];
+        packet[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+        wire.send(seat, packet);
+    }
+
+    fn end_digits(&mut self, seat: Seat) {
+        let Some(port) = self.port_mut(seat) else { return };
+        if let Some(digits) = port.digits.take() {
+            port.tell_played(digits.id, Played::Finished);
+            self.refresh(seat);
+        }
+    }
+}
+
+impl Port {
+    fn makes_packets(&self) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        // What plays goes on for a peer that must not be sent anything: its time passes all the same.
+        let has_cause = stream.send || self.player.is_some() || self.digits.is_some();
+        has_cause && (self.route == Route::Alone || self.digits.is_some() || self.speakers > 0)
+    }
+
+    fn slots_per_packet(&self) -> u64 {
+        let ptime_ms = self.stream.as_ref().map_or(20, |stream| stream.ptime_ms);
+        u64::from(ptime_ms.clamp(*PTIME_MS.start(), *PTIME_MS.end()) / SLOT_MS)
+    }
+
+    fn next_of_digits(&mut self, samples: &mut [i16]) -> Part {
+        let has_events = self.stream.as_ref().is_some_and(|stream| stream.telephone_event.is_some());
+        let means = if has_events { Means::Events } else { Means::Tones };
+        match &mut self.digits {
+            Some(digits) => digits.next(means, samples),
+            None => Part::Pause,
+        }
+    }
+
+    fn next_of_player(&mut self, samples: &mut [i16]) -> Fill {
+        let Some(player) = &mut self.player else { return Fill::Quiet };
+        let id = player.id;
+        if player.fill(samples) == Progress::Finished {
+            self.player = None;
+            self.tell_played(id, Played::Finished);
+        }
+        Fill::Sound
+    }
+}

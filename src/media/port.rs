@@ -1,0 +1,292 @@
+//! A port: a leg's end in a media thread. What it exchanges, whom it listens to, what it has seen.
+//! Above: `board`. Below: `latch` (source), `outgoing` (numbers), `report` (RTCP), `rtp`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::board::{Seat, Target};
+use super::clock::{Moment, Slot};
+use super::command::{Event, PlayId, PortId, Stream};
+use super::digits::Digits;
+use super::latch::{Admission, Latch};
+use super::outgoing::Outgoing;
+use super::player::Player;
+use super::report::Reports;
+use super::stats::PortStats;
+use super::voice::Side;
+use crate::rtp::packet::{Header, Packet};
+use crate::rtp::stats::Reception;
+use crate::rtp::telephone_event::{self, Payload, Press};
+
+/// A key whose packets stop for this long was let go.
+const LOST_END: Duration = Duration::from_millis(200);
+
+/// Where a port's packets go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Nowhere: what its peer hears is ours.
+    #[default]
+    Alone,
+    /// Back to where they came from.
+    Echo,
+    /// To the port on that seat.
+    Bridged(Seat),
+}
+
+/// What a packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Sound of the negotiated codec.
+    Audio,
+    /// A telephone-event.
+    Event,
+}
+
+/// A port's state; small, since there are thousands.
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) id: PortId,
+    pub(super) stream: Option<Stream>,
+    pub(super) route: Route,
+    pub(super) latch: Latch,
+    /// What the sockets were last aimed at.
+    pub(super) target: Option<Target>,
+    pub(super) out: Outgoing,
+    /// What plays, while the port is alone.
+    pub(super) player: Option<Box<Player>>,
+    /// Keys being pressed.
+    pub(super) digits: Option<Box<Digits>>,
+    /// When its own next packet is due, while it makes any; the default when it has just begun.
+    pub(super) due: Slot,
+    /// The taps on it, and which side of them it is.
+    pub(super) taps: Vec<(usize, Side)>,
+    /// How many of them its peer hears.
+    pub(super) speakers: usize,
+    pub(super) reports: Reports,
+    reception: Reception,
+    presses: telephone_event::Receiver,
+    pressed_at: Moment,
+    /// When the peer's last packet came, or listening began.
+    heard_at: Moment,
+    is_silence_told: bool,
+    counts: Counts,
+    events: mpsc::Sender<Event>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    packets: u64,
+    bytes: u64,
+    malformed: u64,
+    strangers: u64,
+    unexpected: u64,
+}
+
+/// Random numbers a port begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seed(pub(super) [u8; 22]);
+
+/// A packet that was taken, and what it means for the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) kind: Kind,
+    /// The peer's address was just learnt.
+    pub(super) latched: Option<SocketAddr>,
+    /// Keys that were let go.
+    pub(super) presses: [Option<Press>; 2],
+}
+
+impl Port {
+    /// A port that waits to be configured.
+    pub(super) fn new(id: PortId, events: mpsc::Sender<Event>, seed: Seed) -> Self {
+        let [s3, s2, s1, s0, q1, q0, t3, t2, t1, t0, name @ ..] = seed.0;
+        let out = Outgoing::new(
+            u32::from_be_bytes([s3, s2, s1, s0]),
+            u16::from_be_bytes([q1, q0]),
+            u32::from_be_bytes([t3, t2, t1, t0]),
+        );
+        Self {
+            id,
+            stream: None,
+            route: Route::Alone,
+            latch: Latch::Closed,
+            target: None,
+            out,
+            player: None,
+            digits: None,
+            due: Slot::default(),
+            taps: Vec::new(),
+            speakers: 0,
+            reports: Reports::new(name),
+            reception: Reception::default(),
+            presses: telephone_event::Receiver::default(),
+            pressed_at: Moment::default(),
+            heard_at: Moment::default(),
+            is_silence_told: false,
+            counts: Counts::default(),
+            events,
+        }
+    }
+
+    /// Judges a packet and takes it into the statistics; `None` when it is not to be heard.
+    pub(super) fn take(
+        &mut self,
+        packet: &Packet,
+        from: Option<SocketAddr>,
+        payload: &[u8],
+        now: Moment,
+    ) -> Option<Taken> {
+        let header = &packet.header;
+        let kind = match &self.stream {
+            Some(stream) if header.payload_type == stream.payload => Kind::Audio,
+            Some(stream) if Some(header.payload_type) == stream.telephone_event => Kind::Event,
+            _ => {
+                self.counts.unexpected += 1;
+                return None;
+            }
+        };
+        let latched = match self.latch.admit(from, header) {
+            Admission::Taken => None,
+            Admission::Latched(remote) => Some(remote),
+            Admission::Stranger => {
+                self.counts.strangers += 1;
+                return None;
+            }
+        };
+        self.count(header, kind, payload.len(), now);
+        let is_heard = self.stream.as_ref().is_some_and(|stream| stream.receive);
+        let presses = match kind {
+            Kind::Event if is_heard => self.press(header, payload, now),
+            Kind::Event | Kind::Audio => [None, None],
+        };
+        (is_heard || latched.is_some()).then_some(Taken { kind, latched, presses })
+    }
+
+    /// Whether what the peer sends is listened to.
+    pub(super) fn is_listening(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.receive)
+    }
+
+    /// Whether a key is held down towards the peer: nothing else may sound.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.digits.as_ref().is_some_and(|digits| digits.is_pressing())
+    }
+
+    /// Counts a datagram that is no RTP or RTCP.
+    pub(super) fn count_malformed(&mut self) {
+        self.counts.malformed += 1;
+    }
+
+    /// Counts a datagram from elsewhere.
+    pub(super) fn count_stranger(&mut self) {
+        self.counts.strangers += 1;
+    }
+
+    /// Begins the time after which silence is told.
+    pub(super) fn listen_from(&mut self, now: Moment) {
+        self.heard_at = now;
+        self.is_silence_told = false;
+    }
+
+    /// Tells silence, once; and a press whose end was lost.
+    pub(super) fn watch(&mut self, now: Moment, timeout: Duration) {
+        if now.since(self.pressed_at) > LOST_END
+            && let Some(press) = self.presses.close()
+        {
+            self.tell_press(press);
+        }
+        let unheard = now.since(self.heard_at);
+        if !timeout.is_zero() && unheard >= timeout && self.is_listening() && !self.is_silence_told {
+            self.is_silence_told = true;
+            self.tell(Event::Silent { port: self.id });
+        }
+    }
+
+    /// The statistics for a report, with the stream they stand beside.
+    pub(super) fn report_parts(&mut self) -> (&mut Reports, &mut Reception, &Outgoing) {
+        (&mut self.reports, &mut self.reception, &self.out)
+    }
+
+    /// Tells the owner; what it does not take is lost.
+    pub(super) fn tell(&self, event: Event) {
+        let _ = self.events.try_send(event);
+    }
+
+    /// Tells the owner of a key.
+    pub(super) fn tell_press(&self, press: Press) {
+        self.tell(Event::Digit { port: self.id, digit: press.key, ms: press.ms });
+    }
+
+    /// Ends what plays.
+    pub(super) fn stop_playing(&mut self) {
+        if let Some(player) = self.player.take() {
+            self.tell_played(player.id, Played::Stopped);
+        }
+    }
+
+    /// Ends the keys being pressed.
+    pub(super) fn stop_digits(&mut self) {
+        if let Some(digits) = self.digits.take() {
+            self.tell_played(digits.id, Played::Stopped);
+        }
+    }
+
+    /// Tells how a sound ended.
+    pub(super) fn tell_played(&self, id: PlayId, how: Played) {
+        self.tell(Event::Played { id, finished: how == Played::Finished });
+    }
+
+    /// What the port saw.
+    pub(super) fn stats(&self) -> PortStats {
+        let units_per_ms = crate::audio::frame::SAMPLES_PER_MS as f32;
+        let remote = &self.reports.remote;
+        PortStats {
+            packets_in: self.counts.packets,
+            bytes_in: self.counts.bytes,
+            packets_out: self.out.packets(),
+            bytes_out: self.out.bytes(),
+            lost: self.reception.lost(),
+            late: self.reception.misordered(),
+            jitter_ms: self.reception.jitter() as f32 / units_per_ms,
+            malformed: self.counts.malformed,
+            strangers: self.counts.strangers,
+            unexpected: self.counts.unexpected,
+            remote_lost: remote.lost,
+            remote_jitter_ms: remote.jitter as f32 / units_per_ms,
+            round_trip: remote.round_trip,
+        }
+    }
+
+    fn count(&mut self, header: &Header, kind: Kind, bytes: usize, now: Moment) {
+        self.counts.packets += 1;
+        self.counts.bytes += bytes as u64;
+        self.heard_at = now;
+        self.is_silence_told = false;
+        match kind {
+            Kind::Audio => self.reception.receive(header, now.rtp_clock()),
+            Kind::Event => self.reception.receive_untimed(header),
+        }
+    }
+
+    fn press(&mut self, header: &Header, payload: &[u8], now: Moment) -> [Option<Press>; 2] {
+        self.pressed_at = now;
+        match Payload::parse(payload) {
+            Some(event) => self.presses.receive(header.timestamp, event),
+            None => {
+                self.counts.malformed += 1;
+                [None, None]
+            }
+        }
+    }
+}
+
+/// How a sound ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Played {
+    /// To its end.
+    Finished,
+    /// Before it.
+    Stopped,
+}
