@@ -20,7 +20,7 @@ pub enum ConfigError {
         /// Where.
         place: Place,
         /// What.
-        problem: Problem,
+        problem: Box<Problem>,
     },
 }
 

@@ -26,7 +26,7 @@ impl Document<'_> {
         let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
         let clamp = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let place = Place { file: self.path.to_owned(), line: clamp(line), column: clamp(column) };
-        ConfigError::Wrong { place, problem }
+        ConfigError::Wrong { place, problem: Box::new(problem) }
     }
 }
 
