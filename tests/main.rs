@@ -6,4 +6,5 @@ mod generated;
 mod harness;
 mod house;
 mod phones;
+mod spy_cli;
 mod torture;

@@ -83,7 +83,7 @@ fn run_spy(args: spy::Args) -> Exit {
     let context = Context::new("spy", args.common.clone());
     super::log::start_client(&context.common);
     let output = context.output;
-    output.ended(in_runtime(Threads::Many, interruptible(spy::run(args, context))))
+    output.ended(in_runtime(Threads::Many, spy::run(args, context)))
 }
 
 /// How many threads a command needs.

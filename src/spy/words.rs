@@ -72,7 +72,8 @@ pub fn status_line(view: &View<'_>, columns: usize) -> String {
     if let Some(notice) = view.notice {
         return fit(&format!("{mode} | {notice}"), columns);
     }
-    let volume = if view.volume == Volume::default() { String::new() } else { format!(" vol {:+}", view.volume.step()) };
+    let volume =
+        if view.volume == Volume::default() { String::new() } else { format!(" vol {:+}", view.volume.step()) };
     let by_number = meters(view, BAR, |side| label(facts.party(side)));
     let by_side = meters(view, BAR / 2, |side| side_letter(side).to_owned());
     let forms = [

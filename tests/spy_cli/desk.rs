@@ -1,0 +1,287 @@
+//! A house with one call for `spy` to attach to: the real control socket, and behind it a backend that only makes tones.
+//!
+//! The party that called is a tone of 440 Hz, the party that answered one of 1100 Hz. Frames are made as fast as they are taken, so tests do not wait for speech.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{broadcast, oneshot};
+use wirechief::control::protocol::{
+    CallDetail, CallInfo, CallState, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegInfo, MediaInfo, Originate,
+    Originated, RegistrationInfo, ReloadReport, ReloadWhat, SettingsInForce, Status, Stop, UserInfo,
+};
+use wirechief::control::server::{
+    Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpySession, run,
+};
+use wirechief::control::supervision::{
+    EndedBecause, Hear, HeardFrame, Mode, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts, SpyRequest, VoiceFrame,
+};
+
+pub(super) const CALL: &str = "c7709e9c-1517-11dc-842a-d3a3942d3d63";
+pub(super) const FORBIDDEN: &str = "00000000-0000-4000-8000-000000000004";
+pub(super) const OVER: &str = "00000000-0000-4000-8000-000000000008";
+pub(super) const A_HZ: f64 = 440.0;
+pub(super) const B_HZ: f64 = 1100.0;
+
+/// Between two frames: four times as fast as a real call.
+const BEAT: Duration = Duration::from_millis(5);
+
+/// What happened to the call, in order.
+#[derive(Debug, PartialEq)]
+pub(super) enum Seen {
+    Attached(SpyRequest),
+    Mode(Mode, Option<Party>),
+    /// A frame that is not silence.
+    Voice(VoiceFrame),
+    Detached,
+}
+
+/// The socket and what is behind it. Dropping it stops the server.
+pub(super) struct Desk {
+    folder: tempfile::TempDir,
+    pub(super) seen: Receiver<Seen>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Desk {
+    /// A call of so many frames; `None`: one without end.
+    pub(super) fn open(frames: Option<u64>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (events, seen) = channel();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let path = folder.path().join("own/pbx.sock");
+        runtime.block_on(async {
+            let bound = Bound::new(&SocketConfig { path, group: None }).expect("a socket");
+            let backend = Arc::new(Tones { frames, events: Mutex::new(events) });
+            tokio::spawn(async move { run(&bound, backend, Limits::default(), std::future::pending()).await });
+        });
+        Self { folder, seen, _runtime: runtime }
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.folder.path().join("own/pbx.sock")
+    }
+
+    /// A place for files of the test.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Waits for something to happen to the call; voice before it is passed over.
+    pub(super) fn expect(&self, wanted: &Seen) {
+        loop {
+            match self.seen.recv_timeout(crate::harness::PATIENCE) {
+                Ok(seen) if seen == *wanted => return,
+                Ok(Seen::Voice(_) | Seen::Attached(_)) => {}
+                Ok(other) => panic!("{other:?} instead of {wanted:?}"),
+                Err(error) => panic!("{error} while waiting for {wanted:?}"),
+            }
+        }
+    }
+
+    /// So many samples of the supervisor's voice.
+    pub(super) fn voice(&self, samples: usize) -> Vec<i16> {
+        let mut voice = Vec::new();
+        while voice.len() < samples {
+            if let Seen::Voice(frame) = self.seen.recv_timeout(crate::harness::PATIENCE).expect("a voice") {
+                voice.extend(frame);
+            }
+        }
+        voice
+    }
+}
+
+/// A sine of amplitude 8000.
+pub(super) fn sine(hz: f64, rate_hz: u32, at: u64) -> i16 {
+    let turns = hz * at as f64 / f64::from(rate_hz);
+    (8_000.0 * (std::f64::consts::TAU * turns).sin()).round() as i16
+}
+
+/// The amplitude of that tone in the samples (Goertzel).
+pub(super) fn level(samples: &[i16], hz: f64, rate_hz: u32) -> f64 {
+    let turn = 2.0 * (std::f64::consts::TAU * hz / f64::from(rate_hz)).cos();
+    let (before, last) = samples.iter().fold((0.0, 0.0), |(b, l), &s| (l, f64::from(s) + turn * l - b));
+    2.0 * (before * before + last * last - turn * before * last).max(0.0).sqrt() / samples.len() as f64
+}
+
+struct Tones {
+    frames: Option<u64>,
+    events: Mutex<Sender<Seen>>,
+}
+
+fn facts(request: &SpyRequest) -> SpyFacts {
+    let party = |side, role, number: &str| PartyFacts { side, role, number: number.into(), name: String::new() };
+    SpyFacts {
+        session: "5e550000-0000-4000-8000-000000000000".into(),
+        call: CALL.into(),
+        target: party(Side::A, Role::Agent, "1001"),
+        peer: party(Side::B, Role::Customer, "0791112233"),
+        mode: request.mode,
+        to: side(request.to),
+        hear: request.hear,
+        allowed: request.max_mode.unwrap_or(Mode::Barge),
+    }
+}
+
+fn side(party: Option<Party>) -> Side {
+    match party {
+        Some(Party::B | Party::Customer) => Side::B,
+        _ => Side::A,
+    }
+}
+
+fn frame(at: u64) -> HeardFrame {
+    std::array::from_fn(|i| {
+        let (hz, i) = if i < 160 { (A_HZ, i) } else { (B_HZ, i - 160) };
+        sine(hz, 8_000, at * 160 + i as u64)
+    })
+}
+
+impl Tones {
+    fn tell(&self) -> Sender<Seen> {
+        self.events.lock().expect("a sender").clone()
+    }
+
+    fn attach(&self, request: SpyRequest) -> Result<SpySession, Fault> {
+        match request.uuid.as_str() {
+            CALL => {}
+            FORBIDDEN => return Err(Fault::new(FaultCode::Denied, "you may not listen").hint("ask for the right")),
+            OVER => return Err(Fault::new(FaultCode::Ended, "the call has ended")),
+            other => return Err(Fault::new(FaultCode::NotFound, format!("{other}: no such call"))),
+        }
+        let (mut heard, frames) = rtrb::RingBuffer::new(8);
+        let (voice, mut said) = rtrb::RingBuffer::<VoiceFrame>::new(64);
+        let (end, ended) = oneshot::channel();
+        let (gone, attached) = channel::<()>();
+        let (events, last) = (self.tell(), self.frames);
+        let facts = facts(&request);
+        let _ = events.send(Seen::Attached(request));
+        std::thread::spawn(move || {
+            let mut at = 0;
+            while attached.recv_timeout(BEAT) != Err(RecvTimeoutError::Disconnected) {
+                if last == Some(at) {
+                    let _ = end.send(SpyEnd { why: EndedBecause::CallEnded, message: "the call has ended".into() });
+                    break;
+                }
+                if heard.push(frame(at)).is_ok() {
+                    at += 1;
+                }
+                while let Ok(frame) = said.pop() {
+                    if frame.iter().any(|&sample| sample != 0) {
+                        let _ = events.send(Seen::Voice(frame));
+                    }
+                }
+            }
+            let _ = events.send(Seen::Detached);
+        });
+        let control = Box::new(Control {
+            facts: Mutex::new(facts.clone()),
+            events: Mutex::new(self.tell()),
+            _gone: Mutex::new(gone),
+        });
+        Ok(SpySession { facts, frames, voice, control, ended })
+    }
+}
+
+struct Control {
+    facts: Mutex<SpyFacts>,
+    events: Mutex<Sender<Seen>>,
+    /// Disconnects the frames when the session is dropped.
+    _gone: Mutex<Sender<()>>,
+}
+
+impl SpyControl for Control {
+    fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault> {
+        let mut facts = self.facts.lock().expect("facts");
+        if mode > facts.allowed {
+            return Err(Fault::new(FaultCode::Denied, format!("{} is not allowed", mode.word())));
+        }
+        (facts.mode, facts.to) = (mode, side(to));
+        let _ = self.events.lock().expect("a sender").send(Seen::Mode(mode, to));
+        Ok(facts.clone())
+    }
+
+    fn set_hear(&self, hear: Hear) -> Result<SpyFacts, Fault> {
+        let mut facts = self.facts.lock().expect("facts");
+        facts.hear = hear;
+        Ok(facts.clone())
+    }
+}
+
+fn leg(uuid: &str, user: Option<&str>, number: &str) -> LegInfo {
+    LegInfo {
+        uuid: uuid.into(),
+        user: user.map(Into::into),
+        number: number.into(),
+        state: CallState::Up,
+        ..LegInfo::default()
+    }
+}
+
+fn call<L: Default>(legs: Vec<L>) -> CallInfo<L> {
+    CallInfo {
+        uuid: CALL.into(),
+        from: "1001".into(),
+        to: "0791112233".into(),
+        state: CallState::Up,
+        legs,
+        ..Default::default()
+    }
+}
+
+impl Backend for Tones {
+    fn status(&self) -> Status {
+        Status::default()
+    }
+
+    fn calls(&self, _: &Identity) -> Vec<CallInfo> {
+        vec![call(vec![leg(CALL, Some("1001"), "1001"), leg("b", None, "0791112233")])]
+    }
+
+    fn call<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<CallDetail, Fault>> {
+        let detail = |leg| LegDetail { leg, media: Some(MediaInfo::default()), ..LegDetail::default() };
+        let legs = vec![detail(leg(CALL, Some("1001"), "1001")), detail(leg("b", None, "0791112233"))];
+        Box::pin(async { Ok(call(legs)) })
+    }
+
+    fn hangup<'a>(&'a self, _: &'a str, _: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>> {
+        Box::pin(async { Ok(Hungup::default()) })
+    }
+
+    fn originate(&self, _: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {
+        Box::pin(async { Ok(Originated::default()) })
+    }
+
+    fn users(&self) -> Vec<UserInfo> {
+        Vec::new()
+    }
+
+    fn registrations(&self) -> Vec<RegistrationInfo> {
+        Vec::new()
+    }
+
+    fn records(&self, _: Option<jiff::Timestamp>, _: Option<usize>) -> BoxFuture<'_, Result<Vec<Value>, Fault>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn settings(&self) -> SettingsInForce {
+        SettingsInForce::default()
+    }
+
+    fn reload(&self, _: ReloadWhat) -> BoxFuture<'_, Result<ReloadReport, Fault>> {
+        Box::pin(async { Ok(ReloadReport::default()) })
+    }
+
+    fn stop(&self, _: Stop) {}
+
+    fn subscribe(&self, _: Option<u64>) -> (Vec<EventRecord>, broadcast::Receiver<EventRecord>) {
+        (Vec::new(), broadcast::channel(1).1)
+    }
+
+    fn spy<'a>(&'a self, _: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
+        Box::pin(async { self.attach(request) })
+    }
+}
