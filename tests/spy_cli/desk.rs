@@ -35,7 +35,7 @@ pub(super) enum Seen {
     Attached(SpyRequest),
     Mode(Mode, Option<Party>),
     /// A frame that is not silence.
-    Voice(VoiceFrame),
+    Voice(Box<VoiceFrame>),
     Detached,
 }
 
@@ -87,7 +87,7 @@ impl Desk {
         let mut voice = Vec::new();
         while voice.len() < samples {
             if let Seen::Voice(frame) = self.seen.recv_timeout(crate::harness::PATIENCE).expect("a voice") {
-                voice.extend(frame);
+                voice.extend(*frame);
             }
         }
         voice
@@ -171,7 +171,7 @@ impl Tones {
                 }
                 while let Ok(frame) = said.pop() {
                     if frame.iter().any(|&sample| sample != 0) {
-                        let _ = events.send(Seen::Voice(frame));
+                        let _ = events.send(Seen::Voice(Box::new(frame)));
                     }
                 }
             }
