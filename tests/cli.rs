@@ -1,5 +1,6 @@
 //! The programs as processes: exit codes, one-line errors, JSON, silence, signals, completion.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -273,6 +274,13 @@ async fn watch_repeats_one_document_a_line() {
     child.kill().await.unwrap();
 }
 
+/// Makes a program in a process of its own: were it this one, a child begun meanwhile by another test could still hold it open for
+/// writing, and then it cannot be run (ETXTBSY).
+async fn program(script: &str, words: &[&OsStr]) {
+    let made = Command::new("sh").arg("-c").arg(script).args(words).status().await.unwrap();
+    assert!(made.success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_is_asked_through_ssh() {
     let server = Server::start();
@@ -280,8 +288,7 @@ async fn a_host_is_asked_through_ssh() {
     let ssh = box_.join("ssh");
     // ssh -T -- HOST pbx stdio …: what the other machine's shell would run.
     let script = format!("#!/bin/sh\n[ \"$3\" = joe@box ] || exit 255\nshift 4\nexec '{PBX}' \"$@\"\n");
-    std::fs::write(&ssh, script).unwrap();
-    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o700)).unwrap();
+    program(r#"printf %s "$0" > "$1"; chmod 700 "$1""#, &[script.as_ref(), ssh.as_os_str()]).await;
     let path = format!("{}:/usr/bin:/bin", box_.display());
     let mut asked = pbx(&server.socket, &["calls", "--json", "--host", "joe@box"]);
     let output = run({
@@ -384,7 +391,7 @@ async fn another_account_that_reaches_the_socket_may_ask_little() {
     let server = Server::start();
     let folder = server.folder.path();
     let copy = folder.join("pbx");
-    std::fs::copy(PBX, &copy).unwrap();
+    program(r#"cp "$0" "$1""#, &[PBX.as_ref(), copy.as_os_str()]).await;
     let as_nobody = |words: &[&str]| {
         let mut command = Command::new(&copy);
         command.env_clear().env("WIRECHIEF_SOCKET", &server.socket).args(words).uid(65_534).gid(65_534);

@@ -104,6 +104,22 @@ async fn events_begin_after_the_number_given_and_only_of_the_kinds_asked_for() {
 }
 
 #[tokio::test]
+async fn a_reader_that_lags_is_told_how_many_events_it_lost() {
+    let server = Server::start();
+    let wanted = EventsSince { since: Some(0), types: vec!["call".into()] };
+    let mut events = server.client().await.stream(method::EVENTS, &wanted).await.unwrap();
+    soon(events.next::<EventRecord>()).await.unwrap();
+    // All at once, so that the server has no time between them; its queue holds 64.
+    for seq in 3..103 {
+        server.fake.events.send(event(seq, "call.started")).unwrap();
+    }
+    let lost = soon(events.next::<EventRecord>()).await.unwrap().unwrap();
+    assert_eq!((lost.kind.as_str(), &lost.fields["count"]), ("events.lost", &Value::from(36)));
+    let next = soon(events.next::<EventRecord>()).await.unwrap().unwrap();
+    assert_eq!(next.seq, 39);
+}
+
+#[tokio::test]
 async fn a_spy_hears_speaks_changes_mode_and_is_told_the_end() {
     let server = Server::start();
     let request = SpyRequest {

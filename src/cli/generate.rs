@@ -63,18 +63,45 @@ fn page(command: &Command, name: &str) -> String {
     if command.has_subcommands() {
         let _ = man.render_subcommands_section(&mut text);
     }
-    if command.get_after_help().is_some() || command.get_after_long_help().is_some() {
-        let _ = man.render_extra_section(&mut text);
-    }
     let mut text = String::from_utf8_lossy(&text).into_owned();
+    text.push_str(&examples(command));
     text.push_str(&exit_status());
+    text.push_str(&environment());
     text
+}
+
+/// The examples under `--help`, line for line.
+fn examples(command: &Command) -> String {
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let Some(lines) = after.strip_prefix("Examples:\n") else { return String::new() };
+    let lines: Vec<String> = lines.lines().map(|line| literal(line.trim_start())).collect();
+    format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", lines.join("\n"))
+}
+
+/// A line that the formatter leaves as it is.
+fn literal(line: &str) -> String {
+    let line = line.replace('\\', r"\e").replace('-', r"\-").replace('\'', r"\(aq");
+    if line.starts_with('.') { format!(r"\&{line}") } else { line }
 }
 
 fn exit_status() -> String {
     let mut text = String::from(".SH \"EXIT STATUS\"\n");
     for exit in Exit::ALL {
-        text.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", exit.code(), exit.meaning()));
+        text.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", exit.code(), literal(exit.meaning())));
+    }
+    text
+}
+
+fn environment() -> String {
+    let variables = [
+        ("WIRECHIEF_CONFIG", "Settings file, where --config names none."),
+        ("WIRECHIEF_SOCKET", "Control socket, where --socket names none."),
+        ("WIRECHIEF_JSON", "1: as --json."),
+        ("NO_COLOR", "Set: no colours, where --color does not say otherwise."),
+    ];
+    let mut text = String::from(".SH ENVIRONMENT\n");
+    for (name, meaning) in variables {
+        text.push_str(&format!(".TP\n\\fB{name}\\fR\n{}\n", literal(meaning)));
     }
     text
 }
@@ -89,7 +116,14 @@ mod tests {
         for wanted in ["pbx", "pbx-calls", "pbx-calls-show", "pbx-hangup"] {
             let (_, page) =
                 pages.iter().find(|(name, _)| name == wanted).unwrap_or_else(|| panic!("{wanted}: {pages:?}"));
-            assert!(page.contains("EXIT STATUS") && page.starts_with(".ie"), "{page}");
+            assert!(page.contains("EXIT STATUS") && page.contains(".TH"), "{page}");
         }
+    }
+
+    #[test]
+    fn an_example_is_printed_as_it_is_typed() {
+        assert_eq!(literal(r"jq -r '.a' \x"), r"jq \-r \(aq.a\(aq \ex");
+        let pages = pages(Tool::Pbx);
+        assert!(pages[0].1.contains("kill \\-HUP $(pbx status \\-\\-pid)"), "{}", pages[0].1);
     }
 }

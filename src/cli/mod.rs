@@ -5,10 +5,12 @@
 
 pub mod common;
 mod complete;
+pub mod completion;
 mod entry;
 pub mod exit;
 mod generate;
 pub mod log;
+pub mod man;
 pub mod output;
 mod pbx;
 pub mod spy;

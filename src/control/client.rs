@@ -190,9 +190,19 @@ impl Client {
         let frame = request_frame(self.last_id, method, params)?;
         let mut out = BytesMut::new();
         frame.put(&mut out)?;
-        self.sink.write_all(&out).await?;
-        self.sink.flush().await?;
-        Ok(self.last_id)
+        match self.write(&out).await {
+            Ok(()) => Ok(self.last_id),
+            // A server that is full says so and closes before it is asked.
+            Err(error) => match self.reply(0).await {
+                Err(refused @ ClientError::Fault(_)) => Err(refused),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.write_all(bytes).await?;
+        self.sink.flush().await
     }
 
     /// The next word about request `id`; errors of the server become ours.

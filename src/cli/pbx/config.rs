@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
-use crate::config::{self, ConfigError, Secret};
+use crate::config::{self, Secret};
 use crate::control::protocol::{Fault, FaultCode, SettingsInForce, method};
 
 /// Show where the settings come from and what they are
@@ -62,19 +62,22 @@ async fn in_force(context: &Context) -> Result<SettingsInForce, Failure> {
         }
     }
     let files = context.settings_files();
-    let settings = from_files(&files).map_err(|error| Fault::new(FaultCode::Invalid, error.to_string()))?;
+    let settings = from_files(&files)?;
     let sources = files.iter().map(|file| file.display().to_string()).collect();
     Ok(SettingsInForce { sources, settings })
 }
 
-fn from_files(files: &[PathBuf]) -> Result<Value, ConfigError> {
-    let settings = if files.is_empty() {
+fn from_files(files: &[PathBuf]) -> Result<Value, Fault> {
+    let read = if files.is_empty() {
         // The real ones are not needed to mask them.
-        config::builtin(&["1001", "1002", "1003"].map(|user| Secret::new(user.to_owned())))?
+        config::builtin(&["1001", "1002", "1003"].map(|user| Secret::new(user.to_owned())))
     } else {
-        config::load(files, &|path: &Path| std::fs::read_to_string(path))?
+        config::load(files, &|path: &Path| std::fs::read_to_string(path))
     };
-    Ok(settings.masked())
+    match read {
+        Ok(settings) => Ok(settings.masked()),
+        Err(error) => Err(Fault::new(FaultCode::Invalid, error.to_string())),
+    }
 }
 
 /// One `section.key = value` a line, values as TOML writes them: to be read and to be searched with grep.

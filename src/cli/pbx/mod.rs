@@ -1,12 +1,10 @@
 //! The `pbx` program: one file per command, one line here for each; their order is that of the manual.
 
 mod calls;
-mod completion;
 mod config;
 mod events;
 mod hangup;
 mod init;
-mod man;
 mod originate;
 mod records;
 mod regs;
@@ -20,8 +18,9 @@ mod watch;
 use clap::{Parser, Subcommand};
 
 use super::common::{Common, Context};
-use super::entry::{Threads, in_runtime, interruptible};
+use super::entry::{Threads, Tool, in_runtime, interruptible};
 use super::exit::{Done, Exit};
+use super::{completion, man};
 
 #[derive(Parser, Debug)]
 #[command(name = "pbx", version, about = "A telephone exchange: SIP phones, their calls, and supervisors on them")]
@@ -55,7 +54,16 @@ enum Command {
     Config(config::Args),
     Init(init::Args),
     Stdio(stdio::Args),
+    #[command(after_help = "\
+Examples:
+  pbx completion bash > ~/.local/share/bash-completion/completions/pbx
+  source <(pbx completion zsh)
+  pbx completion fish > ~/.config/fish/completions/pbx.fish")]
     Completion(completion::Args),
+    #[command(after_help = "\
+Examples:
+  pbx man | man -l -
+  pbx man calls show | man -l -")]
     Man(man::Args),
 }
 
@@ -69,8 +77,8 @@ pub(super) fn run(pbx: Pbx) -> Exit {
 fn execute(command: Command, context: Context) -> Done {
     match command {
         Command::Init(args) => init::run(&args, &context),
-        Command::Completion(args) => completion::run(&args, &context),
-        Command::Man(args) => man::run(&args, &context),
+        Command::Completion(args) => completion::run(&args, Tool::Pbx, &context),
+        Command::Man(args) => man::run(&args, Tool::Pbx, &context),
         asking => {
             super::log::start_client(&context.common);
             in_runtime(Threads::One, interruptible(ask(asking, &context)))
