@@ -1,7 +1,7 @@
 //! Offer and answer (RFC 3264): one audio stream of G.711 with telephone events, everything else refused with port 0.
 //! Above: `call`. Below: `description`.
 
-use super::description::{Audio, CodecName, Description, Direction, SdpError};
+use super::description::{Audio, Description, Direction, SdpError};
 use crate::audio::codec::Codec;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -201,7 +201,7 @@ fn audio_lines(text: &mut String, local: &LocalMedia, line: &Line<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sdp::parse;
+    use crate::sdp::{CodecName, parse};
 
     fn local(codecs: &[Codec]) -> LocalMedia {
         LocalMedia {

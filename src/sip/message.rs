@@ -84,7 +84,7 @@ pub fn response_to(request: &Request, status: u16, to_tag: Option<&str>) -> Resp
             rsip::Header::To(_) => headers.push_header("To", tagged(name_and_value(header).1, to_tag)),
             rsip::Header::Timestamp(_) if status == 100 => headers.push(header.clone()),
             rsip::Header::Via(_) | rsip::Header::From(_) | rsip::Header::CallId(_) | rsip::Header::CSeq(_) => {
-                headers.push(header.clone())
+                headers.push(header.clone());
             }
             _ => {}
         }

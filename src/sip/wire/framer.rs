@@ -77,6 +77,7 @@ impl Framer {
     }
 
     /// The next whole message or keep-alive; `None` when more bytes are needed.
+    #[allow(clippy::should_implement_trait)] // an iterator would end where this waits
     pub fn next(&mut self) -> Result<Option<Framed>, FramingError> {
         if self.failed {
             return Ok(None);
