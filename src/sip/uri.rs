@@ -152,12 +152,13 @@ impl Uri {
     /// Every parameter of ours that the other has too is equal, and none of the five that must be in both is ours alone.
     fn params_match(&self, other: &Self) -> bool {
         const BOTH_OR_NONE: [&str; 5] = ["transport", "user", "ttl", "method", "maddr"];
-        self.params.iter().all(|(name, value)| match other.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
-            Some((_, theirs)) => {
+        // of a parameter said twice the first counts
+        self.params.iter().all(|(name, _)| match (self.params.first(name).flatten(), other.params.first(name)) {
+            (value, Some(theirs)) => {
                 let lower = |value: Option<&str>| normal(value.unwrap_or_default()).to_ascii_lowercase();
                 lower(value) == lower(theirs)
             }
-            None => !BOTH_OR_NONE.iter().any(|must| must.eq_ignore_ascii_case(name)),
+            (_, None) => !BOTH_OR_NONE.iter().any(|must| must.eq_ignore_ascii_case(name)),
         })
     }
 }

@@ -75,6 +75,7 @@ pub trait HeadersExt {
     /// The CSeq; `None` when absent or malformed.
     fn cseq(&self) -> Option<CSeq>;
     /// The From; `None` when absent or malformed.
+    #[allow(clippy::wrong_self_convention)] // the header's name is From
     fn from_addr(&self) -> Option<NameAddr>;
     /// The To; `None` when absent or malformed.
     fn to_addr(&self) -> Option<NameAddr>;

@@ -74,7 +74,7 @@ impl<'a> AddrRef<'a> {
             Some((display, rest)) if rest.starts_with('<') && !display.contains(';') => {
                 let display = display.trim_end_matches(text::is_blank);
                 // a display name of bare words; `Bell, Alexander <…>` needs quotes (RFC 4475 §3.1.2.15)
-                if display.contains([',', ':', '>']) {
+                if display.contains([',', ':', '>']) || display.contains(|c: char| c.is_control() && c != '\t') {
                     return Err(HeaderError::Address);
                 }
                 Self::bracketed(display, rest)
@@ -146,6 +146,7 @@ mod tests {
             "Bell, Alexander <sip:a.g.bell@example.com>;tag=43",
             "sip:user@example.com?Route=%3Csip:sip.example.com%3E",
             "\"Joe\" <sip:joe@example.org>;;;;",
+            "A\u{f}B <sip:a@b>",
             "<sip:a@b> tail",
             "<sip:a@b",
             "",

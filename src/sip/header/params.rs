@@ -4,6 +4,9 @@ use super::HeaderError;
 use super::text;
 use std::fmt;
 
+/// Parameters of one address, URI or Via; more are refused, so that comparing them stays cheap.
+const MAX_PARAMS: usize = 100;
+
 /// Parameters in their order; names compare without case, values keep their quotes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, Option<String>)>);
@@ -16,13 +19,17 @@ impl Params {
 
     /// The value of a parameter, without surrounding quotes; `None` when absent or without value.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        value.as_deref().map(text::strip_quotes)
+        self.first(name)?.map(text::strip_quotes)
+    }
+
+    /// The parameter's raw value, quotes kept: `Some(None)` for one without a value.
+    pub fn first(&self, name: &str) -> Option<Option<&str>> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_deref())
     }
 
     /// Whether the parameter stands there, with or without value.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+        self.first(name).is_some()
     }
 
     /// Replaces the parameter's value or adds it at the end; a value that is no token is quoted.
@@ -80,10 +87,17 @@ impl fmt::Display for Params {
 /// The parameters of `;a=b;c` one by one, without allocating; stops after the first error.
 pub(crate) fn split(text: &str) -> impl Iterator<Item = Result<(&str, Option<&str>), HeaderError>> {
     let mut rest = Some(text.trim_matches(text::is_blank)).filter(|rest| !rest.is_empty());
+    let mut count = 0;
     std::iter::from_fn(move || {
-        let param = next(rest?);
-        rest = param.as_ref().ok().and_then(|(_, rest)| *rest);
-        Some(param.map(|(param, _)| param))
+        let current = rest.take()?;
+        count += 1;
+        let (param, after) = match next(current) {
+            Ok(_) if count > MAX_PARAMS => return Some(Err(HeaderError::Params)),
+            Ok(split) => split,
+            Err(error) => return Some(Err(error)),
+        };
+        rest = after;
+        Some(Ok(param))
     })
 }
 
@@ -137,6 +151,12 @@ mod tests {
         for bad in [";;", ";a;;b", ";", ";a=\"x", "a=b", ";=b", ";a=\"x\"y", ";a b", ";a=b c"] {
             assert!(Params::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_hundred_parameters_are_enough() {
+        assert!(Params::parse(&";a".repeat(MAX_PARAMS)).is_ok());
+        assert!(Params::parse(&";a".repeat(MAX_PARAMS + 1)).is_err());
     }
 
     #[test]

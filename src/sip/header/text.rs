@@ -1,8 +1,21 @@
 //! The scanning every structured header needs: tokens, quoted strings, lists (RFC 3261 §25.1). Linear time, no allocation.
 
+/// Whether each byte may stand in a `token`.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        byte += 1;
+    }
+    table
+};
+
 /// Whether the byte may stand in a `token`.
-pub(crate) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+#[inline]
+pub(crate) fn is_token(byte: u8) -> bool {
+    TOKEN[usize::from(byte)]
 }
 
 /// Whether all of a text is one `token`.

@@ -88,6 +88,9 @@ fn check_request(head: &Head<'_>, name: &str, start_fault: Option<Fault>) -> Che
         _ => {}
     }
     check_common(head)?;
+    if method(name).is_none() {
+        return Err(Fault::METHOD); // before the CSeq is compared (RFC 4475 §3.1.2.18)
+    }
     let (_, cseq_method) = head.values(Name::CSeq).next().and_then(cseq::split).ok_or(Fault::bad("Malformed CSeq"))?;
     if cseq_method != name {
         return Err(Fault::bad("CSeq Method Mismatch"));
@@ -100,9 +103,6 @@ fn check_request(head: &Head<'_>, name: &str, start_fault: Option<Fault>) -> Che
     addresses(head, Name::RecordRoute, Fault::bad("Malformed Record-Route"))?;
     if head.values(Name::Date).any(|date| !date.ends_with("GMT")) {
         return Err(Fault::bad("Malformed Date")); // §20.17: no other zone
-    }
-    if method(name).is_none() {
-        return Err(Fault::METHOD);
     }
     start_fault.map_or(Ok(()), Err)
 }

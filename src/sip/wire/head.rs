@@ -31,9 +31,11 @@ pub(super) fn skip_line_ends(mut bytes: &[u8]) -> &[u8] {
 /// Cuts a message at its empty line; without one, all of it is head and there is no body to speak of.
 /// Bytes that are no UTF-8 (a Latin-1 display name) become replacement characters.
 pub(super) fn cut(bytes: &[u8]) -> (Cow<'_, str>, Option<&[u8]>) {
+    // the checked conversion is several times as fast as the lossy one
+    let text = |bytes| std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     match memchr::memmem::find(bytes, b"\r\n\r\n").and_then(|at| Some((bytes.get(..at + 2)?, bytes.get(at + 4..)?))) {
-        Some((head, body)) => (String::from_utf8_lossy(head), Some(body)),
-        None => (String::from_utf8_lossy(bytes), None),
+        Some((head, body)) => (text(head), Some(body)),
+        None => (text(bytes), None),
     }
 }
 
@@ -43,7 +45,8 @@ impl<'a> Head<'a> {
         let mut lines = Lines { rest: text, fault: None };
         let start = lines.next().unwrap_or_default();
         let mut head = Self { start, fields: Vec::with_capacity(24), fault: None };
-        if memchr::memchr(0, text.as_bytes()).is_some() {
+        // NUL may stand only as a quoted pair (RFC 3261 §25.1)
+        if memchr::memchr_iter(0, text.as_bytes()).any(|at| !is_escaped(text.as_bytes(), at)) {
             head.note(Fault::bad("NUL in Headers"));
         }
         while let Some(line) = lines.next() {
@@ -99,6 +102,11 @@ impl<'a> Head<'a> {
     pub(super) fn values(&self, name: Name) -> impl Iterator<Item = &str> {
         self.fields.iter().filter(move |field| field.name == name).map(|field| &*field.value)
     }
+}
+
+/// Whether a backslash stands before the byte at that place.
+pub(super) fn is_escaped(bytes: &[u8], at: usize) -> bool {
+    at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\\')
 }
 
 /// Lines without their CRLF; a bare CR or LF is noted, and still ends the line so that reading can go on.

@@ -6,10 +6,12 @@ mod check;
 mod framer;
 mod head;
 mod print;
+mod promise;
 mod reject;
 
 pub use framer::{Framed, Framer, FramingError, FramingFault};
 pub use print::{print, print_request, print_response, to_bytes};
+pub use promise::holds;
 pub use reject::{DropReason, Reject};
 
 use crate::sip::header::table::{self, Name};

@@ -1,5 +1,6 @@
 //! Messages to bytes. Whatever the fields hold, no value can break out of its line: control characters become blanks.
 
+use super::head::is_escaped;
 use crate::sip::header::table::name_and_value;
 use crate::sip::header::text;
 use crate::sip::message::{Message, method_name, reason_of, request_uri_text};
@@ -57,15 +58,15 @@ fn headers_and_body(headers: &Headers, body: &[u8], out: &mut Vec<u8>) {
 }
 
 fn line_text(value: &str, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(value.as_bytes());
-    if memchr::memchr3(b'\r', b'\n', 0, value.as_bytes()).is_some()
-        && let Some(written) = out.get_mut(start..)
-    {
-        for byte in written.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            *byte = b' ';
-        }
+    let bytes = value.as_bytes();
+    if memchr::memchr3(b'\r', b'\n', 0, bytes).is_none() {
+        return out.extend_from_slice(bytes);
     }
+    out.extend(bytes.iter().enumerate().map(|(at, byte)| match byte {
+        b'\r' | b'\n' => b' ',
+        0 if !is_escaped(bytes, at) => b' ',
+        other => *other,
+    }));
 }
 
 fn number(mut value: usize, out: &mut Vec<u8>) {

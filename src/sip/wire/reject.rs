@@ -2,7 +2,6 @@
 
 use super::check::StartLine;
 use super::head::Head;
-use crate::sip::header::HeadersExt;
 use crate::sip::header::table::{self, Name};
 use crate::sip::message::{method_name, status_code_with, tagged};
 use rsip::{Headers, Method, Response, Version};
@@ -72,10 +71,6 @@ fn answer(head: &Head<'_>, fault: Fault) -> Response {
         let Some(value) = head.values(name).next() else { continue };
         let value = if name == Name::To { tagged(value, Some(&stateless_tag(head))) } else { value.to_owned() };
         headers.push(table::build(name, "", value));
-    }
-    if fault == Fault::METHOD {
-        let known = [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Register];
-        headers.push_header("Allow", known.map(method_name).join(", "));
     }
     let status_code = status_code_with(fault.status, fault.phrase);
     Response { status_code, version: Version::V2, headers, body: Vec::new() }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::sip::header::HeadersExt;
 use crate::sip::message::{reason_of, request_uri_text};
+use proptest::prelude::*;
 
 const OPTIONS: &str = "OPTIONS sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n";
 
@@ -116,5 +117,112 @@ fn a_stream_that_cannot_be_cut_is_answered_and_ends() {
         assert_eq!(error.answer.is_some(), answered, "{bad}");
         framer.push(bad.as_bytes());
         assert_eq!(framer.next(), Ok(None));
+    }
+}
+
+#[test]
+fn a_nul_survives_as_a_quoted_pair_only() {
+    let sound = request(format!("{OPTIONS}X-Own: \"\\\0\"\r\n\r\n").as_bytes());
+    assert_eq!(sound.headers.value("X-Own"), Some("\"\\\0\""));
+    assert!(holds(format!("{OPTIONS}X-Own: \"\\\0\"\r\n\r\n").as_bytes()));
+}
+
+#[test]
+fn an_unknown_method_is_told_before_a_cseq_of_another() {
+    let bytes = OPTIONS.replacen("OPTIONS", "NEWMETHOD", 1);
+    assert_eq!(status(format!("{bytes}\r\n").as_bytes()).0, 501);
+}
+
+/// Messages with something of everything, to be broken by the properties below.
+const SEEDS: [&str; 3] = [
+    "INVITE sip:b%41@[2001:db8::1]:5060;transport=tcp SIP/2.0\r\nVia: SIP/2.0/TCP [::1]:5060;branch=z9hG4bK1;rport, SIP/2.0/UDP a\r\n\
+    From: \"A \\\" <b>\" <sip:a@h;x=y?z=1>;tag=1\r\nTo: tel:+1-2;phone-context=x\r\nCall-ID: c@d\r\nCSeq: 1 INVITE\r\n\
+    m: \"X, Y\" <sip:a@192.0.2.1>;q=0.5;expires=60,<sip:c@d>\r\nRoute: <sip:p;lr>,\r\n <sip:q;lr>\r\nMax-Forwards: 70\r\n\
+    c: application/sdp\r\nl: 4\r\n\r\nv=0\n",
+    "SIP/2.0 183 Session Progress\r\nv: SIP/2.0/UDP h;received=[::1];rport=5\r\nf: <sip:a@h>;tag=1\r\nt: B <sip:b@h>;tag=2\r\n\
+    i: c\r\nCSeq: 1 INVITE\r\nRecord-Route: <sip:p;lr>\r\nReason: Q.850;cause=16;text=\"x\"\r\n\r\n",
+    "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: sip:a@h;tag=1\r\nTo: sip:a@h\r\nCall-ID: c\r\nCSeq: 1 REGISTER\r\n\
+    Contact: *\r\nExpires: 0\r\nAuthorization: Digest username=\"a\"\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\n\r\n",
+];
+
+/// Bytes that mean something to a SIP parser, besides any byte.
+fn fragment() -> impl Strategy<Value = Vec<u8>> {
+    let telling = proptest::sample::select(vec![
+        "\r\n",
+        "\r\n\r\n",
+        "\r\n ",
+        "\n",
+        "\"",
+        "\\",
+        "<",
+        ">",
+        ";",
+        ";;",
+        ",",
+        ":",
+        "@",
+        "%",
+        "%4",
+        "?",
+        "=",
+        "[",
+        "]",
+        " ",
+        "\t",
+        "*",
+        "Via: ",
+        "l: 9\r\n",
+        "Contact:",
+        "sip:",
+        "SIP/2.0",
+        "99999999999",
+        "-1",
+        "\0",
+        "\u{fe}",
+        "tag=",
+        "é",
+    ]);
+    prop_oneof![telling.prop_map(|text| text.as_bytes().to_vec()), proptest::collection::vec(any::<u8>(), 0..4)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_promises_hold_for_broken_messages(
+        seed in proptest::sample::select(SEEDS.to_vec()),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..6, fragment()), 0..4),
+    ) {
+        let mut bytes = seed.as_bytes().to_vec();
+        for (at, cut, new) in edits {
+            let at = at.index(bytes.len() + 1);
+            let end = (at + cut).min(bytes.len());
+            bytes.splice(at..end, new);
+        }
+        prop_assert!(holds(&bytes), "{:?}", String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn the_promises_hold_for_noise(bytes in proptest::collection::vec(fragment(), 0..60)) {
+        prop_assert!(holds(&bytes.concat()));
+    }
+
+    #[test]
+    fn a_framer_never_panics_nor_holds_back_a_whole_message(pieces in proptest::collection::vec(fragment(), 0..40), at in 0_usize..40) {
+        let whole = format!("{OPTIONS}Content-Length: 3\r\n\r\nabc");
+        let mut framer = Framer::new();
+        framer.push(whole.as_bytes());
+        prop_assert_eq!(framer.next(), Ok(Some(Framed::Message(whole.into_bytes()))));
+        for piece in pieces.iter().skip(at) {
+            framer.push(piece);
+            while let Ok(Some(_)) = framer.next() {}
+        }
+    }
+}
+
+#[test]
+fn the_seeds_are_sound() {
+    for seed in SEEDS {
+        assert!(parse(seed.as_bytes()).is_ok() && holds(seed.as_bytes()), "{:?}", parse(seed.as_bytes()));
     }
 }
