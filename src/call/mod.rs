@@ -1,1 +1,28 @@
 //! Legs, channels and the B2BUA that bridges them; supervision by UUID, causes, detail records.
+//!
+//! A call comes in by [`inbound`], becomes a [`Channel`] that the dialplan drives, dials further legs by [`outbound`], and is
+//! bridged in [`b2bua`]. Everything that another task may see or touch is found in [`live`] by UUID.
+
+mod b2bua;
+pub mod cause;
+mod channel;
+pub mod detail_record;
+mod dtmf_info;
+mod exchange;
+pub mod inbound;
+pub mod journal;
+mod leg;
+pub mod live;
+pub mod login;
+mod originate;
+mod outbound;
+pub mod permission;
+mod route;
+pub mod supervisor;
+pub mod target;
+
+pub use cause::{Cause, DialStatus};
+pub use channel::{CallerId, Channel, Gone, Position};
+pub use exchange::Exchange;
+pub use originate::{Originate, originate};
+pub use outbound::{CancelAs, Dial, Dialled, Ringback};

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::call::journal::EventRecord;
+
 pub use super::supervision::{
     EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts,
     SpyRequest, VoiceFrame,
@@ -286,8 +288,6 @@ pub struct MediaInfo {
     pub lost: u64,
     /// Interarrival jitter (RFC 3550 §6.4.1), in milliseconds.
     pub jitter_ms: f64,
-    /// What is done with the party's audio: `relay`, `mix`, or none when it goes nowhere.
-    pub path: Option<String>,
 }
 
 /// Names a call by the UUID of any of its legs.
@@ -460,31 +460,6 @@ pub struct EventsSince {
     pub types: Vec<String>,
 }
 
-/// Something that happened. One line of `pbx events`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EventRecord {
-    /// Counts from 1 since the server started.
-    pub seq: u64,
-    /// When.
-    #[serde(serialize_with = "to_rfc3339")]
-    pub time: Timestamp,
-    /// `call.started`, `call.ended`, `registration.added`…
-    pub kind: String,
-    /// What the kind carries.
-    #[serde(flatten)]
-    pub fields: serde_json::Map<String, Value>,
-}
-
-impl EventRecord {
-    /// Whether one of `types` names this kind or a family of it; no types name everything.
-    pub fn is_of(&self, types: &[String]) -> bool {
-        types.is_empty()
-            || types.iter().any(|wanted| {
-                self.kind.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            })
-    }
-}
-
 /// RFC 3339 in UTC with milliseconds: `2026-11-20T21:00:00.123Z`.
 fn to_rfc3339<S: serde::Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&format_args!("{time:.3}"))
@@ -543,21 +518,6 @@ mod tests {
             serde_json::to_string(&call).unwrap(),
             r#"{"uuid":"u","from":"","to":"","state":"trying","started":"2026-11-20T21:00:00.123Z","duration_s":12.5,"recorded":false,"spied":0,"legs":[{"uuid":"","user":null,"number":"","direction":"in","state":"trying","codec":null,"address":null}]}"#
         );
-    }
-
-    #[test]
-    fn a_type_names_its_kind_and_its_family_and_nothing_that_only_begins_alike() {
-        let event = EventRecord {
-            seq: 1,
-            time: Timestamp::UNIX_EPOCH,
-            kind: "call.started".into(),
-            fields: Default::default(),
-        };
-        assert!(event.is_of(&[]));
-        assert!(event.is_of(&["call".into()]));
-        assert!(event.is_of(&["x".into(), "call.started".into()]));
-        assert!(!event.is_of(&["cal".into()]));
-        assert!(!event.is_of(&["call.start".into()]));
     }
 
     #[test]

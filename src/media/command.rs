@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::stats::PortStats;
 use crate::audio::codec::Codec;
@@ -217,6 +217,13 @@ pub enum Command {
         /// The tap.
         tap: TapId,
     },
+    /// Tells what a port has seen so far; no word when it is gone.
+    Measure {
+        /// The port.
+        port: PortId,
+        /// Gets the numbers.
+        reply: oneshot::Sender<PortStats>,
+    },
     /// Closes a port; [`Event::Closed`] follows.
     Close {
         /// The port.
@@ -243,7 +250,7 @@ pub enum Event {
         /// Whether it was played to its end.
         finished: bool,
     },
-    /// Nothing was received for the RTP timeout. Told once, and again only after packets came.
+    /// Nothing was received for the RTP timeout. Told again after each further timeout, as long as the silence lasts.
     Silent {
         /// The port.
         port: PortId,

@@ -41,6 +41,12 @@ impl Board {
                     self.end_tap(at);
                 }
             }
+            Command::Measure { port, reply } => {
+                if let Some(port) = self.seat_of(port).and_then(|seat| self.port(seat)) {
+                    // Nobody may be waiting any more.
+                    let _ = reply.send(port.stats());
+                }
+            }
             Command::Close { port } => return self.close(port, now, wire),
         }
         None

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::board::Settings;
 use super::clock::Moment;
@@ -20,7 +20,7 @@ use super::port::{Port, Seed};
 use super::report::Epoch;
 use super::shard::{Order, Shard};
 use super::socket::Pair;
-use super::stats::{self, EngineStats, ShardStats};
+use super::stats::{self, EngineStats, PortStats, ShardStats};
 use crate::audio::frame::RATE_HZ;
 use crate::audio::resample;
 
@@ -145,6 +145,13 @@ impl Engine {
         }
     }
 
+    /// What a port has seen so far; `None` when it is gone.
+    pub async fn port_stats(&self, port: PortId) -> Option<PortStats> {
+        let (reply, stats) = oneshot::channel();
+        self.send(Command::Measure { port, reply });
+        stats.await.ok()
+    }
+
     /// How the threads fare. Counts are up to 25 ms old.
     pub fn stats(&self) -> EngineStats {
         stats::total(self.inner.shards.iter().map(|shard| &*shard.stats))
@@ -243,6 +250,7 @@ fn port_of(command: &Command) -> Option<PortId> {
         | Command::Echo { port, .. }
         | Command::SendDigits { port, .. }
         | Command::Attach { left: port, .. }
+        | Command::Measure { port, .. }
         | Command::Close { port } => Some(port),
         Command::SetTap { .. } | Command::Detach { .. } => None,
     }

@@ -70,7 +70,8 @@ pub(super) struct Port {
     pressed_at: Moment,
     /// When the peer's last packet came, or listening began.
     heard_at: Moment,
-    is_silence_told: bool,
+    /// When the silence that lasts was last told.
+    silence_told: Option<Moment>,
     counts: Counts,
     events: mpsc::Sender<Event>,
 }
@@ -124,7 +125,7 @@ impl Port {
             presses: telephone_event::Receiver::default(),
             pressed_at: Moment::default(),
             heard_at: Moment::default(),
-            is_silence_told: false,
+            silence_told: None,
             counts: Counts::default(),
             events,
         }
@@ -187,19 +188,19 @@ impl Port {
     /// Begins the time after which silence is told.
     pub(super) fn listen_from(&mut self, now: Moment) {
         self.heard_at = now;
-        self.is_silence_told = false;
+        self.silence_told = None;
     }
 
-    /// Tells silence, once; and a press whose end was lost.
+    /// Tells silence, once for each timeout that it lasts; and a press whose end was lost.
     pub(super) fn watch(&mut self, now: Moment, timeout: Duration) {
         if now.since(self.pressed_at) > LOST_END
             && let Some(press) = self.presses.close()
         {
             self.tell_press(press);
         }
-        let unheard = now.since(self.heard_at);
-        if !timeout.is_zero() && unheard >= timeout && self.is_listening() && !self.is_silence_told {
-            self.is_silence_told = true;
+        let unheard = now.since(self.silence_told.unwrap_or(self.heard_at));
+        if !timeout.is_zero() && unheard >= timeout && self.is_listening() {
+            self.silence_told = Some(now);
             self.tell(Event::Silent { port: self.id });
         }
     }
@@ -263,7 +264,7 @@ impl Port {
         self.counts.packets += 1;
         self.counts.bytes += bytes as u64;
         self.heard_at = now;
-        self.is_silence_told = false;
+        self.silence_told = None;
         match kind {
             Kind::Audio => self.reception.receive(header, now.rtp_clock()),
             Kind::Event => self.reception.receive_untimed(header),

@@ -112,12 +112,11 @@ fn leg_lines(detail: &LegDetail) -> Vec<String> {
     ];
     if let Some(media) = &detail.media {
         lines.push(format!(
-            "packets   {} in, {} out, {} lost, jitter {:.1} ms, {} on {}",
+            "packets   {} in, {} out, {} lost, jitter {:.1} ms, on {}",
             media.packets_in,
             media.packets_out,
             media.lost,
             media.jitter_ms,
-            media.path.as_deref().unwrap_or("no bridge"),
             media.local,
         ));
     }

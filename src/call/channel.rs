@@ -1,0 +1,465 @@
+//! A channel: the calling leg as the dialplan sees it, with caller id, variables and position.
+//! Above: `dialplan` drives it with straight-line async code. Below: `leg` speaks SIP and media.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    call::{
+        cause::Cause,
+        detail_record::{DetailRecord, LegRecord},
+        exchange::Exchange,
+        leg::{Leg, LegEvent},
+        live::{CallFacts, LegFacts, Order},
+    },
+    media::{self, PlayId, PortStats, Source},
+};
+
+/// Keys typed ahead that a channel keeps.
+const TYPED_AHEAD: usize = 64;
+
+/// The channel has hung up: the script unwinds (its `h` extension may still run).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the channel has hung up")]
+pub struct Gone;
+
+/// Who calls.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CallerId {
+    /// The display name, may be empty.
+    pub name: String,
+    /// The number, may be empty.
+    pub number: String,
+}
+
+/// Where in the dialplan a channel is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Position {
+    /// `[context]`.
+    pub context: String,
+    /// The extension.
+    pub extension: String,
+    /// Its priority, from 1.
+    pub priority: u32,
+}
+
+/// One leg as the dialplan sees it.
+pub struct Channel {
+    pub(super) leg: Leg,
+    pub(super) call: Arc<CallFacts>,
+    pub(super) exchange: Arc<Exchange>,
+    caller: CallerId,
+    variables: HashMap<String, String>,
+    position: Position,
+    digits: VecDeque<char>,
+    gone: Option<Cause>,
+    hangup: Option<Cause>,
+    playing: Option<PlayId>,
+    pub(super) ended_legs: Vec<LegRecord>,
+    /// What is left of the caller's Max-Forwards for the legs it dials (RFC 3261 §16.6).
+    pub(super) max_forwards: u8,
+}
+
+impl Channel {
+    /// A channel over a calling leg, on the list of live calls from now on.
+    pub(super) fn new(leg: Leg, exchange: &Arc<Exchange>, caller: CallerId, position: Position) -> Self {
+        let call = Arc::new(CallFacts::new(
+            leg.facts.clone(),
+            (&caller.number, &caller.name),
+            &position.extension,
+            &position.context,
+        ));
+        exchange.live.begin(call.clone());
+        exchange.journal.note(
+            "call.started",
+            json!({"uuid": call.uuid, "from": caller.number, "to": position.extension, "context": position.context}),
+        );
+        Self {
+            leg,
+            call,
+            exchange: exchange.clone(),
+            caller,
+            variables: HashMap::new(),
+            position,
+            digits: VecDeque::new(),
+            gone: None,
+            hangup: None,
+            playing: None,
+            ended_legs: Vec::new(),
+            max_forwards: 70,
+        }
+    }
+
+    pub(super) fn with_max_forwards(mut self, max_forwards: u8) -> Self {
+        self.max_forwards = max_forwards;
+        self
+    }
+
+    /// 36 characters, lower case.
+    pub fn uuid(&self) -> &str {
+        &self.leg.facts.uuid
+    }
+
+    /// `SIP/1001-00000001`.
+    pub fn name(&self) -> &str {
+        &self.leg.facts.name
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &CallerId {
+        &self.caller
+    }
+
+    /// Changes who is shown as calling, on legs dialled from now on.
+    pub fn set_caller(&mut self, caller: CallerId) {
+        self.caller = caller;
+    }
+
+    /// A variable's value.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// Sets a variable.
+    pub fn set_var(&mut self, name: &str, value: impl Into<String>) {
+        self.variables.insert(name.into(), value.into());
+    }
+
+    /// Every variable, in no order.
+    pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Where in the dialplan it is.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Moves it in the dialplan.
+    pub fn set_position(&mut self, position: Position) {
+        self.position = position;
+    }
+
+    /// The calling phone's leg is answered.
+    pub fn is_answered(&self) -> bool {
+        self.leg.facts.now().answered.is_some()
+    }
+
+    /// The calling phone has hung up.
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_some()
+    }
+
+    /// Why it ends, as far as is known: [`Cause::UNKNOWN`] while it lives.
+    pub fn cause(&self) -> Cause {
+        self.gone.or(self.hangup).unwrap_or(Cause::UNKNOWN)
+    }
+
+    /// Answers the calling phone.
+    ///
+    /// # Errors
+    /// The phone has hung up, or its offer cannot be met.
+    pub async fn answer(&mut self) -> Result<(), Gone> {
+        self.answer_like(None)
+    }
+
+    pub(super) fn answer_like(&mut self, prefer: Option<crate::audio::codec::Codec>) -> Result<(), Gone> {
+        self.still_here()?;
+        if self.leg.is_up() {
+            return Ok(());
+        }
+        self.leg.answer(prefer).map_err(|cause| self.refuse(cause))?;
+        self.exchange.journal.note("call.answered", json!({"uuid": self.call.uuid}));
+        Ok(())
+    }
+
+    /// Tells an unanswered phone that the far one rings (180).
+    ///
+    /// # Errors
+    /// The phone has hung up.
+    pub async fn ring(&mut self) -> Result<(), Gone> {
+        self.still_here()?;
+        if !self.leg.is_up() {
+            self.leg.ring();
+        }
+        Ok(())
+    }
+
+    /// Opens the way for early media (183).
+    ///
+    /// # Errors
+    /// The phone has hung up, or its offer cannot be met.
+    pub async fn progress(&mut self) -> Result<(), Gone> {
+        self.still_here()?;
+        self.leg.progress(None).map_err(|cause| self.refuse(cause))
+    }
+
+    /// Plays to the end.
+    ///
+    /// # Errors
+    /// The phone has hung up.
+    pub async fn play(&mut self, source: Source) -> Result<(), Gone> {
+        let id = self.start(source);
+        loop {
+            match self.next_event(None).await? {
+                Some(LegEvent::Played(done)) if done == id => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Plays until the end or the first key, which is returned.
+    ///
+    /// # Errors
+    /// The phone has hung up.
+    pub async fn play_until_digit(&mut self, source: Source) -> Result<Option<char>, Gone> {
+        let id = self.start(source);
+        loop {
+            if let Some(digit) = self.digits.pop_front() {
+                self.stop_playing();
+                return Ok(Some(digit));
+            }
+            match self.next_event(None).await? {
+                Some(LegEvent::Played(done)) if done == id => return Ok(None),
+                _ => {}
+            }
+        }
+    }
+
+    /// Plays beside what the script does, until [`Self::stop_playing`] or the next sound.
+    pub fn start_playing(&mut self, source: Source) {
+        self.start(source);
+    }
+
+    /// Ends what plays.
+    pub fn stop_playing(&mut self) {
+        if self.playing.take().is_some() {
+            self.exchange.media.send(media::Command::StopPlay { port: self.leg.port() });
+        }
+    }
+
+    /// Waits, serving the phone meanwhile.
+    ///
+    /// # Errors
+    /// The phone has hung up.
+    pub async fn wait(&mut self, time: Duration) -> Result<(), Gone> {
+        let until = Instant::now() + time;
+        while self.next_event(Some(until)).await?.is_some() {}
+        Ok(())
+    }
+
+    /// Sends back what the phone sends, until `#`.
+    ///
+    /// # Errors
+    /// The phone has hung up.
+    pub async fn echo(&mut self) -> Result<(), Gone> {
+        let port = self.leg.port();
+        self.exchange.media.send(media::Command::Echo { port, on: true });
+        let ended = loop {
+            match self.next_event(None).await {
+                Ok(_) if self.digits.pop_front() == Some('#') => break Ok(()),
+                Ok(_) => {}
+                Err(gone) => break Err(gone),
+            }
+        };
+        self.exchange.media.send(media::Command::Echo { port, on: false });
+        ended
+    }
+
+    /// The next key, typed ahead or within the time given.
+    ///
+    /// # Errors
+    /// The phone has hung up.
+    pub async fn digit(&mut self, within: Duration) -> Result<Option<char>, Gone> {
+        let until = Instant::now() + within;
+        loop {
+            if let Some(digit) = self.digits.pop_front() {
+                return Ok(Some(digit));
+            }
+            if self.next_event(Some(until)).await?.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Remembers why the channel is to end; the phone is told when the script is over.
+    pub fn hangup(&mut self, cause: Cause) {
+        self.hangup.get_or_insert(cause);
+    }
+
+    /// Ends the channel: tells the phone, gives everything back, writes the detail record.
+    pub async fn finish(mut self) {
+        let cause = self.gone.or(self.hangup).unwrap_or(Cause::NORMAL);
+        if !self.leg.is_over() {
+            if self.leg.is_up() {
+                self.leg.hangup(cause);
+            } else {
+                let headers = self.exchange.retry_after(cause.status());
+                self.leg.reject(cause.status(), headers);
+            }
+        }
+        let stats = self.leg.close().await;
+        let answered = self.leg.facts.now().answered;
+        self.ended_legs.insert(0, leg_record(&self.leg.facts, stats, cause));
+        self.write_record(cause, answered);
+    }
+
+    fn write_record(&mut self, cause: Cause, answered: Option<jiff::Timestamp>) {
+        let ended = jiff::Timestamp::now();
+        let seconds = |from: jiff::Timestamp| ended.duration_since(from).as_secs_f64().max(0.0);
+        let disposition = match cause {
+            _ if answered.is_some() => "ANSWERED",
+            Cause::BUSY | Cause::REJECTED => "BUSY",
+            Cause::NORMAL | Cause::NO_ANSWER | Cause::NO_USER_RESPONDING => "NO ANSWER",
+            _ => "FAILED",
+        };
+        let record = DetailRecord {
+            uuid: self.call.uuid.clone(),
+            from: self.call.from.clone(),
+            from_name: self.call.from_name.clone(),
+            to: self.call.to.clone(),
+            context: self.call.context.clone(),
+            started: self.call.started,
+            answered,
+            ended,
+            duration_s: seconds(self.call.started),
+            billable_s: answered.map_or(0.0, seconds),
+            disposition: disposition.into(),
+            cause: cause.number(),
+            cause_text: cause.text().into(),
+            legs: std::mem::take(&mut self.ended_legs),
+        };
+        self.exchange.journal.note(
+            "call.ended",
+            json!({"uuid": record.uuid, "cause": record.cause, "cause_text": record.cause_text,
+                   "disposition": record.disposition, "duration_s": record.duration_s}),
+        );
+        self.exchange.records.write(record);
+    }
+
+    /// The next event that is not the channel's own business; `None` when `until` has passed.
+    pub(super) async fn next_event(&mut self, until: Option<Instant>) -> Result<Option<LegEvent>, Gone> {
+        self.still_here()?;
+        let event = match until {
+            Some(until) => match timeout_at(until, self.leg.next()).await {
+                Ok(event) => event,
+                Err(_) => return Ok(None),
+            },
+            None => self.leg.next().await,
+        };
+        self.take(event).map(Some)
+    }
+
+    /// Does what every owner of a channel must do with an event, and passes it on.
+    pub(super) fn take(&mut self, event: LegEvent) -> Result<LegEvent, Gone> {
+        match event {
+            LegEvent::Gone(cause) | LegEvent::Refused(cause) => {
+                self.gone = Some(cause);
+                return Err(Gone);
+            }
+            LegEvent::Order(Order::Hangup(cause)) => {
+                self.hangup(cause);
+                self.gone = Some(cause);
+                self.leg.hangup(cause);
+                return Err(Gone);
+            }
+            // A single leg that is silent for the whole time has lost its phone; a bridge looks at both sides itself.
+            LegEvent::Silent => {
+                self.leg.hangup(Cause::NETWORK_FAILURE);
+                self.gone = Some(Cause::NETWORK_FAILURE);
+                return Err(Gone);
+            }
+            LegEvent::Digit { digit, .. } => {
+                if self.digits.len() < TYPED_AHEAD {
+                    self.digits.push_back(digit);
+                }
+            }
+            LegEvent::Played(id) if self.playing == Some(id) => self.playing = None,
+            _ => {}
+        }
+        if let LegEvent::Order(Order::Describe(reply)) = event {
+            let _ = reply.send(self.describe());
+            return Ok(LegEvent::HoldChanged);
+        }
+        Ok(event)
+    }
+
+    /// Everything the dialplan could read, for `pbx calls show`.
+    pub(super) fn describe(&self) -> Vec<(String, String)> {
+        let mut all: Vec<_> = self.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        all.push(("CALLERID(num)".into(), self.caller.number.clone()));
+        all.push(("CALLERID(name)".into(), self.caller.name.clone()));
+        all.push(("CHANNEL".into(), self.name().into()));
+        all.push(("CONTEXT".into(), self.position.context.clone()));
+        all.push(("EXTEN".into(), self.position.extension.clone()));
+        all.push(("PRIORITY".into(), self.position.priority.to_string()));
+        all.sort();
+        all
+    }
+
+    /// Forgets keys typed so far.
+    pub(super) fn forget_digits(&mut self) {
+        self.digits.clear();
+    }
+
+    fn start(&mut self, source: Source) -> PlayId {
+        let id = next_play_id();
+        self.exchange.media.send(media::Command::Play { port: self.leg.port(), id, source });
+        self.playing = Some(id);
+        id
+    }
+
+    pub(super) fn still_here(&self) -> Result<(), Gone> {
+        if self.gone.is_some() || self.leg.is_over() { Err(Gone) } else { Ok(()) }
+    }
+
+    pub(super) fn refuse(&mut self, cause: Cause) -> Gone {
+        self.gone = Some(cause);
+        if !self.leg.is_over() {
+            self.leg.reject(cause.status(), Vec::new());
+        }
+        Gone
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.exchange.live.end(&self.call);
+    }
+}
+
+/// Numbers prompts and digit strings of all channels.
+pub(super) fn next_play_id() -> PlayId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    PlayId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What the detail record keeps of a leg.
+pub(super) fn leg_record(facts: &LegFacts, stats: Option<PortStats>, cause: Cause) -> LegRecord {
+    let now = facts.now();
+    let stats = stats.unwrap_or_default();
+    LegRecord {
+        uuid: facts.uuid.clone(),
+        user: facts.user.clone(),
+        number: facts.number.clone(),
+        direction: facts.way.word().into(),
+        address: now.address.map(|a| a.to_string()),
+        codec: now.codec.map(str::to_owned),
+        answered: now.answered,
+        ended: jiff::Timestamp::now(),
+        cause: cause.number(),
+        packets_in: stats.packets_in,
+        packets_out: stats.packets_out,
+        packets_lost: stats.lost,
+        jitter_ms: stats.jitter_ms.into(),
+    }
+}

@@ -1,0 +1,158 @@
+//! What every call shares: the handles to SIP, media, settings, registrations, live calls, journal and records.
+//! Above: `pbx` makes one. Below: `inbound`, `outbound`, `supervisor` work on it.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    audio::codec::Codec,
+    call::{detail_record::Records, journal::Journal, live::Live, login::Doorkeeper},
+    config::{CodecChoice, Config},
+    media::Engine,
+    sip::{
+        Hop,
+        registrar::{self, Registrar},
+    },
+    transport::Sip,
+};
+
+/// The handles that all calls share.
+pub struct Exchange {
+    /// The SIP task.
+    pub sip: Sip,
+    /// The media threads.
+    pub media: Engine,
+    /// The settings in force; a call keeps reading the newest.
+    pub settings: ArcSwap<Config>,
+    /// Who is registered where.
+    pub registrar: Mutex<Registrar>,
+    /// Who may come in.
+    pub doorkeeper: Mutex<Doorkeeper>,
+    /// The live calls.
+    pub live: Live,
+    /// What happened.
+    pub journal: Journal,
+    /// Detail records.
+    pub records: Records,
+    /// Supervisors listening now, by call UUID.
+    spies: Mutex<HashMap<String, u32>>,
+    /// When this server started.
+    pub began: Instant,
+    closing: AtomicBool,
+}
+
+impl Exchange {
+    /// Puts the handles together.
+    pub fn new(sip: Sip, media: Engine, settings: Arc<Config>, records: Records) -> Self {
+        let realm = settings.sip.realm.clone();
+        Self {
+            sip,
+            media,
+            settings: ArcSwap::new(settings),
+            registrar: Mutex::new(Registrar::new(registrar::Limits::default())),
+            doorkeeper: Mutex::new(Doorkeeper::new(&realm)),
+            live: Live::default(),
+            journal: Journal::default(),
+            records,
+            spies: Mutex::default(),
+            began: Instant::now(),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on new calls are refused with 503.
+    pub fn close_door(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// No new calls are taken.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Supervisors on one call now.
+    pub fn spies_on(&self, call: &str) -> u32 {
+        self.spies().get(call).copied().unwrap_or(0)
+    }
+
+    /// Supervisors on all calls now.
+    pub fn spies_in_all(&self) -> u32 {
+        self.spies().values().sum()
+    }
+
+    pub(super) fn spy_came(&self, call: &str) {
+        *self.spies().entry(call.into()).or_default() += 1;
+    }
+
+    pub(super) fn spy_left(&self, call: &str) {
+        let mut spies = self.spies();
+        if let Some(count) = spies.get_mut(call) {
+            *count -= 1;
+            if *count == 0 {
+                spies.remove(call);
+            }
+        }
+    }
+
+    fn spies(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.spies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The registrations, whatever a panicked holder left.
+    pub fn registrar(&self) -> MutexGuard<'_, Registrar> {
+        self.registrar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The doorkeeper, whatever a panicked holder left.
+    pub fn doorkeeper(&self) -> MutexGuard<'_, Doorkeeper> {
+        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The codecs to offer, the settings' order, `first` moved to the front.
+    pub fn codecs(&self, first: Option<Codec>) -> Vec<Codec> {
+        let choice = |choice: &CodecChoice| match choice {
+            CodecChoice::Ulaw => Codec::Pcmu,
+            CodecChoice::Alaw => Codec::Pcma,
+        };
+        let mut codecs: Vec<_> = self.settings.load().media.codecs.iter().map(choice).collect();
+        if let Some(first) = first
+            && let Some(at) = codecs.iter().position(|codec| *codec == first)
+        {
+            codecs[..=at].rotate_right(1);
+        }
+        codecs
+    }
+
+    /// The address that peers on `hop` should send media to: the advertised one, else where the port is bound, else (bound to
+    /// every address) where the peer's SIP reaches us.
+    pub fn media_address(&self, bound: SocketAddr, hop: &Hop) -> IpAddr {
+        let advertised = self.settings.load().sip.advertise.filter(|ip| ip.is_ipv4() == hop.remote.is_ipv4());
+        match advertised {
+            Some(ip) if !hop.remote.ip().is_loopback() => ip,
+            _ if bound.ip().is_unspecified() => hop.local.ip(),
+            _ => bound.ip(),
+        }
+    }
+
+    /// The address and port that peers on `hop` reach our SIP at.
+    pub fn contact_address(&self, hop: &Hop) -> SocketAddr {
+        let advertised = self.settings.load().sip.advertise.filter(|ip| ip.is_ipv4() == hop.remote.is_ipv4());
+        let listening = self.sip.listening().iter().find(|(transport, address)| {
+            *transport == hop.transport && (address.ip() == hop.local.ip() || address.ip().is_unspecified())
+        });
+        let port = listening.map_or(hop.local.port(), |(_, address)| address.port());
+        match advertised {
+            Some(ip) if !hop.remote.ip().is_loopback() => SocketAddr::new(ip, port),
+            _ => SocketAddr::new(hop.local.ip(), port),
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! A leg: one SIP session and one media port, with what both say to its owner.
+//! Above: `channel` and `outbound` own legs. Below: `transport::Sip` and `media::Engine`, told by commands.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::{
+    audio::codec::Codec,
+    call::{
+        cause::Cause,
+        dtmf_info,
+        exchange::Exchange,
+        live::{LegFacts, LegNow, LegState, Order, Way},
+    },
+    media::{self, PortId, PortStats, Stream},
+    sdp::{self, Description, Direction, LocalMedia, Negotiated},
+    sip::{
+        Hop,
+        header::Reason,
+        stack::{Command, SessionEvent, SessionId},
+    },
+};
+
+/// How many events of each kind may wait for the owner of a leg.
+pub(super) const QUEUE: usize = 64;
+
+/// What a leg tells its owner.
+#[derive(Debug)]
+pub(super) enum LegEvent {
+    /// The called phone says something before the answer.
+    Progress {
+        /// Its early media can be heard.
+        media: bool,
+    },
+    /// The called phone answered, and its media is configured.
+    Answered,
+    /// The called phone refused, or could not be reached.
+    Refused(Cause),
+    /// The leg is over: hung up by its phone, cancelled by its caller, or timed out.
+    Gone(Cause),
+    /// A key was pressed, by telephone-event or INFO.
+    Digit {
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+        /// How long it was held, ms.
+        ms: u32,
+        /// It came outside the media stream, so no relay carries it on.
+        by_info: bool,
+    },
+    /// A prompt, tone or digit string came to its end.
+    Played(media::PlayId),
+    /// No media came for the whole RTP timeout.
+    Silent,
+    /// The phone put the call on hold, or took it back.
+    HoldChanged,
+    /// Another task asks for something.
+    Order(Order),
+}
+
+/// One session and one media port.
+pub(super) struct Leg {
+    /// What others may see.
+    pub facts: Arc<LegFacts>,
+    pub(super) exchange: Arc<Exchange>,
+    session: SessionId,
+    signals: mpsc::Receiver<SessionEvent>,
+    media_events: mpsc::Receiver<media::Event>,
+    orders: mpsc::Receiver<Order>,
+    media: LocalMedia,
+    hop: Hop,
+    /// The peer's offer, as long as it is not answered.
+    offer: Option<Description>,
+    /// Our answer once made: a 18x and the 200 must carry the same (RFC 3261 §13.2.1).
+    answer: Option<Bytes>,
+    negotiated: Option<Negotiated>,
+    /// Answered with an offer of ours: the peer's answer comes in the ACK.
+    awaits_answer: bool,
+    /// The session no longer exists, nothing need be told to it.
+    over: bool,
+    closed: bool,
+}
+
+/// What a new leg is made of.
+pub(super) struct LegParts {
+    pub session: SessionId,
+    pub signals: mpsc::Receiver<SessionEvent>,
+    pub hop: Hop,
+    pub way: Way,
+    pub user: Option<String>,
+    pub number: String,
+    pub call_id: String,
+    /// The part of the channel's name before the dash: `SIP/1001`.
+    pub label: String,
+    /// Another leg of the same call: they share a media thread.
+    pub near: Option<PortId>,
+    pub codecs: Vec<Codec>,
+}
+
+impl Leg {
+    /// Opens the media port of a new leg.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub(super) fn open(exchange: &Arc<Exchange>, parts: LegParts) -> Result<Self, media::MediaError> {
+        let (events, media_events) = mpsc::channel(QUEUE);
+        let port = exchange.media.open(parts.near, events)?;
+        let (orders, inbox) = mpsc::channel(QUEUE);
+        let number = exchange.live.next_number();
+        let facts = LegFacts {
+            uuid: uuid::Uuid::new_v4().to_string(),
+            name: format!("{}-{number:08x}", parts.label),
+            user: parts.user,
+            number: parts.number,
+            way: parts.way,
+            call_id: parts.call_id,
+            port: port.id,
+            rtp: port.rtp,
+            orders,
+            now: Mutex::new(LegNow { state: LegState::Dialling, codec: None, address: None, answered: None }),
+        };
+        let media = LocalMedia {
+            address: exchange.media_address(port.rtp, &parts.hop),
+            port: port.rtp.port(),
+            codecs: parts.codecs,
+            direction: Direction::SendRecv,
+            ptime_ms: 20,
+            session_id: session_number(),
+            version: 1,
+            // Taken where the phone offers it, never asked for.
+            rtcp_mux: parts.way == Way::In,
+        };
+        Ok(Self {
+            facts: Arc::new(facts),
+            exchange: exchange.clone(),
+            session: parts.session,
+            signals: parts.signals,
+            media_events,
+            orders: inbox,
+            media,
+            hop: parts.hop,
+            offer: None,
+            answer: None,
+            negotiated: None,
+            awaits_answer: false,
+            over: false,
+            closed: false,
+        })
+    }
+
+    /// The port in the media threads.
+    pub(super) fn port(&self) -> PortId {
+        self.facts.port
+    }
+
+    /// The law in use, once negotiated.
+    pub(super) fn codec(&self) -> Option<Codec> {
+        self.negotiated.as_ref().map(|n| n.codec)
+    }
+
+    /// The peer's phone takes keys as telephone-event.
+    pub(super) fn takes_telephone_event(&self) -> bool {
+        self.negotiated.as_ref().is_some_and(|n| n.telephone_event.is_some())
+    }
+
+    /// The leg is answered.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.facts.now().state, LegState::Up | LegState::Held)
+    }
+
+    /// The leg is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Keeps the peer's offer for the answer to come.
+    ///
+    /// # Errors
+    /// The offer is no session description.
+    pub(super) fn take_offer(&mut self, body: &[u8]) -> Result<(), sdp::SdpError> {
+        self.offer = Some(sdp::parse(body)?);
+        Ok(())
+    }
+
+    /// Our offer to the phone of an outgoing leg.
+    pub(super) fn make_offer(&self) -> Bytes {
+        Bytes::from(sdp::offer(&self.media))
+    }
+
+    pub(super) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Tells an unanswered caller that the far phone rings.
+    pub(super) fn ring(&mut self) {
+        if self.facts.now().state == LegState::Dialling {
+            self.set_state(LegState::Ringing);
+        }
+        self.exchange.sip.send(Command::Progress {
+            id: self.session,
+            status: 180,
+            description: self.answer.clone(),
+            headers: Vec::new(),
+        });
+    }
+
+    /// Opens the way for early media to an unanswered caller (183). `prefer` is the law that needs no transcoding.
+    ///
+    /// # Errors
+    /// The caller's offer cannot be met: the cause to refuse it with.
+    pub(super) fn progress(&mut self, prefer: Option<Codec>) -> Result<(), Cause> {
+        if self.is_up() || self.answer.is_some() {
+            return Ok(());
+        }
+        let Some(description) = self.answer_offer(prefer)? else { return Ok(()) };
+        self.exchange.sip.send(Command::Progress {
+            id: self.session,
+            status: 183,
+            description: Some(description),
+            headers: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Answers the caller (200). `prefer` is the law that needs no transcoding.
+    ///
+    /// # Errors
+    /// The caller's offer cannot be met: the cause to refuse it with.
+    pub(super) fn answer(&mut self, prefer: Option<Codec>) -> Result<(), Cause> {
+        if self.is_up() {
+            return Ok(());
+        }
+        let description = match self.answer_offer(prefer)? {
+            Some(answer) => answer,
+            // The INVITE had no offer: ours goes into the 200, the answer comes in the ACK (RFC 3261 §13.2.1).
+            None => {
+                self.awaits_answer = true;
+                self.make_offer()
+            }
+        };
+        self.mark_up();
+        self.exchange.sip.send(Command::Answer {
+            id: self.session,
+            description: Some(description),
+            headers: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Our answer to the peer's first offer, made once; `None` when there was no offer.
+    fn answer_offer(&mut self, prefer: Option<Codec>) -> Result<Option<Bytes>, Cause> {
+        if let Some(answer) = &self.answer {
+            return Ok(Some(answer.clone()));
+        }
+        let Some(offer) = self.offer.take() else { return Ok(None) };
+        if prefer.is_some() {
+            self.media.codecs = self.exchange.codecs(prefer);
+        }
+        let (body, negotiated) = sdp::answer(&offer, &self.media).map_err(|_| Cause::INCOMPATIBLE)?;
+        self.configure(negotiated);
+        self.answer = Some(Bytes::from(body));
+        Ok(self.answer.clone())
+    }
+
+    /// Sends a key to the phone: the way it understands.
+    pub(super) fn send_digit_info(&self, digit: char, ms: u32) {
+        self.exchange.sip.send(Command::Info {
+            id: self.session,
+            content_type: dtmf_info::CONTENT_TYPE.into(),
+            body: dtmf_info::body(digit, ms),
+        });
+    }
+
+    /// Ends the session for `cause`: BYE, CANCEL or a refusal, as its state needs.
+    pub(super) fn hangup(&mut self, cause: Cause) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        self.set_state(LegState::Ended);
+        let reason = if cause == Cause::ANSWERED_ELSEWHERE {
+            Reason::sip(200, "Call completed elsewhere")
+        } else {
+            Reason { text: Some(cause.text().into()), ..Reason::q850(cause.number().into()) }
+        };
+        self.exchange.sip.send(Command::Hangup { id: self.session, reason: Some(reason) });
+    }
+
+    /// Refuses an unanswered caller with a status.
+    pub(super) fn reject(&mut self, status: u16, headers: Vec<(String, String)>) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        self.set_state(LegState::Ended);
+        self.exchange.sip.send(Command::Reject { id: self.session, status, headers });
+    }
+
+    /// Gives the media port back and returns what it counted.
+    pub(super) async fn close(&mut self) -> Option<PortStats> {
+        self.closed = true;
+        self.exchange.media.send(media::Command::Close { port: self.port() });
+        while let Some(event) = self.media_events.recv().await {
+            if let media::Event::Closed { stats, .. } = event {
+                return Some(stats);
+            }
+        }
+        None
+    }
+
+    /// The next thing this leg has to say.
+    pub(super) async fn next(&mut self) -> LegEvent {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`Self::next`], for owners of several legs. After the leg is over only orders and played prompts come.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<LegEvent> {
+        while let Poll::Ready(Some(signal)) = self.signals.poll_recv(cx) {
+            if let Some(event) = self.on_signal(signal) {
+                return Poll::Ready(event);
+            }
+        }
+        if self.signals.is_closed() && self.signals.is_empty() && !self.over {
+            self.over = true;
+            return Poll::Ready(LegEvent::Gone(Cause::TEMPORARY_FAILURE));
+        }
+        while let Poll::Ready(Some(event)) = self.media_events.poll_recv(cx) {
+            if let Some(event) = self.on_media(event) {
+                return Poll::Ready(event);
+            }
+        }
+        match self.orders.poll_recv(cx) {
+            Poll::Ready(Some(order)) => Poll::Ready(LegEvent::Order(order)),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn on_signal(&mut self, signal: SessionEvent) -> Option<LegEvent> {
+        match signal {
+            SessionEvent::Incoming { .. } => None,
+            SessionEvent::Progress { status, description, .. } => {
+                let media = description.is_some_and(|body| self.accept_answer(&body).is_ok());
+                if status > 100 && self.facts.now().state == LegState::Dialling {
+                    self.set_state(LegState::Ringing);
+                }
+                Some(LegEvent::Progress { media })
+            }
+            SessionEvent::Answered { description, .. } => Some(self.on_answered(description)),
+            SessionEvent::Acked { description } => {
+                if std::mem::take(&mut self.awaits_answer)
+                    && description.is_none_or(|body| self.accept_answer(&body).is_err())
+                {
+                    self.hangup(Cause::INCOMPATIBLE);
+                    return Some(LegEvent::Gone(Cause::INCOMPATIBLE));
+                }
+                None
+            }
+            SessionEvent::Refused { status, cause, .. } => {
+                self.finish();
+                let cause = cause.and_then(|r| q850(&r)).unwrap_or_else(|| Cause::from_status(status));
+                Some(LegEvent::Refused(cause))
+            }
+            SessionEvent::Cancelled { .. } => {
+                self.finish();
+                Some(LegEvent::Gone(Cause::NORMAL))
+            }
+            SessionEvent::Offer { description, .. } => self.on_offer(description),
+            SessionEvent::OfferAnswered { .. } | SessionEvent::OfferRefused { .. } => None,
+            SessionEvent::Info { content_type, body } => {
+                let (digit, ms) = dtmf_info::parse(&content_type, &body)?;
+                Some(LegEvent::Digit { digit, ms, by_info: true })
+            }
+            SessionEvent::Ended { reason, .. } => {
+                self.finish();
+                Some(LegEvent::Gone(reason.and_then(|r| q850(&r)).unwrap_or(Cause::NORMAL)))
+            }
+        }
+    }
+
+    fn on_answered(&mut self, description: Option<Bytes>) -> LegEvent {
+        // The answer may have come in a reliable 18x; then the 2xx carries none (RFC 3262 §5).
+        let usable = match description {
+            Some(body) => self.accept_answer(&body).is_ok(),
+            None => self.negotiated.is_some(),
+        };
+        if !usable {
+            self.hangup(Cause::INCOMPATIBLE);
+            return LegEvent::Refused(Cause::INCOMPATIBLE);
+        }
+        self.mark_up();
+        LegEvent::Answered
+    }
+
+    /// A re-INVITE or UPDATE from the phone: answered here, the other leg is not disturbed.
+    fn on_offer(&mut self, description: Option<Bytes>) -> Option<LegEvent> {
+        self.media.version += 1;
+        self.media.codecs = self.exchange.codecs(self.codec());
+        let Some(body) = description else {
+            // No offer: we make one, and the answer comes in the ACK (RFC 3261 §14.2).
+            self.awaits_answer = true;
+            let description = self.make_offer();
+            self.exchange.sip.send(Command::AcceptOffer { id: self.session, description });
+            return None;
+        };
+        let answered = sdp::parse(&body).and_then(|offer| sdp::answer(&offer, &self.media));
+        match answered {
+            Ok((description, negotiated)) => {
+                self.configure(negotiated);
+                self.exchange.sip.send(Command::AcceptOffer { id: self.session, description: description.into() });
+                Some(LegEvent::HoldChanged)
+            }
+            Err(_) => {
+                self.exchange.sip.send(Command::RefuseOffer { id: self.session, status: 488 });
+                None
+            }
+        }
+    }
+
+    fn on_media(&mut self, event: media::Event) -> Option<LegEvent> {
+        match event {
+            media::Event::Digit { digit, ms, .. } => Some(LegEvent::Digit { digit, ms, by_info: false }),
+            media::Event::Played { id, .. } => Some(LegEvent::Played(id)),
+            media::Event::Silent { .. } => Some(LegEvent::Silent),
+            media::Event::Latched { remote, .. } => {
+                self.facts.now().address = Some(remote);
+                None
+            }
+            media::Event::TapEnded { .. } | media::Event::Closed { .. } => None,
+        }
+    }
+
+    fn accept_answer(&mut self, body: &[u8]) -> Result<(), sdp::SdpError> {
+        let negotiated = sdp::accept_answer(&sdp::parse(body)?, &self.media)?;
+        self.configure(negotiated);
+        Ok(())
+    }
+
+    fn configure(&mut self, negotiated: Negotiated) {
+        let signalled: SocketAddr = self.hop.remote;
+        let stream = Stream {
+            remote: negotiated.remote,
+            rtcp: negotiated.rtcp,
+            codec: negotiated.codec,
+            payload: negotiated.payload,
+            ptime_ms: negotiated.ptime_ms,
+            telephone_event: negotiated.telephone_event,
+            send: negotiated.send,
+            receive: negotiated.receive,
+            nat_source: (negotiated.remote.ip() != signalled.ip()).then(|| signalled.ip()),
+            rtcp_mux: negotiated.rtcp_mux,
+        };
+        self.exchange.media.send(media::Command::Configure { port: self.port(), stream });
+        {
+            let mut now = self.facts.now();
+            now.codec = Some(match negotiated.codec {
+                Codec::Pcmu => "ulaw",
+                Codec::Pcma => "alaw",
+            });
+            now.address = Some(negotiated.remote);
+            now.state = match now.state {
+                LegState::Up if negotiated.held => LegState::Held,
+                LegState::Held if !negotiated.held => LegState::Up,
+                state => state,
+            };
+        }
+        self.negotiated = Some(negotiated);
+    }
+
+    fn mark_up(&mut self) {
+        let mut now = self.facts.now();
+        now.state = LegState::Up;
+        now.answered = Some(Timestamp::now());
+    }
+
+    fn finish(&mut self) {
+        self.over = true;
+        self.set_state(LegState::Ended);
+    }
+
+    fn set_state(&self, state: LegState) {
+        self.facts.now().state = state;
+    }
+}
+
+impl Drop for Leg {
+    /// A task that unwinds, or is aborted, leaves neither a session nor a port behind.
+    fn drop(&mut self) {
+        self.hangup(Cause::TEMPORARY_FAILURE);
+        if !self.closed {
+            self.exchange.media.send(media::Command::Close { port: self.facts.port });
+        }
+    }
+}
+
+fn q850(reason: &Reason) -> Option<Cause> {
+    if reason.is_q850() {
+        return Some(Cause::from_number(reason.cause.into()));
+    }
+    reason.is_sip().then(|| Cause::from_status(reason.cause))
+}
+
+/// A session id for the `o=` line: unpredictable and unique enough (RFC 8866 §5.2).
+fn session_number() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0 >> 1
+}

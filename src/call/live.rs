@@ -1,0 +1,310 @@
+//! The live calls: every leg by its UUID, every call by its calling leg's UUID, as other tasks may see them.
+//! Above: the control socket lists and finds here. Below: the owning task of each leg writes its own facts.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{call::cause::Cause, media::PortId};
+
+/// Which way a leg was set up, seen from this server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// The phone called us.
+    In,
+    /// We called the phone.
+    Out,
+}
+
+impl Way {
+    /// The word of the JSON shapes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+/// How far a leg is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LegState {
+    /// Being set up, nothing heard from the phone yet.
+    Dialling,
+    /// The phone rings (out), or its caller hears that it does (in).
+    Ringing,
+    /// Answered.
+    Up,
+    /// Answered, and put on hold by its phone.
+    Held,
+    /// Over.
+    Ended,
+}
+
+impl LegState {
+    /// The word of the JSON shapes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dialling => "dialling",
+            Self::Ringing => "ringing",
+            Self::Up => "up",
+            Self::Held => "held",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// What another task may ask of the task that owns a leg.
+#[derive(Debug)]
+pub enum Order {
+    /// End the leg.
+    Hangup(Cause),
+    /// Tell the channel's variables.
+    Describe(oneshot::Sender<Vec<(String, String)>>),
+}
+
+/// A leg as others see it.
+pub struct LegFacts {
+    /// 36 characters, lower case.
+    pub uuid: String,
+    /// `SIP/1001-00000001`.
+    pub name: String,
+    /// The configured user whose phone this is.
+    pub user: Option<String>,
+    /// The number it has or was called by.
+    pub number: String,
+    /// Which way it was set up.
+    pub way: Way,
+    /// The Call-ID of its dialog.
+    pub call_id: String,
+    /// Its end in the media threads.
+    pub port: PortId,
+    /// Our RTP address of it.
+    pub rtp: std::net::SocketAddr,
+    /// Reaches the owning task.
+    pub orders: mpsc::Sender<Order>,
+    /// What changes.
+    pub now: Mutex<LegNow>,
+}
+
+/// The part of [`LegFacts`] that changes.
+pub struct LegNow {
+    /// How far it is.
+    pub state: LegState,
+    /// The codec once negotiated: `ulaw`, `alaw`.
+    pub codec: Option<&'static str>,
+    /// Where its media comes from.
+    pub address: Option<std::net::SocketAddr>,
+    /// When it was answered.
+    pub answered: Option<Timestamp>,
+}
+
+impl LegFacts {
+    /// The changing part; a panicked writer leaves it readable.
+    pub fn now(&self) -> MutexGuard<'_, LegNow> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call as others see it.
+pub struct CallFacts {
+    /// The calling leg's UUID.
+    pub uuid: String,
+    /// The calling number.
+    pub from: String,
+    /// The caller's name.
+    pub from_name: String,
+    /// The number that was dialled.
+    pub to: String,
+    /// The context it was dialled in.
+    pub context: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// The same, for durations.
+    pub began: Instant,
+    legs: Mutex<Legs>,
+}
+
+#[derive(Default)]
+struct Legs {
+    all: Vec<Arc<LegFacts>>,
+    /// The party that called and the party that answered, while they hear each other.
+    bridged: Option<(Arc<LegFacts>, Arc<LegFacts>)>,
+}
+
+impl CallFacts {
+    /// A call that begins now with its calling leg.
+    pub fn new(first: Arc<LegFacts>, from: (&str, &str), to: &str, context: &str) -> Self {
+        Self {
+            uuid: first.uuid.clone(),
+            from: from.0.into(),
+            from_name: from.1.into(),
+            to: to.into(),
+            context: context.into(),
+            started: Timestamp::now(),
+            began: Instant::now(),
+            legs: Mutex::new(Legs { all: vec![first], bridged: None }),
+        }
+    }
+
+    /// All legs, the calling one first.
+    pub fn legs(&self) -> Vec<Arc<LegFacts>> {
+        self.lock().all.clone()
+    }
+
+    /// The party that called and the party that answered, while they hear each other.
+    pub fn bridged(&self) -> Option<(Arc<LegFacts>, Arc<LegFacts>)> {
+        self.lock().bridged.clone()
+    }
+
+    /// Notes that two legs now hear each other, or no longer do.
+    pub fn set_bridged(&self, pair: Option<(Arc<LegFacts>, Arc<LegFacts>)>) {
+        self.lock().bridged = pair;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Legs> {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All live calls of the server.
+#[derive(Default)]
+pub struct Live {
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    calls: HashMap<String, Arc<CallFacts>>,
+    /// Leg UUID → call UUID.
+    legs: HashMap<String, String>,
+    per_user: HashMap<String, usize>,
+    /// Calls that ever began, for the channel names.
+    begun: u64,
+    /// Watches the number of live calls, for a graceful stop.
+    idle: Option<Arc<tokio::sync::Notify>>,
+}
+
+impl Live {
+    /// Puts a new call on the list.
+    pub fn begin(&self, call: Arc<CallFacts>) {
+        let mut table = self.lock();
+        for leg in call.legs() {
+            table.add(&leg, &call.uuid);
+        }
+        table.calls.insert(call.uuid.clone(), call);
+    }
+
+    /// Puts a further leg of a call on the list.
+    pub fn add_leg(&self, call: &CallFacts, leg: Arc<LegFacts>) {
+        self.lock().add(&leg, &call.uuid);
+        call.lock().all.push(leg);
+    }
+
+    /// Takes a leg off the list.
+    pub fn drop_leg(&self, call: &CallFacts, leg: &LegFacts) {
+        self.lock().remove(leg);
+        call.lock().all.retain(|other| other.uuid != leg.uuid);
+    }
+
+    /// Takes a call and all its legs off the list.
+    pub fn end(&self, call: &CallFacts) {
+        let mut table = self.lock();
+        for leg in call.legs() {
+            table.remove(&leg);
+        }
+        table.calls.remove(&call.uuid);
+        if table.calls.is_empty()
+            && let Some(idle) = &table.idle
+        {
+            idle.notify_waiters();
+        }
+    }
+
+    /// Every live call, oldest first.
+    pub fn calls(&self) -> Vec<Arc<CallFacts>> {
+        let mut calls: Vec<_> = self.lock().calls.values().cloned().collect();
+        calls.sort_by(|a, b| (a.began, &a.uuid).cmp(&(b.began, &b.uuid)));
+        calls
+    }
+
+    /// The leg with this UUID (any case) and its call.
+    pub fn find(&self, uuid: &str) -> Option<(Arc<CallFacts>, Arc<LegFacts>)> {
+        let uuid = uuid.to_ascii_lowercase();
+        let call = {
+            let table = self.lock();
+            table.calls.get(table.legs.get(&uuid)?)?.clone()
+        };
+        let leg = call.legs().into_iter().find(|leg| leg.uuid == uuid)?;
+        Some((call, leg))
+    }
+
+    /// Live calls and legs.
+    pub fn counts(&self) -> (usize, usize) {
+        let table = self.lock();
+        (table.calls.len(), table.legs.len())
+    }
+
+    /// Legs of a user's phones that are live now.
+    pub fn legs_of(&self, user: &str) -> usize {
+        self.lock().per_user.get(user).copied().unwrap_or(0)
+    }
+
+    /// A number for the next channel's name.
+    pub fn next_number(&self) -> u64 {
+        let mut table = self.lock();
+        table.begun += 1;
+        table.begun
+    }
+
+    /// Returns when no call is live.
+    pub async fn idle(&self) {
+        loop {
+            let notify = {
+                let mut table = self.lock();
+                if table.calls.is_empty() {
+                    return;
+                }
+                table.idle.get_or_insert_with(Arc::default).clone()
+            };
+            let notified = notify.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.lock().calls.is_empty() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn add(&mut self, leg: &LegFacts, call: &str) {
+        if let Some(user) = &leg.user {
+            *self.per_user.entry(user.clone()).or_default() += 1;
+        }
+        self.legs.insert(leg.uuid.clone(), call.into());
+    }
+
+    fn remove(&mut self, leg: &LegFacts) {
+        if self.legs.remove(&leg.uuid).is_none() {
+            return;
+        }
+        let Some(user) = &leg.user else { return };
+        if let Some(count) = self.per_user.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_user.remove(user);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Originated calls: the server calls a phone, and what answers becomes a channel.
+//! Above: the control socket's `originate`. Below: `outbound::place`.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::call::{
+    cause::Cause,
+    channel::{CallerId, Channel, Position},
+    exchange::Exchange,
+    leg::{Leg, LegEvent},
+    outbound::{Calling, place},
+    route,
+};
+
+/// A phone to call.
+#[derive(Clone, Debug)]
+pub struct Originate {
+    /// `SIP/1001`, `user/1001`, `SIP/number@trunk`, …; of several contacts the first that answers.
+    pub endpoint: String,
+    /// Who is shown as calling.
+    pub caller: CallerId,
+    /// How long it may ring.
+    pub timeout: Duration,
+    /// Where in the dialplan the channel starts, for its records and variables.
+    pub position: Position,
+}
+
+/// Calls the endpoint and returns its channel once it answered.
+///
+/// # Errors
+/// Nobody answered: the cause.
+pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Channel, Cause> {
+    if exchange.is_closing() {
+        return Err(Cause::CONGESTION);
+    }
+    let until = Instant::now() + wanted.timeout;
+    let mut ringing = Vec::new();
+    let mut cause = Cause::NO_ROUTE;
+    for route in route::find(exchange, &wanted.endpoint).await? {
+        let calling = Calling { id: &wanted.caller, codec: None, near: None };
+        match place(exchange, route, &calling, 70) {
+            Ok(leg) => ringing.push(leg),
+            Err(refused) => cause = refused,
+        }
+    }
+    let answered = loop {
+        if ringing.is_empty() {
+            break None;
+        }
+        let step = std::future::poll_fn(|cx| {
+            for (at, leg) in ringing.iter_mut().enumerate() {
+                if let std::task::Poll::Ready(event) = leg.poll_next(cx) {
+                    return std::task::Poll::Ready((at, event));
+                }
+            }
+            std::task::Poll::Pending
+        });
+        match timeout_at(until, step).await {
+            Ok((at, LegEvent::Answered)) => break Some(ringing.swap_remove(at)),
+            Ok((at, LegEvent::Refused(refused) | LegEvent::Gone(refused))) => {
+                cause = refused;
+                end(ringing.swap_remove(at), refused).await;
+            }
+            Ok(_) => {}
+            Err(_) => {
+                cause = Cause::NO_ANSWER;
+                break None;
+            }
+        }
+    };
+    let others = if answered.is_some() { Cause::ANSWERED_ELSEWHERE } else { Cause::NORMAL };
+    for leg in ringing {
+        end(leg, others).await;
+    }
+    let leg = answered.ok_or(cause)?;
+    let caller = CallerId { name: String::new(), number: leg.facts.number.clone() };
+    Ok(Channel::new(leg, exchange, caller, wanted.position))
+}
+
+async fn end(mut leg: Leg, cause: Cause) {
+    leg.hangup(cause);
+    leg.close().await;
+}

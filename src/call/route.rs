@@ -1,0 +1,109 @@
+//! Routes: from a dial target to the places an INVITE can go to, each with its hop, request URI and name.
+//! Above: `outbound`. Below: the registrar's bindings, the trunks of the settings, `transport::resolve`.
+
+use std::{net::SocketAddr, time::Instant};
+
+use crate::{
+    call::{
+        cause::Cause,
+        exchange::Exchange,
+        target::{self, Target},
+    },
+    config::SipTransport,
+    sip::{
+        Hop, Transport,
+        registrar::Binding,
+        uri::{Host, Uri},
+    },
+    transport::resolve,
+};
+
+/// One place to send an INVITE to.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    /// The flow.
+    pub hop: Hop,
+    /// The request URI.
+    pub uri: Uri,
+    /// The To URI: whom the caller meant.
+    pub to: Uri,
+    /// The configured user whose phone it is.
+    pub user: Option<String>,
+    /// The number dialled there.
+    pub number: String,
+    /// The channel name before its dash: `SIP/1001`.
+    pub label: String,
+}
+
+/// Every place a target means: all contacts of a user, the address of a trunk or host.
+///
+/// # Errors
+/// Nobody is registered, the name resolves to nothing, or the target makes no sense: the cause.
+pub(super) async fn find(exchange: &Exchange, text: &str) -> Result<Vec<Route>, Cause> {
+    let target = target::parse(text).map_err(|error| {
+        tracing::warn!(%error, "dial target refused");
+        Cause::NO_ROUTE
+    })?;
+    match target {
+        Target::Peer(peer) if exchange.settings.load().users.contains_key(&peer) => contacts(exchange, &peer),
+        Target::Peer(peer) => at_host(exchange, "", &peer).await,
+        Target::NumberAt { number, at } => at_host(exchange, &number, &at).await,
+    }
+}
+
+/// The phones that are registered for a user.
+fn contacts(exchange: &Exchange, user: &str) -> Result<Vec<Route>, Cause> {
+    let bindings = exchange.registrar().bindings(Instant::now(), user);
+    if bindings.is_empty() {
+        return Err(Cause::NO_ROUTE);
+    }
+    Ok(bindings
+        .into_iter()
+        .map(|binding| Route {
+            hop: phone_hop(&binding),
+            to: binding.contact.clone(),
+            uri: binding.contact,
+            user: Some(user.into()),
+            number: user.into(),
+            label: format!("SIP/{user}"),
+        })
+        .collect())
+}
+
+/// Where a registered phone is reached: over the flow it registered on; by UDP at its contact's own port where the contact names
+/// the very address that the REGISTER came from (no NAT between).
+fn phone_hop(binding: &Binding) -> Hop {
+    let contact = binding.contact.host.ip().map(|ip| SocketAddr::new(ip, binding.contact.port_or_default()));
+    match contact {
+        Some(contact) if binding.source.transport == Transport::Udp && contact.ip() == binding.source.remote.ip() => {
+            Hop { remote: contact, ..binding.source }
+        }
+        _ => binding.source,
+    }
+}
+
+/// A number at a trunk of that name, or at any other host.
+async fn at_host(exchange: &Exchange, number: &str, at: &str) -> Result<Vec<Route>, Cause> {
+    let settings = exchange.settings.load_full();
+    let user = (!number.is_empty()).then_some(number);
+    let (uri, transport) = match settings.trunks.get(at) {
+        Some(trunk) => {
+            let transport = if trunk.transport == SipTransport::Tcp { Transport::Tcp } else { Transport::Udp };
+            (Uri::sip(user, Host::parse(&trunk.host).ok_or(Cause::NO_ROUTE)?, trunk.port), transport)
+        }
+        // A bare name that is neither user nor trunk is nobody: only `number@host` goes to the world.
+        None if user.is_none() => return Err(Cause::NO_ROUTE),
+        None => {
+            let place = Uri::parse(&format!("sip:{at}")).map_err(|_| Cause::NO_ROUTE)?;
+            let transport = resolve::transport_of(&place).map_err(|_| Cause::NO_ROUTE)?;
+            (Uri { user: Uri::sip(user, place.host.clone(), None).user, ..place }, transport)
+        }
+    };
+    let addresses = resolve::resolve_host(&uri.host, uri.port).await.map_err(|error| {
+        tracing::warn!(%error, "dial target");
+        Cause::NO_ROUTE
+    })?;
+    let hop =
+        addresses.into_iter().find_map(|remote| exchange.sip.local_for(transport, remote)).ok_or(Cause::NO_ROUTE)?;
+    Ok(vec![Route { hop, to: uri.clone(), uri, user: None, number: number.into(), label: format!("SIP/{at}") }])
+}

@@ -1,0 +1,100 @@
+//! Dial targets: what `Dial(SIP/…)` and `originate` name, parsed into meaning.
+//! Above: `outbound`. Below: nothing; a target's text is data, so nothing in it can start a second target.
+
+use thiserror::Error;
+
+/// Where a call is to go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// `SIP/1001`: all phones of a configured user, or the host of a trunk by its bare name.
+    Peer(String),
+    /// `SIP/icall/4178575309`, `SIP/4178575309@icall`: a number through a named peer; `SIP/7070@remote.example`: at a host.
+    NumberAt {
+        /// The user part of the request URI.
+        number: String,
+        /// A trunk's name, or `host[:port]`.
+        at: String,
+    },
+}
+
+/// Why a target names nothing that can be called.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum TargetError {
+    /// No `technology/` in front.
+    #[error("`{0}` names no technology; write SIP/{0}")]
+    NoTechnology(String),
+    /// Not a technology of ours.
+    #[error("technology `{0}` is not known here; SIP and PJSIP are")]
+    UnknownTechnology(String),
+    /// Nothing behind the technology, or an empty number or peer.
+    #[error("`{0}` names nobody")]
+    Empty(String),
+    /// Bytes that can never be part of a SIP user or host.
+    #[error("`{0}` holds a character that no target may hold")]
+    Unprintable(String),
+}
+
+/// Reads one target. `SIP/…` and `PJSIP/…` are the same technology; originate's `user/…` too.
+///
+/// # Errors
+/// The text names no technology of ours, or nobody.
+pub fn parse(text: &str) -> Result<Target, TargetError> {
+    let text = text.trim();
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(TargetError::Unprintable(text.escape_debug().to_string()));
+    }
+    let (technology, rest) = text.split_once('/').ok_or_else(|| TargetError::NoTechnology(text.into()))?;
+    if !["sip", "pjsip", "user"].contains(&technology.to_ascii_lowercase().as_str()) {
+        return Err(TargetError::UnknownTechnology(technology.into()));
+    }
+    let target = if let Some((peer, number)) = rest.split_once('/') {
+        // PJSIP's long form carries a whole URI behind the peer: its user part is the number.
+        let number = number.strip_prefix("sip:").and_then(|uri| uri.split('@').next()).unwrap_or(number);
+        Target::NumberAt { number: number.into(), at: peer.into() }
+    } else if let Some((number, at)) = rest.rsplit_once('@') {
+        Target::NumberAt { number: number.into(), at: at.into() }
+    } else {
+        Target::Peer(rest.into())
+    };
+    match &target {
+        Target::Peer(peer) if peer.is_empty() => Err(TargetError::Empty(text.into())),
+        Target::NumberAt { number, at } if number.is_empty() || at.is_empty() => Err(TargetError::Empty(text.into())),
+        _ => Ok(target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(number: &str, at: &str) -> Result<Target, TargetError> {
+        Ok(Target::NumberAt { number: number.into(), at: at.into() })
+    }
+
+    #[test]
+    fn s108_s179_every_documented_form_is_read() {
+        assert_eq!(parse("SIP/1001"), Ok(Target::Peer("1001".into())));
+        assert_eq!(parse("pjsip/1001"), Ok(Target::Peer("1001".into())));
+        assert_eq!(parse("SIP/icall/4178575309"), at("4178575309", "icall"));
+        assert_eq!(parse("PJSIP/4178575309@icall"), at("4178575309", "icall"));
+        assert_eq!(parse("PJSIP/icall/sip:417@host"), at("417", "icall"));
+        assert_eq!(parse("SIP/7070@remote-server.tld:5070"), at("7070", "remote-server.tld:5070"));
+        assert_eq!(parse("user/1001"), Ok(Target::Peer("1001".into())));
+    }
+
+    #[test]
+    fn what_names_nobody_is_refused_with_the_reason() {
+        assert_eq!(parse("1001"), Err(TargetError::NoTechnology("1001".into())));
+        assert_eq!(parse("DAHDI/g1/5"), Err(TargetError::UnknownTechnology("DAHDI".into())));
+        for empty in ["SIP/", "SIP//1", "SIP/a/", "SIP/@b", "SIP/a@"] {
+            assert!(matches!(parse(empty), Err(TargetError::Empty(_))), "{empty}");
+        }
+        assert!(matches!(parse("SIP/a\r\nX: y"), Err(TargetError::Unprintable(_))));
+    }
+
+    #[test]
+    fn an_ampersand_in_a_number_stays_in_the_number() {
+        assert_eq!(parse("SIP/300&SIP"), Ok(Target::Peer("300&SIP".into())));
+        assert_eq!(parse("SIP/300&SIP/trunk/1900"), at("trunk/1900", "300&SIP"));
+    }
+}
