@@ -72,8 +72,8 @@ impl Screen {
     pub fn tell(&mut self, told: &Told) -> io::Result<()> {
         match self.style {
             Style::Quiet => Ok(()),
-            Style::JsonOut => writeln!(io::stdout(), "{}", told.json),
-            Style::JsonErr => self.line(&told.json.to_string()),
+            Style::JsonOut => writeln!(io::stdout(), "{}", words::clean_json(&told.json.to_string())),
+            Style::JsonErr => self.line(&words::clean_json(&told.json.to_string())),
             Style::Live | Style::Lines => self.line(&format!("spy: {}", told.text)),
         }
     }

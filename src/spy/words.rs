@@ -99,6 +99,12 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if is_safe(c) { c } else { '?' }).collect()
 }
 
+/// JSON text with such characters as JSON's own escapes: they stand only within its strings.
+pub fn clean_json(text: &str) -> String {
+    let escaped = |c: char| if is_safe(c) { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) };
+    text.chars().map(escaped).collect()
+}
+
 fn is_safe(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -257,6 +263,14 @@ pub(super) mod tests {
         for text in [line(&facts, 300, None), line(&facts, 300, Some("\u{1b}[2J")), mode(&facts), parties(&facts)] {
             assert!(text.chars().all(is_safe), "{text:?}");
         }
+    }
+
+    #[test]
+    fn json_keeps_its_meaning_without_characters_a_terminal_obeys() {
+        let value = serde_json::json!({"number": "\u{1b}\u{9b}31m\u{202e}é"});
+        let text = clean_json(&value.to_string());
+        assert!(text.chars().all(is_safe), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), value);
     }
 
     #[test]
