@@ -112,7 +112,7 @@ impl Pair {
         self.drain(side);
     }
 
-    /// Puts bytes on the link's far end, as if the other side had sent them.
+    /// Hands bytes to a stack, as if the other side had sent them.
     pub(crate) fn inject(&mut self, to: Side, bytes: &[u8]) {
         let (now, hop) = (self.now, self.hop(to));
         self.stack(to).receive(now, hop, bytes);

@@ -13,6 +13,8 @@ use tokio::net::UdpSocket;
 const KERNEL_BUFFER: usize = 4 << 20;
 /// Most messages that wait for a full kernel buffer; more are dropped as the network would.
 const BACKLOG: usize = 8_192;
+/// Errors read over in one go.
+const ERRORS: usize = 16;
 /// Most peers whose route is remembered.
 const ROUTES: usize = 4_096;
 
@@ -50,13 +52,14 @@ impl Udp {
 
     /// The next datagram, if one is there.
     pub(super) fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        loop {
+        for _ in 0..ERRORS {
             match self.socket.try_recv_from(buffer) {
                 Ok(received) => return Some(received),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(_) => {} // an ICMP error of an earlier datagram; the next read goes on
             }
         }
+        None
     }
 
     /// Sends, or keeps for later when the kernel's buffer is full.

@@ -17,6 +17,9 @@ use crate::sip::stack::{EndedBy, SessionEvent, SessionId};
 use crate::sip::timer::{Timer, Token};
 use crate::sip::transaction::TransactionId;
 
+/// Most provisional responses that wait for a PRACK; the newest replaces the last of more.
+const WAITING: usize = 8;
+
 /// A provisional response that waits until the reliable one before it is acknowledged (RFC 3262 §3).
 pub(crate) struct Waiting {
     pub(crate) status: u16,
@@ -57,6 +60,11 @@ impl Ringing {
     /// Whether offer and answer of the INVITE were exchanged by a reliable response and its PRACK.
     pub(super) fn is_settled(&self) -> bool {
         matches!(self.described, Described::Reliably) && self.unpracked.is_none()
+    }
+
+    /// Whether our own offer went out in a reliable response.
+    fn has_offered(&self) -> bool {
+        !self.offered && matches!(self.described, Described::Reliably)
     }
 
     pub(super) fn stop_timers(&mut self, core: &mut Core) {
@@ -129,12 +137,17 @@ impl Session {
         ringing.keep_ringing =
             Some(core.start_timer(self.id, Timer::KeepRinging, core.config.times.length(Timer::KeepRinging)));
         if ringing.unpracked.is_some() {
+            ringing.waiting.truncate(WAITING - 1);
             ringing.waiting.push_back(waiting);
             return;
         }
         let reliable = match ringing.reliability {
             Reliability::Absent => false,
             Reliability::Supported => waiting.description.is_some(),
+            // §13.2.1: the first reliable response would have to hold our offer, so without one there is nothing to send.
+            Reliability::Required if !ringing.offered && waiting.description.is_none() && !ringing.has_offered() => {
+                return;
+            }
             Reliability::Required => true,
         };
         if reliable {

@@ -11,9 +11,11 @@ use crate::sip::hop::Hop;
 use crate::sip::message::{reason_of, reason_phrase};
 use crate::sip::stack::core::Core;
 use crate::sip::stack::{EndedBy, Invite, SessionEvent, SessionId};
-use crate::sip::timer::{Timer, Token};
 use crate::sip::transaction::key::ClientKey;
 use crate::sip::transaction::{Kind, LocalFailure, Purpose, TransactionId, User};
+
+/// Most early dialogs of one INVITE; a peer that makes up more is not followed.
+const FORKS: usize = 16;
 
 /// Our INVITE before its final response.
 pub(crate) struct Calling {
@@ -26,7 +28,6 @@ pub(crate) struct Calling {
     provisional: bool,
     /// Set once we have hung up.
     cancel: Cancel,
-    pub(super) give_up: Option<Token>,
 }
 
 enum Cancel {
@@ -66,7 +67,6 @@ impl Session {
             answered: false,
             provisional: false,
             cancel: Cancel::Unwanted,
-            give_up: None,
         };
         Some(Self {
             id,
@@ -150,19 +150,10 @@ impl Session {
         }
     }
 
-    /// 64·T1 after the CANCEL without a final response: the INVITE counts as cancelled (§9.1).
-    pub(super) fn forget_cancelled(&mut self, core: &mut Core) {
-        if let Phase::Calling(calling) = &mut self.phase {
-            calling.give_up = None;
-            core.transactions.abandon(&mut core.out, calling.invite);
-            self.finish(core);
-        }
-    }
-
     fn send_cancel(&mut self, core: &mut Core) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         let Cancel::Wanted(reason) = std::mem::replace(&mut calling.cancel, Cancel::Sent) else { return };
-        calling.give_up = Some(core.start_timer(self.id, Timer::Cancelled, core.config.times.give_up()));
+        core.transactions.limit((&mut core.out, core.now), calling.invite);
         let Some((request, way, key)) = core.transactions.request(calling.invite) else { return };
         let cancel = compose::cancel(request, reason.as_deref());
         core.send((Kind::Other, User::Nobody), ClientKey { cancel: true, ..key }, way, cancel);
@@ -174,7 +165,8 @@ impl Session {
             return;
         }
         let tag = tag_of_to(&response.headers);
-        if !tag.is_empty() && !self.dialogs.iter().any(|dialog| dialog.remote_tag() == tag) {
+        let is_known = tag.is_empty() || self.dialogs.iter().any(|dialog| dialog.remote_tag() == tag);
+        if !is_known && self.dialogs.len() < FORKS {
             self.dialogs.push(Dialog::of_response(&response.headers, hop));
         }
         self.note_abilities(&response.headers);

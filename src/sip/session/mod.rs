@@ -162,7 +162,6 @@ impl Session {
             Timer::AwaitPrack => self.give_up_on_prack(core),
             Timer::KeepRinging => self.keep_ringing(core),
             Timer::Expires => self.expire(core),
-            Timer::Cancelled => self.forget_cancelled(core),
             Timer::Glare => self.offer_again(core),
             _ => {} // the transactions' own
         }
@@ -210,9 +209,8 @@ impl Session {
         self.drop_offers(core);
         self.stop_waiting_for_ack(core);
         match &mut self.phase {
-            Phase::Calling(calling) => core.out.timers.cancel(&mut calling.give_up),
             Phase::Ringing(ringing) => ringing.stop_timers(core),
-            Phase::Up | Phase::Leaving | Phase::Gone => {}
+            Phase::Calling(_) | Phase::Up | Phase::Leaving | Phase::Gone => {}
         }
         self.dialogs.clear();
         self.phase = Phase::Gone;

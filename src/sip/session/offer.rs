@@ -20,6 +20,8 @@ use crate::sip::transaction::{Kind, LocalFailure, Purpose, TransactionId, User};
 struct Ours {
     method: Method,
     description: Bytes,
+    /// The one under way, if the offer was sent.
+    transaction: Option<TransactionId>,
     /// Runs between a 491 and the next try.
     glare: Option<Token>,
 }
@@ -173,7 +175,7 @@ impl Session {
             _ => return,
         };
         if let Some(description) = self.offers.next.take() {
-            self.offers.ours = Some(Ours { method, description, glare: None });
+            self.offers.ours = Some(Ours { method, description, transaction: None, glare: None });
             self.send_offer(core);
         }
     }
@@ -242,6 +244,9 @@ impl Session {
         }
         if let Some(mut ours) = self.offers.ours.take() {
             core.out.timers.cancel(&mut ours.glare);
+            if let Some(transaction) = ours.transaction.filter(|_| ours.method == Method::Invite) {
+                core.transactions.limit((&mut core.out, core.now), transaction);
+            }
         }
         if self.offers.owed_ack.is_some() {
             self.acknowledge(core, None); // §13.2.2.4: a 2xx always gets its ACK
@@ -250,7 +255,7 @@ impl Session {
     }
 
     fn send_offer(&mut self, core: &mut Core) {
-        let (Some(ours), Some(dialog)) = (&self.offers.ours, self.dialogs.first_mut()) else { return };
+        let (Some(ours), Some(dialog)) = (&mut self.offers.ours, self.dialogs.first_mut()) else { return };
         let (mut writer, key) = dialog.request(core, ours.method);
         let request = writer
             .header("Contact", &self.contact)
@@ -259,7 +264,8 @@ impl Session {
             .description(Some(&ours.description));
         let kind = if ours.method == Method::Invite { Kind::Invite } else { Kind::Other };
         let way = dialog.way();
-        core.send((kind, User::Session(self.id, Purpose::Offer)), key, way, request);
+        let user = User::Session(self.id, Purpose::Offer);
+        ours.transaction = Some(core.send((kind, user), key, way, request));
     }
 
     fn acknowledge_offer(&mut self, core: &mut Core, (invite, number): (TransactionId, u32)) {

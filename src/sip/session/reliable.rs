@@ -5,7 +5,7 @@ use std::time::Duration;
 use rsip::{Headers, Method};
 
 use super::callee::{Described, Waiting};
-use super::{Asked, Phase, Session, description_of};
+use super::{Asked, Phase, Role, Session, description_of};
 use crate::sip::compose::RELIABLE;
 use crate::sip::header::HeadersExt;
 use crate::sip::stack::core::Core;
@@ -94,7 +94,9 @@ impl Session {
     /// Takes a PRACK: 481 unless it names the response that waits (RFC 3262 §3).
     pub(super) fn on_prack(&mut self, core: &mut Core, asked: Asked<'_>) {
         let Phase::Ringing(ringing) = &mut self.phase else {
-            core.reply_bare(asked.transaction, &asked.head, 481);
+            // Late, for a response without description: the 2xx did not wait for it.
+            let status = if self.role == Role::Callee { 200 } else { 481 };
+            core.reply_bare(asked.transaction, &asked.head, status);
             return;
         };
         let named = asked.request.headers.value("RAck").and_then(parse_rack);

@@ -15,7 +15,8 @@ use crate::sip::header::HeadersExt;
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::timer::{Timer, Token};
 use crate::sip::transaction::key::{ClientKey, Instance};
-use crate::sip::transaction::{Kind, NewClient, TransactionId, Transactions, User};
+use crate::sip::transaction::table::{NewClient, Transactions};
+use crate::sip::transaction::{Kind, TransactionId, User};
 
 /// Everything but the sessions.
 pub(crate) struct Core {
@@ -135,8 +136,8 @@ pub(crate) fn check_body(headers: &Headers, body: &[u8]) -> Result<(), (&'static
         return Err(("Accept-Encoding", "identity"));
     }
     let kind = headers.value("Content-Type").and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    match kind.eq_ignore_ascii_case(compose::SDP) {
-        true => Ok(()),
-        false => Err(("Accept", compose::SDP)),
-    }
+    let optional = headers.value("Content-Disposition").is_some_and(|value| {
+        value.split(';').skip(1).any(|param| param.replace(' ', "").eq_ignore_ascii_case("handling=optional"))
+    });
+    if kind.eq_ignore_ascii_case(compose::SDP) || optional { Ok(()) } else { Err(("Accept", compose::SDP)) }
 }

@@ -15,7 +15,8 @@ use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::{request_uri, response_to};
 use crate::sip::session::{Asked, NewInvite, Session};
 use crate::sip::transaction::key::{ServerKey, merge_mark};
-use crate::sip::transaction::{Kind, NewServer, Purpose, TransactionId, User};
+use crate::sip::transaction::table::NewServer;
+use crate::sip::transaction::{Kind, Purpose, TransactionId, User};
 use crate::sip::uri::Scheme;
 use crate::sip::wire;
 
@@ -68,9 +69,7 @@ impl Stack {
         let arrived = Arrived { request, via, hop, from_tag, to_tag };
         match arrived.request.method {
             Method::Ack => self.receive_ack(arrived),
-            _ if self.core.transactions.len() >= self.core.config.max_transactions => {
-                self.refuse_for_lack_of_room(&arrived)
-            }
+            _ if !self.has_room(&arrived) => self.refuse_for_lack_of_room(&arrived),
             Method::Cancel => self.receive_cancel(&arrived, key),
             _ if !arrived.to_tag.is_empty() => self.receive_within(arrived, key),
             _ => self.receive_outside(arrived, key),
@@ -99,7 +98,13 @@ impl Stack {
 
     fn receive_cancel(&mut self, arrived: &Arrived, key: ServerKey) {
         let invite = self.core.transactions.server(&ServerKey::of_cancelled(&arrived.request, &arrived.via));
-        let tag = self.core.random.tag();
+        let session = invite.and_then(|invite| match self.core.transactions.user(invite) {
+            Some(User::Session(id, _)) => Some(id),
+            _ => None,
+        });
+        // §9.2: the same tag as in the responses to the INVITE.
+        let tag = session.and_then(|id| self.sessions.get(&id)).map(|session| session.local_tag().to_owned());
+        let tag = tag.unwrap_or_else(|| self.core.random.tag());
         let (transaction, head) = self.open(arrived, (Kind::Other, User::Nobody), (key, None), Some(&tag));
         let Some(invite) = invite else {
             self.core.reply_bare(transaction, &head, 481); // §9.2
@@ -107,7 +112,7 @@ impl Stack {
         };
         self.core.reply_bare(transaction, &head, 200);
         let reason = arrived.request.headers.reason();
-        if let Some(User::Session(id, _)) = self.core.transactions.user(invite) {
+        if let Some(id) = session {
             self.session(id, |session, core| session.on_cancel(core, (invite, reason)));
         }
     }
@@ -207,6 +212,13 @@ impl Stack {
             Some((name, value)) => self.core.reply_with(transaction, head, refusal.status, (name, value)),
             None => self.core.reply_bare(transaction, head, refusal.status),
         }
+    }
+
+    /// What ends or belongs to a call is let in a little longer than what would begin one.
+    fn has_room(&self, arrived: &Arrived) -> bool {
+        let limit = self.core.config.max_transactions;
+        let begins = arrived.to_tag.is_empty() && arrived.request.method != Method::Cancel;
+        self.core.transactions.len() < if begins { limit } else { limit.saturating_add(limit / 4) }
     }
 
     /// 503 without a transaction: a flood must not fill what it finds full.

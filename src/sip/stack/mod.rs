@@ -33,7 +33,8 @@ use super::hop::Hop;
 use super::message::{Message, status_code};
 use super::session::{Session, Waiting};
 use super::transaction::key::ClientKey;
-use super::transaction::{Answer, Kind, LocalFailure, Purpose, TransactionId, User};
+use super::transaction::table::Answer;
+use super::transaction::{Kind, LocalFailure, Purpose, TransactionId, User};
 use super::wire::{self, Reject};
 
 /// A request that came and waits for its answer.

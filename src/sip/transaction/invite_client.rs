@@ -25,6 +25,7 @@ impl State {
         match (self, input) {
             (Calling, Input::Fired(Timer::A)) => (Calling, Action::Retransmit), // §17.1.1.2: A doubles each time
             (Calling, Input::Fired(Timer::B)) => (Terminated, Action::TimedOut),
+            (Calling | Proceeding, Input::Fired(Timer::Cancelled)) => (Terminated, Action::TimedOut), // §9.1
             (Calling | Proceeding, Input::Failed) => (Terminated, Action::Unreachable),
             (Calling | Proceeding, Input::Provisional) => (Proceeding, Action::PassUp),
             (Calling | Proceeding, Input::Success) => (Accepted, Action::PassUp),
@@ -88,6 +89,12 @@ mod tests {
         assert_eq!(state.step(Input::Success), (State::Accepted, Action::PassUp));
         assert_eq!(state.step(Input::Failure), (State::Accepted, Action::Nothing));
         assert_eq!(state.step(Input::Fired(Timer::M)), (State::Terminated, Action::Nothing));
+    }
+
+    #[test]
+    fn a_cancelled_invite_that_rings_on_is_given_up() {
+        assert_eq!(State::Proceeding.step(Input::Fired(Timer::Cancelled)), (State::Terminated, Action::TimedOut));
+        assert_eq!(State::Accepted.step(Input::Fired(Timer::Cancelled)), (State::Accepted, Action::Nothing));
     }
 
     #[test]
