@@ -60,6 +60,8 @@ pub(crate) struct Pair {
     pub(crate) bob_events: Vec<Event>,
     /// First line of everything sent, in order.
     pub(crate) trace: Vec<String>,
+    /// All of it.
+    pub(crate) bytes: Vec<Bytes>,
     pub(crate) now: Instant,
     pub(crate) link: Link,
     start: Instant,
@@ -79,6 +81,7 @@ impl Pair {
             alice_events: Vec::new(),
             bob_events: Vec::new(),
             trace: Vec::new(),
+            bytes: Vec::new(),
             now: start,
             link,
             start,
@@ -190,11 +193,40 @@ impl Pair {
             steps += 1;
             assert!(steps < 200_000, "never ends: {:?}", (self.alice.describe(), self.bob.describe()));
         }
-        for side in [Side::Alice, Side::Bob] {
-            let lines = self.stack(side).describe();
-            let Counts { transactions, dialogs, sessions, requests, .. } = self.stack(side).counts();
-            assert_eq!((transactions, dialogs, sessions, requests), (0, 0, 0, 0), "{side:?} keeps {lines:?}");
+        self.assert_empty(Side::Alice);
+        self.assert_empty(Side::Bob);
+    }
+
+    /// Runs until no timer of one side is left, and asserts that nothing lives there any more.
+    pub(crate) fn run_out_one(&mut self, side: Side) {
+        while self.stack(side).poll_timeout().is_some() {
+            self.step();
         }
+        self.assert_empty(side);
+    }
+
+    fn assert_empty(&mut self, side: Side) {
+        let lines = self.stack(side).describe();
+        let Counts { transactions, dialogs, sessions, requests, .. } = self.stack(side).counts();
+        assert_eq!((transactions, dialogs, sessions, requests), (0, 0, 0, 0), "{side:?} keeps {lines:?}");
+    }
+
+    /// Replaces text in what flies now.
+    pub(crate) fn rewrite_next(&mut self, from: &str, to: &str) {
+        for flying in &mut self.flying {
+            flying.bytes = String::from_utf8_lossy(&flying.bytes).replace(from, to).into_bytes().into();
+        }
+    }
+
+    /// The last message sent whose first line starts so.
+    pub(crate) fn last_bytes(&self, start: &str) -> Bytes {
+        self.bytes.iter().rev().find(|bytes| bytes.starts_with(start.as_bytes())).expect("such a message").clone()
+    }
+
+    /// The To tag of a message.
+    pub(crate) fn to_tag(&self, bytes: &[u8]) -> String {
+        let Ok(message) = super::wire::parse(bytes) else { panic!("a message") };
+        super::dialog::tag_of_to(message.headers())
     }
 
     /// Everything a side was told of since the last call.
@@ -236,6 +268,7 @@ impl Pair {
             assert_eq!(transmit.hop, self.hop(side), "sent to nowhere");
             let line = String::from_utf8_lossy(&transmit.bytes).lines().next().unwrap_or_default().to_owned();
             self.trace.push(line.clone());
+            self.bytes.push(transmit.bytes.clone());
             if let Some(drop) = self.drops.iter_mut().find(|(start, left)| *left > 0 && line.starts_with(start)) {
                 drop.1 -= 1;
                 continue;

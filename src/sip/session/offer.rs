@@ -53,8 +53,14 @@ impl Offers {
         self.theirs.is_some()
     }
 
+    /// Whether our next offer may go.
     fn is_idle(&self) -> bool {
         self.ours.is_none() && self.theirs.is_none() && self.owed_ack.is_none()
+    }
+
+    /// Whether theirs would meet one of ours: one that waits after a 491 is not out.
+    fn is_out(&self) -> bool {
+        self.ours.as_ref().is_some_and(|ours| ours.glare.is_none()) || self.owed_ack.is_some()
     }
 }
 
@@ -112,7 +118,7 @@ impl Session {
             core.reply_with(asked.transaction, &asked.head, 500, ("Retry-After", &pause_s));
             return;
         }
-        if !self.offers.is_idle() || self.unacked.is_some() || first_is_open {
+        if self.offers.is_out() || self.unacked.is_some() || first_is_open {
             core.reply_bare(asked.transaction, &asked.head, 491);
             return;
         }
@@ -133,7 +139,7 @@ impl Session {
         } else if self.offers.theirs.is_some() || self.waits_for_our_answer() {
             let pause_s = core.random.below(11).to_string();
             core.reply_with(asked.transaction, &asked.head, 500, ("Retry-After", &pause_s));
-        } else if !self.offers.is_idle() || self.waits_for_their_answer() {
+        } else if self.offers.is_out() || self.waits_for_their_answer() {
             core.reply_bare(asked.transaction, &asked.head, 491);
         } else {
             self.refresh(&asked);

@@ -180,6 +180,11 @@ impl Stack {
         }
     }
 
+    /// The sessions that live, in no order.
+    pub fn session_ids(&self) -> Vec<SessionId> {
+        self.sessions.keys().copied().collect()
+    }
+
     /// One line for each session and transaction, for people.
     pub fn describe(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.sessions.values().map(ToString::to_string).collect();

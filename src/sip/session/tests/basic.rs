@@ -4,34 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::{answer, body, hangup, progress, set_up};
 use crate::sip::header::Reason;
 use crate::sip::pair::{Link, Pair, Side};
 use crate::sip::stack::{Command, SessionId};
-
-fn body(text: &'static str) -> Option<Bytes> {
-    Some(Bytes::from_static(text.as_bytes()))
-}
-
-fn ring(id: SessionId) -> Command {
-    Command::Progress { id, status: 180, description: None, headers: Vec::new() }
-}
-
-fn answer(id: SessionId) -> Command {
-    Command::Answer { id, description: body("answer"), headers: Vec::new() }
-}
-
-fn hangup(id: SessionId) -> Command {
-    Command::Hangup { id, reason: None }
-}
-
-fn set_up(pair: &mut Pair) -> (SessionId, SessionId) {
-    let alice = pair.call(1, Some("offer"));
-    pair.settle();
-    let bob = pair.incoming();
-    pair.command(Side::Bob, answer(bob));
-    pair.settle();
-    (alice, bob)
-}
 
 #[test]
 fn a_call_rings_is_answered_and_hung_up_by_the_caller() {
@@ -40,7 +16,7 @@ fn a_call_rings_is_answered_and_hung_up_by_the_caller() {
         let alice = pair.call(1, Some("offer"));
         pair.settle();
         let bob = pair.incoming();
-        pair.command(Side::Bob, ring(bob));
+        pair.command(Side::Bob, progress(bob, 180, None));
         pair.settle();
         pair.command(Side::Bob, answer(bob));
         pair.settle();
@@ -208,7 +184,7 @@ fn calls_survive_a_third_of_all_messages_lost() {
         let alice = pair.call(1, Some("offer"));
         pair.run(Duration::from_secs(20));
         let bob = pair.incoming();
-        pair.command(Side::Bob, ring(bob));
+        pair.command(Side::Bob, progress(bob, 180, None));
         pair.command(Side::Bob, answer(bob));
         pair.run(Duration::from_secs(25));
         assert!(pair.told(Side::Alice).contains(&"answered answer".to_owned()), "seed {seed}");
