@@ -113,11 +113,7 @@ fn leg_lines(detail: &LegDetail) -> Vec<String> {
     if let Some(media) = &detail.media {
         lines.push(format!(
             "packets   {} in, {} out, {} lost, jitter {:.1} ms, on {}",
-            media.packets_in,
-            media.packets_out,
-            media.lost,
-            media.jitter_ms,
-            media.local,
+            media.packets_in, media.packets_out, media.lost, media.jitter_ms, media.local,
         ));
     }
     lines.extend(detail.variables.iter().map(|(name, value)| format!("variable  {name}={value}")));

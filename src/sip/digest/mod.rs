@@ -149,28 +149,9 @@ pub fn answer(
     Some(value)
 }
 
-/// The best of several challenges that [`answer`] can answer: SHA-256 before MD5.
-pub fn choose<'a>(challenges: &[&'a str]) -> Option<&'a str> {
-    let known = challenges.iter().filter_map(|challenge| {
-        let fields = Fields::parse(challenge)?;
-        Some((Algorithm::of(fields.raw("algorithm"))?.hex_len(), *challenge))
-    });
-    known.max_by_key(|(strength, _)| *strength).map(|(_, challenge)| challenge)
-}
-
 /// The user name of an Authorization header, quotes and escapes resolved.
 pub fn username(authorization: &str) -> Option<String> {
     Fields::parse(authorization)?.plain("username")
-}
-
-/// The realm of a challenge or an Authorization header.
-pub fn realm(value: &str) -> Option<String> {
-    Fields::parse(value)?.plain("realm")
-}
-
-/// Whether a user name is the one expected, in a time that does not tell where they differ.
-pub fn same_user(name: &str, expected: &str) -> bool {
-    same_bytes(name.as_bytes(), expected.as_bytes())
 }
 
 #[cfg(test)]

@@ -239,6 +239,8 @@ pub(crate) fn parse_digits<N: std::str::FromStr>(text: &str) -> Option<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::uri::Uri;
+    use proptest::prelude::*;
 
     fn headers(list: &[(&str, &str)]) -> Headers {
         let mut headers = Headers::default();
@@ -288,5 +290,54 @@ mod tests {
         let headers = headers(&[("Expires", "10000000000000000000000000000000000000000"), ("Max-Forwards", "300")]);
         assert_eq!(headers.expires(), Some(u32::MAX));
         assert_eq!(headers.max_forwards(), None);
+    }
+
+    /// Text made of what header grammars care about.
+    fn text() -> impl Strategy<Value = String> {
+        let telling = [
+            "\"",
+            "\\",
+            "<",
+            ">",
+            ";",
+            ",",
+            ":",
+            "@",
+            "%41",
+            "%",
+            "?",
+            "=",
+            "[::1]",
+            "*",
+            " ",
+            "sip:",
+            "tel:",
+            "SIP/2.0/UDP ",
+            "é",
+            "\u{1}",
+        ];
+        let piece = prop_oneof![proptest::sample::select(telling.to_vec()).prop_map(str::to_owned), "[a-z0-9.+]{1,4}"];
+        proptest::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_prints_as_the_same_again(text in text()) {
+            if let Ok(uri) = Uri::parse(&text) {
+                prop_assert_eq!(Uri::parse(&uri.to_string()), Ok(uri));
+            }
+            if let Ok(address) = NameAddr::parse(&text)
+                && !address.display.as_deref().unwrap_or_default().contains(char::is_control)
+            {
+                prop_assert_eq!(NameAddr::parse(&address.to_string()), Ok(address));
+            }
+            if let Ok(via) = Via::parse(&text) {
+                prop_assert_eq!(Via::parse(&via.to_string()), Ok(via));
+            }
+            if let Ok(reason) = Reason::parse(&format!("SIP;cause=1;{text}")) {
+                prop_assert_eq!(Reason::parse(&reason.to_string()).map(|again| again.cause), Ok(reason.cause));
+            }
+            let _ = Contact::parse(&text).map(|contact| (contact.q(), contact.expires(), contact.instance().map(str::len)));
+        }
     }
 }

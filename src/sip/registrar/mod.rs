@@ -212,20 +212,6 @@ impl Registrar {
         ended
     }
 
-    /// Takes out what came over a way that is gone (a closed connection).
-    pub fn remove_source(&mut self, source: &Hop) -> Vec<(String, Binding)> {
-        let concerned: Vec<_> =
-            self.bindings.iter().filter(|(_, all)| all.iter().any(|b| b.source == *source)).collect();
-        let concerned: Vec<_> = concerned.into_iter().map(|(aor, all)| (aor.clone(), all.clone())).collect();
-        let mut removed = Vec::new();
-        for (aor, all) in concerned {
-            let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|binding| binding.source == *source);
-            removed.extend(gone.into_iter().map(|binding| (aor.to_string(), binding)));
-            self.store(&aor, kept);
-        }
-        removed
-    }
-
     /// When the next binding ends.
     pub fn next_expiry(&self) -> Option<Instant> {
         self.ends.first().map(|(at, _)| *at)

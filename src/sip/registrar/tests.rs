@@ -1,3 +1,5 @@
+//! REGISTERs as phones send them, on virtual time.
+
 use super::*;
 use crate::sip::hop::Transport;
 use crate::sip::message;
@@ -171,16 +173,6 @@ fn uris_with_headers_and_escapes_are_kept_apart() {
         table.register(("a", 2), &[("Contact", "sip:u@h?Route=%3Csip:x%3E")]),
         Err(RegisterError::Contact(HeaderError::Address))
     );
-}
-
-#[test]
-fn what_a_closed_connection_carried_goes_with_it() {
-    let mut table = Table::new();
-    table.register_at("192.0.2.1:5060", ("a", 1), &[("Contact", PHONE)]).unwrap();
-    table.register_at("192.0.2.2:5062", ("b", 1), &[("Contact", SOFT)]).unwrap();
-    let source = table.registrar.bindings(table.now, AOR)[0].source;
-    assert_eq!(table.registrar.remove_source(&source).len(), 1);
-    assert_eq!(table.registrar.len(), 1);
 }
 
 #[test]

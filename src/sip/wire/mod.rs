@@ -20,8 +20,6 @@ use check::{StartLine, Verdict};
 use head::Head;
 use rsip::{Header, Headers, Request, Response, Version};
 
-/// Bytes a datagram can hold.
-pub const MAX_DATAGRAM: usize = 65_535;
 /// Header lines in one message.
 pub const MAX_HEADERS: usize = 256;
 /// Bytes of one header's value, unfolded.
@@ -30,7 +28,7 @@ pub const MAX_HEADER_LEN: usize = 8 * 1024;
 pub const MAX_VIAS: usize = 70;
 /// Bytes of a body on a stream.
 pub const MAX_BODY: usize = 1024 * 1024;
-/// Bytes of start line and headers.
+/// Bytes of start line and headers on a stream; what a datagram can hold.
 pub const MAX_HEAD: usize = 65_535;
 
 /// Parses one whole message: a datagram, or what [`Framer`] cut from a stream.
