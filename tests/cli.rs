@@ -324,6 +324,19 @@ async fn a_link_named_like_another_tool_acts_as_that_tool() {
     assert_eq!(stdout(&output), "pbx 1.0.0\n");
 }
 
+#[tokio::test]
+async fn spy_prints_its_own_manual_and_completion() {
+    let spy = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spy"));
+        command.args(words);
+        command
+    };
+    let page = run(spy(&["man"])).await;
+    assert!(page.status.success() && stdout(&page).contains(".TH SPY 1"), "{page:?}");
+    let script = run(spy(&["completion", "bash"])).await;
+    assert!(script.status.success() && stdout(&script).contains("spy"), "{script:?}");
+}
+
 fn completing(socket: &Path, words: &[&str]) -> Command {
     let mut command = pbx(socket, &[]);
     command.env("WIRECHIEF_COMPLETE", "bash").env("_CLAP_IFS", "\n");

@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Command, CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::common::Context;
 use super::exit::{Done, Exit, Failure};
 use super::output::{Colour, Form, Output, Talk};
-use super::{complete, pbx, spy};
+use super::{complete, completion, man, pbx, spy};
 use crate::control::protocol::{Fault, FaultCode};
 
 /// The programs that are built.
@@ -56,9 +56,25 @@ impl Tool {
 
 #[derive(Parser, Debug)]
 #[command(name = "spy", version, about = "Listen to a live call, whisper to one side, or barge in")]
+#[command(max_term_width = 100, disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
+#[command(after_help = SPY_EXAMPLES)]
 struct Spy {
     #[command(flatten)]
     args: spy::Args,
+    #[command(subcommand)]
+    command: Option<SpyCommand>,
+}
+
+const SPY_EXAMPLES: &str = "\
+Examples:
+  spy --mode whisper c7709e9c-1517-11dc-842a-d3a3942d3d63
+  spy --stdout --format wav \"$U\" > call.wav
+  ssh box spy --stdout --channels split --rate 16000 \"$U\" | aplay -q -t raw -f S16_LE -r 16000 -c 2";
+
+#[derive(Subcommand, Debug)]
+enum SpyCommand {
+    Completion(completion::Args),
+    Man(man::Args),
 }
 
 /// Runs the tool that argv[0] names, else `usual`.
@@ -74,16 +90,22 @@ pub fn main(usual: Tool) -> ExitCode {
     };
     let exit = match tool {
         Tool::Pbx => pbx::Pbx::from_arg_matches(&matches).map(pbx::run),
-        Tool::Spy => Spy::from_arg_matches(&matches).map(|spy| run_spy(spy.args)),
+        Tool::Spy => Spy::from_arg_matches(&matches).map(run_spy),
     };
     exit.unwrap_or_else(|error| say(tool, &error)).into()
 }
 
-fn run_spy(args: spy::Args) -> Exit {
-    let context = Context::new("spy", args.common.clone());
-    super::log::start_client(&context.common);
+fn run_spy(spy: Spy) -> Exit {
+    let context = Context::new("spy", spy.args.common.clone());
     let output = context.output;
-    output.ended(in_runtime(Threads::Many, spy::run(args, context)))
+    output.ended(match spy.command {
+        Some(SpyCommand::Completion(args)) => completion::run(&args, Tool::Spy, &context),
+        Some(SpyCommand::Man(args)) => man::run(&args, Tool::Spy, &context),
+        None => {
+            super::log::start_client(&context.common);
+            in_runtime(Threads::Many, spy::run(spy.args, context))
+        }
+    })
 }
 
 /// How many threads a command needs.
