@@ -31,7 +31,7 @@ pub fn print_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     match [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")]
         .iter()
-        .find(|(size, _)| ms >= *size && ms % size == 0)
+        .find(|(size, _)| ms >= *size && ms.is_multiple_of(*size))
     {
         // "60s" is how people write a minute of time-out
         Some((60_000, _)) if ms == 60_000 => "60s".to_owned(),

@@ -70,7 +70,7 @@ impl<'a> Section<'a> {
     }
 
     /// The table under `key`, if it is there.
-    pub(super) fn section(&self, key: &'static str) -> Result<Option<Section<'a>>, ConfigError> {
+    pub(super) fn section(&self, key: &'static str) -> Result<Option<Self>, ConfigError> {
         self.get(key).map(|value| value.section(&self.name)).transpose()
     }
 
@@ -160,7 +160,7 @@ impl<'a> Value<'a> {
         Err(self.wrong(Problem::UnknownWord { key: self.key.clone(), found: found.to_owned(), allowed, hint }))
     }
 
-    pub(super) fn list<T>(&self, read: impl Fn(&Value<'a>) -> Result<T, ConfigError>) -> Result<Vec<T>, ConfigError> {
+    pub(super) fn list<T>(&self, read: impl Fn(&Self) -> Result<T, ConfigError>) -> Result<Vec<T>, ConfigError> {
         let DeValue::Array(array) = self.value.get_ref() else { return Err(self.wrong_type("a list")) };
         let item = |value| Value { document: self.document, key: self.key.clone(), value };
         array.iter().map(|value| read(&item(value))).collect()
