@@ -1,1 +1,39 @@
 //! extensions.conf: parse, match, substitute, run.
+//!
+//! The way: `parse` takes files apart into `draft`, which becomes a [`Dialplan`]; [`exec`] runs a channel over its steps,
+//! each an [`app::App`] whose arguments are a `piece` of a `template`, evaluated in a `vars::Scope`.
+
+pub mod app;
+mod args;
+mod brackets;
+mod context;
+mod draft;
+mod env;
+mod evaluate;
+pub mod exec;
+mod expr;
+pub mod func;
+mod lines;
+mod number;
+mod options;
+mod parse;
+mod pattern;
+mod piece;
+mod problem;
+mod sounds;
+mod template;
+mod vars;
+
+pub use args::Args;
+pub use context::{Dialplan, Extension, Step};
+pub use env::Env;
+pub use expr::{ExprError, ExprErrorKind};
+pub use pattern::PatternError;
+pub use piece::Piece;
+pub use problem::{PlanError, ProblemKind, Span};
+pub use sounds::{SoundProblem, Sounds};
+pub use template::{Template, TemplateError};
+pub use vars::{Scope, ValueWarning};
+
+#[cfg(test)]
+mod tests;

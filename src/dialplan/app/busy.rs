@@ -1,0 +1,36 @@
+//! `Busy([timeout])`: tells the caller that the line is busy, and ends the call.
+
+use super::playtones::{Tone, refuse};
+use super::{App, BoxFuture, CheckError, Line, Outcome, at_most, check_seconds};
+use crate::call::{Cause, Channel};
+use crate::dialplan::args::Args;
+use crate::dialplan::piece::Piece;
+
+pub(super) struct Busy;
+
+impl App for Busy {
+    fn name(&self) -> &'static str {
+        "Busy"
+    }
+
+    fn syntax(&self) -> &'static str {
+        "[timeout]"
+    }
+
+    fn synopsis(&self) -> &'static str {
+        "Ends the call as busy; a caller already answered hears the tone first, for the timeout in seconds."
+    }
+
+    fn line(&self) -> Line {
+        Line::Needed
+    }
+
+    fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
+        at_most(args, 1)?;
+        check_seconds(Some(args))
+    }
+
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(refuse(chan, args, (Cause::BUSY, Tone::Busy)))
+    }
+}

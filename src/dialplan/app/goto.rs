@@ -1,0 +1,49 @@
+//! `Goto([[context,]extension,]priority)`: goes on elsewhere.
+
+use super::{App, BoxFuture, CheckError, Jump, Next, Outcome};
+use crate::call::Channel;
+use crate::dialplan::args::Args;
+use crate::dialplan::piece::Piece;
+
+pub(super) struct Goto;
+
+impl App for Goto {
+    fn name(&self) -> &'static str {
+        "Goto"
+    }
+
+    fn syntax(&self) -> &'static str {
+        "[[context,]extension,]priority"
+    }
+
+    fn synopsis(&self) -> &'static str {
+        "Goes on at a priority or label, there or in another extension or context."
+    }
+
+    fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
+        check_target(args)
+    }
+
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { Ok(jump(chan, &args, args.piece())) })
+    }
+}
+
+/// Refuses a target with too few or too many parts.
+pub(super) fn check_target(target: &Piece<'_>) -> Result<(), CheckError> {
+    super::at_most(target, 3)?;
+    match target.arguments(3).last() {
+        Some(priority) if !priority.is_empty() => Ok(()),
+        _ => Err(CheckError::Missing("the priority")),
+    }
+}
+
+/// The jump that a target means; a part left empty stays as it is.
+pub(super) fn jump(chan: &mut Channel, args: &Args<'_>, target: &Piece<'_>) -> Next {
+    let parts = target.arguments(3);
+    let mut values = parts.into_iter().map(|part| args.value(chan, &part).trim().to_owned()).rev();
+    let priority = values.next().unwrap_or_default();
+    let mut part = || values.next().filter(|value| !value.is_empty());
+    let (extension, context) = (part(), part());
+    Next::Jump(Jump { context, extension, priority })
+}

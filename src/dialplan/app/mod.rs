@@ -1,0 +1,242 @@
+//! Dialplan applications: one file and one table line each; the order of the table is the order of the manual.
+
+mod answer;
+mod busy;
+mod congestion;
+mod dial;
+mod echo;
+mod goto;
+mod gotoif;
+mod hangup;
+mod noop;
+mod playback;
+mod playtones;
+mod ringing;
+mod set;
+mod stopplaytones;
+mod verbose;
+mod wait;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::args::Args;
+use super::piece::Piece;
+use crate::call::{Channel, Gone};
+
+/// What an application's work is.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// How an application's work ended.
+pub type Outcome = Result<Next, AppError>;
+
+/// An application of the dialplan.
+pub trait App: Sync {
+    /// As written: `Playback`. Letter case does not count.
+    fn name(&self) -> &'static str;
+    /// Its arguments, for the manual.
+    fn syntax(&self) -> &'static str;
+    /// One line for the manual.
+    fn synopsis(&self) -> &'static str;
+    /// Its option letters or words, for the manual and for [`App::check`].
+    fn options(&self) -> &'static [Opt] {
+        &[]
+    }
+    /// Whether it does something with the caller's line; then it ends the `h` extension, which has none.
+    fn line(&self) -> Line {
+        Line::NotNeeded
+    }
+    /// What can be known to be wrong with the arguments before any value is.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn check(&self, args: &Piece<'_>) -> Result<(), CheckError>;
+    /// Does its work.
+    ///
+    /// # Errors
+    /// The channel has hung up, or an argument's value is wrong.
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome>;
+}
+
+/// Whether an application needs the caller's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// It only computes.
+    NotNeeded,
+    /// It speaks to the caller or waits with him.
+    Needed,
+}
+
+/// One option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opt {
+    /// The letter, or the word for applications whose options are words.
+    pub name: &'static str,
+    /// What it does, for the manual.
+    pub help: &'static str,
+}
+
+/// Where the script goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At the next priority.
+    Continue,
+    /// Elsewhere.
+    Jump(Jump),
+    /// Nowhere: the script is over.
+    End,
+}
+
+/// A place in the dialplan as Goto names it; what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Jump {
+    /// Context.
+    pub context: Option<String>,
+    /// Extension.
+    pub extension: Option<String>,
+    /// Number, label, `+2` or `-1`.
+    pub priority: String,
+}
+
+/// Why an application did not do its work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppError {
+    /// The channel has hung up: the script unwinds.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// An argument's value is wrong: said in the log, the script goes on.
+    #[error(transparent)]
+    Argument(#[from] CheckError),
+}
+
+/// What is wrong with arguments.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// Something that must be there.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// More than it takes.
+    #[error("takes at most {most} arguments, not {found}")]
+    TooMany {
+        /// What it takes.
+        most: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// An option it does not have.
+    #[error("option `{option}` is not supported (known: {known})")]
+    UnknownOption {
+        /// The letter or word.
+        option: String,
+        /// The ones there are.
+        known: String,
+    },
+    /// Options that come from a variable.
+    #[error("options must be written in the file; a value cannot choose them")]
+    ComputedOptions,
+    /// An option whose `(…)` is missing, not closed or unwanted.
+    #[error("option `{option}` {wanted}")]
+    OptionArgument {
+        /// The letter.
+        option: char,
+        /// `needs (…)` or the like.
+        wanted: &'static str,
+    },
+    /// A word that is none of those it knows.
+    #[error("`{found}` is no {what} (known: {known})")]
+    Unknown {
+        /// What it should be.
+        what: &'static str,
+        /// As it is.
+        found: String,
+        /// Those there are.
+        known: String,
+    },
+    /// A function in `Set` that does not exist.
+    #[error("unknown function `{name}`{}", super::problem::did_you_mean(.hint))]
+    UnknownFunc {
+        /// As written.
+        name: String,
+        /// The nearest one.
+        hint: Option<String>,
+    },
+    /// A text that is not what it should be.
+    #[error("`{found}` is no {what}")]
+    Malformed {
+        /// What it should be.
+        what: &'static str,
+        /// As it is.
+        found: String,
+    },
+}
+
+/// All applications, sorted by name.
+pub static TABLE: &[&dyn App] = &[
+    &answer::Answer,
+    &busy::Busy,
+    &congestion::Congestion,
+    &dial::Dial,
+    &echo::Echo,
+    &goto::Goto,
+    &gotoif::GotoIf,
+    &hangup::Hangup,
+    &noop::NoOp,
+    &playback::Playback,
+    &playtones::Playtones,
+    &ringing::Ringing,
+    &set::Set,
+    &stopplaytones::StopPlaytones,
+    &verbose::Verbose,
+    &wait::Wait,
+];
+
+/// The application of this name; letter case does not count.
+pub fn find(name: &str) -> Option<&'static dyn App> {
+    TABLE.iter().find(|app| app.name().eq_ignore_ascii_case(name)).copied()
+}
+
+/// For applications that take at most `most` arguments: refuses more.
+fn at_most(args: &Piece<'_>, most: usize) -> Result<(), CheckError> {
+    let found = args.arguments(usize::MAX).len();
+    if found > most { Err(CheckError::TooMany { most, found }) } else { Ok(()) }
+}
+
+/// A time in seconds, fractions allowed; nothing is `None`.
+fn seconds(text: &str) -> Result<Option<Duration>, CheckError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || CheckError::Malformed { what: "time in seconds", found: text.to_owned() };
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| wrong())
+}
+
+/// Refuses an argument that is written as something else than a time in seconds.
+fn check_seconds(piece: Option<&Piece<'_>>) -> Result<(), CheckError> {
+    match piece.and_then(Piece::literal) {
+        Some(text) => seconds(&text).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_each_entry_is_documented() {
+        assert!(TABLE.is_sorted_by(|a, b| a.name().to_lowercase() < b.name().to_lowercase()));
+        for app in TABLE {
+            assert!(app.synopsis().ends_with('.'), "{}", app.name());
+            assert!(app.options().is_sorted_by_key(|option| option.name), "{}", app.name());
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_any_letter_case() {
+        assert_eq!(find("noop").map(App::name), Some("NoOp"));
+        assert_eq!(find("GOTOIF").map(App::name), Some("GotoIf"));
+        assert!(find("Nope").is_none());
+    }
+}

@@ -1,0 +1,97 @@
+//! `Playback(name[&name...][,options])`: plays sounds one after the other.
+
+use super::{App, BoxFuture, CheckError, Line, Next, Opt, Outcome, at_most};
+use crate::call::Channel;
+use crate::dialplan::args::Args;
+use crate::dialplan::piece::Piece;
+
+pub(super) struct Playback;
+
+const OPTIONS: &[Opt] = &[
+    Opt { name: "noanswer", help: "plays without answering, as early media" },
+    Opt { name: "skip", help: "plays nothing to a caller who is not answered" },
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Unanswered {
+    Answer,
+    EarlyMedia,
+    Skip,
+}
+
+impl App for Playback {
+    fn name(&self) -> &'static str {
+        "Playback"
+    }
+
+    fn syntax(&self) -> &'static str {
+        "name[&name...][,options]"
+    }
+
+    fn synopsis(&self) -> &'static str {
+        "Answers and plays sounds; a missing one is passed over, and PLAYBACKSTATUS is then FAILED, else SUCCESS."
+    }
+
+    fn options(&self) -> &'static [Opt] {
+        OPTIONS
+    }
+
+    fn line(&self) -> Line {
+        Line::Needed
+    }
+
+    fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
+        at_most(args, 2)?;
+        let args = args.arguments(2);
+        if args.first().is_none_or(Piece::is_empty) {
+            return Err(CheckError::Missing("the name of a sound"));
+        }
+        options(args.get(1)).map(|_| ())
+    }
+
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let pieces = args.piece().arguments(2);
+            let unanswered = options(pieces.get(1))?;
+            if !chan.is_answered() {
+                match unanswered {
+                    Unanswered::Answer => chan.answer().await?,
+                    Unanswered::EarlyMedia => chan.progress().await?,
+                    Unanswered::Skip => {
+                        chan.set_var("PLAYBACKSTATUS", "SUCCESS");
+                        return Ok(Next::Continue);
+                    }
+                }
+            }
+            let mut status = "SUCCESS";
+            for name in pieces.first().map(|names| names.split('&')).unwrap_or_default() {
+                let name = args.value(chan, &name);
+                match args.env().sounds().load(name.trim()).await {
+                    Ok(source) => chan.play(source).await?,
+                    Err(problem) => {
+                        tracing::warn!(uuid = chan.uuid(), %problem, "Playback");
+                        status = "FAILED";
+                    }
+                }
+            }
+            chan.set_var("PLAYBACKSTATUS", status);
+            Ok(Next::Continue)
+        })
+    }
+}
+
+fn options(piece: Option<&Piece<'_>>) -> Result<Unanswered, CheckError> {
+    let words = piece.map_or(Some(String::new()), Piece::literal).ok_or(CheckError::ComputedOptions)?;
+    let mut unanswered = Unanswered::Answer;
+    for word in words.split(['&', ',']).map(str::trim).filter(|word| !word.is_empty()) {
+        unanswered = match word {
+            "noanswer" => Unanswered::EarlyMedia,
+            "skip" => Unanswered::Skip,
+            _ => {
+                let known = OPTIONS.iter().map(|option| option.name).collect::<Vec<_>>().join(", ");
+                return Err(CheckError::UnknownOption { option: word.to_owned(), known });
+            }
+        };
+    }
+    Ok(unanswered)
+}

@@ -1,0 +1,65 @@
+//! Dialplan functions, `${NAME(args)}` and `Set(NAME(args)=value)`: one file and one table line each.
+
+mod callerid;
+
+use std::fmt;
+
+use super::app::CheckError;
+use super::piece::Piece;
+use super::vars::Scope;
+
+/// A function of the dialplan.
+pub trait Func: Sync {
+    /// As written: `CALLERID`.
+    fn name(&self) -> &'static str;
+    /// Its arguments, for the manual.
+    fn syntax(&self) -> &'static str;
+    /// One line for the manual.
+    fn synopsis(&self) -> &'static str;
+    /// What can be known to be wrong with the arguments before any value is.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn check(&self, args: &Piece<'_>) -> Result<(), CheckError>;
+    /// Its value.
+    ///
+    /// # Errors
+    /// Why there is none; the script goes on with an empty one.
+    fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError>;
+    /// Sets it.
+    ///
+    /// # Errors
+    /// Why it was not set; the script goes on.
+    fn write(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Result<(), FuncError>;
+}
+
+impl fmt::Debug for dyn Func {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a function has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FuncError {
+    /// An argument that is none of those it takes.
+    #[error("`{0}` is no argument of it")]
+    Argument(String),
+}
+
+/// All functions, in the order of the manual.
+pub static TABLE: &[&dyn Func] = &[&callerid::CallerId];
+
+/// The function of this name.
+pub fn find(name: &str) -> Option<&'static dyn Func> {
+    let index = TABLE.binary_search_by(|func| func.name().cmp(name)).ok()?;
+    TABLE.get(index).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(super::TABLE.is_sorted_by(|a, b| a.name() < b.name()));
+    }
+}

@@ -1,0 +1,177 @@
+//! What is wrong with a dialplan file, and where: file, line, column. All problems of all files are reported at once.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::pattern::PatternError;
+use super::template::TemplateError;
+
+/// A spot in a dialplan file; lines and columns count from 1, columns in characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The file as it was named to us.
+    pub file: Arc<Path>,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One thing wrong at one place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{span}: {kind}")]
+pub struct PlanError {
+    /// Where.
+    pub span: Span,
+    /// What.
+    pub kind: ProblemKind,
+}
+
+/// What can be wrong with a dialplan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProblemKind {
+    /// Not a line of a dialplan.
+    #[error("`{0}` is no line of a dialplan (write [context], exten =>, same =>, include => or NAME=value)")]
+    NoStatement(String),
+    /// `[name` without `]`, or something after it.
+    #[error("`[` opened here is not closed by `]` at the end of the line")]
+    UnclosedHeader,
+    /// `[]`
+    #[error("a context needs a name")]
+    NoName,
+    /// `[name](…)` with something other than `+`.
+    #[error("`({0})` after a context is not understood; only `(+)` is")]
+    HeaderOption(String),
+    /// `[name](+)` of a context that is not there.
+    #[error("there is no [{name}] above to add to{}", did_you_mean(.hint))]
+    NothingToAddTo {
+        /// As written.
+        name: String,
+        /// The nearest context.
+        hint: Option<String>,
+    },
+    /// A line before the first `[context]`.
+    #[error("this line is in no [context]")]
+    OutsideContext,
+    /// A block comment without end.
+    #[error("the comment `;--` opened here is never closed by `--;`")]
+    UnclosedComment,
+    /// A keyword that is not one.
+    #[error("unknown keyword `{found}`{}", did_you_mean(.hint))]
+    UnknownKeyword {
+        /// As written.
+        found: String,
+        /// The nearest keyword.
+        hint: Option<String>,
+    },
+    /// A keyword of Asterisk's that does nothing here yet.
+    #[error("`{0}` is not supported")]
+    Unsupported(String),
+    /// A line without all its parts.
+    #[error("write {keyword} => {form}")]
+    Incomplete {
+        /// `exten`, `same` or `include`.
+        keyword: &'static str,
+        /// What it takes.
+        form: &'static str,
+    },
+    /// An extension name nothing can match.
+    #[error("extension `{name}`: {why}")]
+    BadName {
+        /// As written.
+        name: String,
+        /// Why it can never be dialled.
+        why: &'static str,
+    },
+    /// A pattern.
+    #[error("pattern `{pattern}`: {error}")]
+    Pattern {
+        /// As written.
+        pattern: String,
+        /// What is wrong with it.
+        error: PatternError,
+    },
+    /// A priority.
+    #[error("`{0}` is no priority (write a number from 1, n, n(label), n+5 or s)")]
+    BadPriority(String),
+    /// `n` or `s` with nothing before it.
+    #[error("`{0}` needs a priority before it in this extension; begin with 1")]
+    NothingBefore(String),
+    /// `same` with no `exten` above.
+    #[error("`same` needs an `exten` above it")]
+    SameOfNothing,
+    /// A priority given twice.
+    #[error("priority {priority} of {extension} is already at {first}")]
+    Twice {
+        /// The extension.
+        extension: String,
+        /// The priority.
+        priority: u32,
+        /// Where it was given first.
+        first: Span,
+    },
+    /// A label given twice in one extension.
+    #[error("label `{label}` is already at {first}")]
+    LabelTwice {
+        /// The label.
+        label: String,
+        /// Where it was given first.
+        first: Span,
+    },
+    /// An application nobody knows.
+    #[error("unknown application `{name}`{}", did_you_mean(.hint))]
+    UnknownApp {
+        /// As written.
+        name: String,
+        /// The nearest application.
+        hint: Option<String>,
+    },
+    /// Arguments without brackets around them.
+    #[error("`{0}`: arguments go in brackets, as in {0}(arguments)")]
+    NoBrackets(String),
+    /// A bracket without partner.
+    #[error("`{0}` opened here is never closed")]
+    Unclosed(&'static str),
+    /// A closing bracket too many.
+    #[error("`{0}` closes nothing (write \\{0} for the character)")]
+    Unopened(&'static str),
+    /// Something after the closing bracket.
+    #[error("`{0}` after the closing `)`")]
+    Trailing(String),
+    /// What an application says of its arguments.
+    #[error("{app}: {why}")]
+    Arguments {
+        /// The application.
+        app: &'static str,
+        /// What is wrong.
+        why: super::app::CheckError,
+    },
+    /// A substitution that is none.
+    #[error("{0}")]
+    Template(TemplateError),
+    /// An included context that is not there.
+    #[error("include of [{name}], which is nowhere{}", did_you_mean(.hint))]
+    UnknownInclude {
+        /// As written.
+        name: String,
+        /// The nearest context.
+        hint: Option<String>,
+    },
+}
+
+pub(super) fn did_you_mean(hint: &Option<String>) -> String {
+    hint.as_ref().map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default()
+}
