@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wirechief::audio::codec::Codec;
 use wirechief::audio::tone;
-use wirechief::media::{Command, Engine, Event, MediaConfig, OpenPort, PlayId, PortId, Source, Stream};
+use wirechief::media::{
+    Command, Engine, Event, MediaConfig, OpenPort, PlayId, PortId, Sides, Source, Stream, TapAudio, TapId,
+};
 use wirechief::rtp::packet::{Header, Packet};
 
 /// The system's allocator, counting.
@@ -132,14 +134,10 @@ impl Phone {
 
     /// Sends the next packet of 160 bytes.
     fn say(&mut self, payload: &[u8; 160]) {
-        self.say_from_to(None, payload);
-    }
-
-    fn say_from_to(&mut self, from: Option<&UdpSocket>, payload: &[u8; 160]) {
         let mut packet = [0; 172];
         packet[..12].copy_from_slice(&self.next.to_bytes());
         packet[12..].copy_from_slice(payload);
-        from.unwrap_or(&self.rtp).send_to(&packet, self.port.rtp).expect("sent");
+        self.rtp.send_to(&packet, self.port.rtp).expect("sent");
         self.next.sequence = self.next.sequence.wrapping_add(1);
         self.next.timestamp = self.next.timestamp.wrapping_add(160);
     }
@@ -233,4 +231,191 @@ fn an_echo_returns_sound_and_digits() {
             break;
         }
     }
+}
+
+#[test]
+fn a_running_call_with_a_supervisor_allocates_nothing() {
+    let stage = Stage::new(|config| config.rtcp_interval = Duration::from_millis(100));
+    let (mut a, mut b, mut c) = (stage.phone(), stage.phone(), stage.phone());
+    stage.join(&a, &b);
+    let (out, mut frames) = rtrb::RingBuffer::new(64);
+    let (mut voice, said) = rtrb::RingBuffer::new(64);
+    let (events, _ended) = mpsc::channel(4);
+    let audio = TapAudio { out, voice: said, events };
+    stage.engine.send(Command::Attach {
+        tap: TapId(1),
+        left: a.id(),
+        right: b.id(),
+        hears: Sides::BOTH,
+        heard_by: Sides::LEFT,
+        audio,
+    });
+    let mut music = vec![0i16; 80_000];
+    tone::Oscillator::new([440.0, 0.0], -10.0).fill(&mut music);
+    let source = Source::Samples { rate_hz: 8_000, samples: music.into(), repeat: true };
+    stage.engine.send(Command::Play { port: c.id(), id: PlayId(1), source });
+    // A second of call, to the beat of the port that plays; the first ten packets are not counted.
+    let mut before = 0;
+    let mut mixed = 0;
+    for n in 0..60u8 {
+        c.hear_sound();
+        if n == 10 {
+            before = ALLOCATIONS.load(Ordering::SeqCst);
+        }
+        let _ = voice.push([7_000; 160]);
+        a.say(&[n + 1; 160]);
+        assert_eq!(b.hear_sound().1, [n + 1; 160], "towards b nobody speaks");
+        b.say(&[n + 1; 160]);
+        mixed += u32::from(a.hear_sound().1 != [n + 1; 160]);
+        while frames.pop().is_ok() {}
+    }
+    let during = ALLOCATIONS.load(Ordering::SeqCst) - before;
+    assert!(mixed > 40, "{mixed} of 60 packets towards a were mixed");
+    assert_eq!(during, 0, "allocations while three ports, a bridge, a tap and reports were running");
+}
+
+#[test]
+fn a_supervisor_hears_both_parties_soon() {
+    let stage = Stage::new(|_| {});
+    let (mut a, mut b) = (stage.phone(), stage.phone());
+    stage.join(&a, &b);
+    let mut tones = [tone::Oscillator::new([450.0, 0.0], -10.0), tone::Oscillator::new([700.0, 0.0], -10.0)];
+    let (out, mut frames) = rtrb::RingBuffer::new(64);
+    let (_voice, said) = rtrb::RingBuffer::new(64);
+    let (events, mut ended) = mpsc::channel(4);
+    let audio = TapAudio { out, voice: said, events };
+    let (left, right) = (a.id(), b.id());
+    stage.engine.send(Command::Attach { tap: TapId(1), left, right, hears: Sides::BOTH, heard_by: Sides::NONE, audio });
+    let mut heard = [Vec::new(), Vec::new()];
+    let mut clock = stage.phone();
+    for _ in 0..60 {
+        clock.hear();
+        for (phone, tone) in [&mut a, &mut b].into_iter().zip(&mut tones) {
+            let (mut samples, mut payload) = ([0; 160], [0; 160]);
+            tone.fill(&mut samples);
+            Codec::Pcmu.encode(&samples, &mut payload);
+            phone.say(&payload);
+        }
+        while let Ok(frame) = frames.pop() {
+            heard[0].extend_from_slice(&frame[..160]);
+            heard[1].extend_from_slice(&frame[160..]);
+        }
+    }
+    assert!(heard[0].len() >= 55 * 160, "{} samples in 1.2 s", heard[0].len());
+    for (heard, (own, other)) in heard.iter().zip([(450.0, 700.0), (700.0, 450.0)]) {
+        let steady = &heard[2_400..8_000];
+        assert!(tone::level_db(steady, own) > -12.0, "{own} Hz at {} dB", tone::level_db(steady, own));
+        assert!(tone::level_db(steady, other) < -45.0);
+        let first = heard.iter().position(|sample| sample.unsigned_abs() > 500).expect("sound");
+        assert!(first <= 800, "first sound after {} ms", first / 8);
+    }
+    stage.engine.send(Command::Close { port: left });
+    assert_eq!(ended.blocking_recv(), Some(Event::TapEnded { tap: TapId(1) }));
+}
+
+#[test]
+fn a_stranger_neither_reaches_a_port_nor_hears_it() {
+    let stage = Stage::new(|_| {});
+    let (mut a, mut b) = (stage.phone(), stage.phone());
+    stage.join(&a, &b);
+    let stranger = UdpSocket::bind((LOCALHOST, 0)).expect("a socket");
+    stranger.set_nonblocking(true).expect("a flag");
+    for n in 1..=50u8 {
+        let mut forged = a.next.to_bytes().to_vec();
+        forged.extend([0xee; 160]);
+        stranger.send_to(&forged, a.port.rtp).expect("sent");
+        a.say(&[n; 160]);
+        assert_eq!(b.hear_sound().1, [n; 160]);
+    }
+    assert!(stranger.recv(&mut [0; 16]).is_err(), "never answered");
+}
+
+#[test]
+fn behind_a_nat_the_source_is_learnt_and_answered() {
+    let stage = Stage::new(|_| {});
+    // Described at an address where nobody is; signalling came from 127.0.0.1.
+    let nowhere: SocketAddr = "127.9.9.9:9".parse().expect("an address");
+    let mut a = stage.phone_with(|stream| (stream.remote, stream.nat_source) = (nowhere, Some(LOCALHOST)));
+    let mut b = stage.phone();
+    stage.join(&a, &b);
+    for n in 1..=4u8 {
+        a.say(&[n; 160]);
+        assert_eq!(b.hear_sound().1, [n; 160]);
+    }
+    let remote = a.rtp.local_addr().expect("an address");
+    assert_eq!(a.event(), Event::Latched { port: a.id(), remote });
+    b.say(&[77; 160]);
+    assert_eq!(a.hear_sound().1, [77; 160]);
+}
+
+#[test]
+fn ports_of_two_threads_are_brought_together() {
+    let stage = Stage::new(|config| config.threads = 2);
+    let (mut a, mut b) = (stage.phone(), stage.phone());
+    for _ in 0..3 {
+        stage.join(&a, &b);
+        a.say(&[5; 160]);
+        assert_eq!(b.hear_sound().1, [5; 160]);
+        b.say(&[6; 160]);
+        assert_eq!(a.hear_sound().1, [6; 160]);
+    }
+    assert_eq!(stage.engine.stats().send_failures, 0);
+}
+
+#[test]
+fn reports_come_and_end_with_a_goodbye() {
+    let stage = Stage::new(|config| config.rtcp_interval = Duration::from_millis(200));
+    let mut phone = stage.phone();
+    let mut buffer = [0; 200];
+    let length = phone.rtcp.recv(&mut buffer).expect("a report in time");
+    let ours = phone.hear().0.ssrc;
+    let report = wirechief::rtp::rtcp::parse(&buffer[..length], 0).expect("RTCP");
+    assert_eq!(report.sender.map(|(ssrc, _)| ssrc), Some(ours));
+    stage.engine.send(Command::Close { port: phone.id() });
+    loop {
+        let length = phone.rtcp.recv(&mut buffer).expect("a goodbye in time");
+        if wirechief::rtp::rtcp::parse(&buffer[..length], 0).expect("RTCP").leaving {
+            break;
+        }
+    }
+}
+
+#[test]
+fn ports_are_even_skipped_when_taken_and_drained_before_reuse() {
+    let stage = Stage::new(|config| (config.ports, config.drain) = (49_000..=49_007, Duration::from_millis(300)));
+    // RTCP of the second pair is taken: the pair is skipped.
+    let _taken = UdpSocket::bind((LOCALHOST, 49_003)).expect("a socket");
+    let open = || stage.engine.open(None, mpsc::channel(4).0);
+    let ports: Vec<OpenPort> = std::iter::from_fn(|| open().ok()).collect();
+    let mut numbers: Vec<u16> = ports.iter().map(|port| port.rtp.port()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [49_000, 49_004, 49_006]);
+    let message = open().expect_err("all taken").to_string();
+    assert_eq!(message, "all RTP ports from 49000 to 49007 on 127.0.0.1 are taken");
+    let closed = std::time::Instant::now();
+    stage.engine.send(Command::Close { port: ports[0].id });
+    let again = loop {
+        match open() {
+            Ok(port) => break port,
+            Err(_) => {
+                assert!(closed.elapsed() < PATIENCE, "a drained port is free again");
+                std::thread::yield_now();
+            }
+        }
+    };
+    assert_eq!(again.rtp, ports[0].rtp);
+    assert!(closed.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn an_engine_ends_with_its_last_handle() {
+    let stage = Stage::new(|_| {});
+    let mut phone = stage.phone();
+    let Stage { engine, _turn } = stage;
+    let other = engine.clone();
+    drop(engine);
+    assert!(matches!(other.open(None, mpsc::channel(1).0), Ok(OpenPort { .. })));
+    other.shutdown();
+    assert!(matches!(phone.event(), Event::Closed { .. }));
+    assert!(other.open(None, mpsc::channel(1).0).is_err());
 }

@@ -1,0 +1,230 @@
+//! Who hears whom with supervisors on a bridge, and that nobody else notices them.
+
+use super::*;
+use crate::audio::tone;
+
+/// A tone this loud is heard, this soft is not, in dB relative to full scale.
+const HEARD_DB: f32 = -16.0;
+const UNHEARD_DB: f32 = -50.0;
+
+/// Which of the tones are in the samples; panics on one that is neither heard nor unheard.
+fn tones(samples: &[i16]) -> Vec<f32> {
+    assert!(samples.len() >= 1_600, "{} samples", samples.len());
+    let is_heard = |hz: &f32| {
+        let level = tone::level_db(samples, *hz);
+        assert!(!(UNHEARD_DB..HEARD_DB).contains(&level), "{hz} Hz at {level} dB");
+        level >= HEARD_DB
+    };
+    [LEFT_HZ, RIGHT_HZ, VOICE_HZ, SECOND_VOICE_HZ].into_iter().filter(is_heard).collect()
+}
+
+#[test]
+fn everyone_hears_exactly_whom_the_sides_say() {
+    let sides = [Sides::NONE, Sides::LEFT, Sides::RIGHT, Sides::BOTH];
+    for (hears, heard_by) in sides.iter().flat_map(|hears| sides.map(|heard_by| (*hears, heard_by))) {
+        let mut hall = Hall::new();
+        let (mut left, mut right) =
+            (hall.party(LEFT_HZ), hall.party_with(RIGHT_HZ, |stream| stream.codec = Codec::Pcma));
+        hall.join(&left, &right);
+        let mut supervisor = hall.supervisor(1, (&left, &right), (hears, heard_by));
+        hall.talk([&mut left, &mut right], &mut [&mut supervisor], 25);
+        supervisor.forget();
+        (hall.heard_by(&left), hall.heard_by(&right));
+        hall.talk([&mut left, &mut right], &mut [&mut supervisor], 25);
+        let at_left = if heard_by.left { vec![RIGHT_HZ, VOICE_HZ] } else { vec![RIGHT_HZ] };
+        let at_right = if heard_by.right { vec![LEFT_HZ, VOICE_HZ] } else { vec![LEFT_HZ] };
+        assert_eq!(tones(&hall.sound_at(&left)), at_left, "left, {heard_by:?}");
+        assert_eq!(tones(&hall.sound_at(&right)), at_right, "right, {heard_by:?}");
+        let from_left = if hears.left { vec![LEFT_HZ] } else { vec![] };
+        let from_right = if hears.right { vec![RIGHT_HZ] } else { vec![] };
+        assert_eq!(tones(&supervisor.heard[0]), from_left, "supervisor's left, {hears:?}");
+        assert_eq!(tones(&supervisor.heard[1]), from_right, "supervisor's right, {hears:?}");
+    }
+}
+
+/// A call of 60 ticks; `change` is asked before each of them what a supervisor does. Everything sent to left and right.
+fn call(mut change: impl FnMut(usize, &mut Hall, (&Party, &Party), &mut Option<Supervisor>)) -> [Vec<Vec<u8>>; 2] {
+    let mut hall = Hall::new();
+    let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let mut supervisor = None;
+    for tick in 0..60 {
+        change(tick, &mut hall, (&left, &right), &mut supervisor);
+        let mut supervisors: Vec<&mut Supervisor> = supervisor.iter_mut().collect();
+        hall.talk([&mut left, &mut right], &mut supervisors, 1);
+    }
+    [hall.heard_by(&left), hall.heard_by(&right)]
+}
+
+#[test]
+fn attaching_switching_and_leaving_adds_and_drops_no_packet_and_leaves_others_bit_identical() {
+    let plain = call(|_, _, _, _| {});
+    let supervised = call(|tick, hall, (left, right), supervisor| match tick {
+        10 => *supervisor = Some(hall.supervisor(1, (left, right), (Sides::BOTH, Sides::NONE))),
+        20 => hall.set((Sides::BOTH, Sides::LEFT)),
+        30 => hall.set((Sides::LEFT, Sides::NONE)),
+        35 => hall.set((Sides::BOTH, Sides::LEFT)),
+        50 => {
+            hall.obey(Command::Detach { tap: TapId(1) });
+            *supervisor = None;
+        }
+        _ => {}
+    });
+    assert_eq!(plain[1].len(), 60);
+    assert_eq!(plain[1], supervised[1], "the right party never heard the supervisor");
+    let headers = |packets: &[Vec<u8>]| packets.iter().map(|bytes| header(bytes)).collect::<Vec<_>>();
+    assert_eq!(headers(&plain[0]), headers(&supervised[0]));
+    let differing: Vec<usize> = (0..60).filter(|&at| plain[0][at] != supervised[0][at]).collect();
+    // What was said in a tick is heard with the next packet.
+    assert_eq!(differing, (21..30).chain(36..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_silent_supervisor_leaves_even_his_own_direction_bit_identical() {
+    let plain = call(|_, _, _, _| {});
+    let mut silent = None;
+    let supervised = call(|tick, hall, parties, _| {
+        if tick == 10 {
+            silent = Some(hall.supervisor(1, parties, (Sides::BOTH, Sides::BOTH)));
+        }
+    });
+    assert_eq!(plain, supervised);
+}
+
+#[test]
+fn several_supervisors_are_summed() {
+    let mut hall = Hall::new();
+    let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let mut first = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::LEFT));
+    let mut second = hall.supervisor(2, (&left, &right), (Sides::BOTH, Sides::BOTH));
+    hall.talk([&mut left, &mut right], &mut [&mut first, &mut second], 40);
+    assert_eq!(tones(&hall.sound_at(&left)[3_200..]), [RIGHT_HZ, VOICE_HZ, SECOND_VOICE_HZ]);
+    assert_eq!(tones(&hall.sound_at(&right)[3_200..]), [LEFT_HZ, SECOND_VOICE_HZ]);
+}
+
+#[test]
+fn nothing_said_before_a_switch_reaches_the_new_listener() {
+    let mut hall = Hall::new();
+    let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let mut supervisor = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::LEFT));
+    supervisor.speak();
+    supervisor.speak();
+    hall.set((Sides::BOTH, Sides::RIGHT));
+    hall.talk([&mut left, &mut right], &mut [], 25);
+    assert_eq!(tones(&hall.sound_at(&right)), [LEFT_HZ]);
+    assert_eq!(tones(&hall.sound_at(&left)), [RIGHT_HZ]);
+}
+
+#[test]
+fn a_supervisor_is_heard_though_the_other_party_sends_nothing() {
+    let mut hall = Hall::new();
+    let (mut left, right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let mut supervisor = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::LEFT));
+    for _ in 0..25 {
+        hall.speak(&mut left);
+        supervisor.speak();
+        hall.tick();
+        supervisor.listen();
+    }
+    let packets = hall.heard_by(&left);
+    let samples: Vec<i16> = packets.iter().flat_map(|bytes| sound(Codec::Pcmu, bytes)).collect();
+    assert_eq!(tones(&samples), [VOICE_HZ]);
+    assert!((23..=25).contains(&packets.len()), "{} packets in 25 ticks", packets.len());
+    let steady = packets.windows(2).all(|pair| {
+        let (a, b) = (header(&pair[0]), header(&pair[1]));
+        b.sequence == a.sequence.wrapping_add(1) && b.timestamp == a.timestamp.wrapping_add(160)
+    });
+    assert!(steady);
+    assert_eq!(supervisor.heard[1][..3_200], [0; 3_200], "the silent party is silence, steadily");
+    assert_eq!(hall.heard_by(&right).len(), 25);
+}
+
+#[test]
+fn a_tap_begins_within_40_ms_and_beats_steadily_whatever_the_parties_do() {
+    let mut hall = Hall::new();
+    let (mut left, right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let mut supervisor = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::NONE));
+    for tick in 1..=50 {
+        if tick % 7 != 0 {
+            hall.speak(&mut left);
+        }
+        hall.tick();
+        supervisor.listen();
+        assert_eq!(supervisor.heard[0].len(), tick * 160);
+    }
+    hall.obey(Command::Configure { port: left.id, stream: Stream { receive: false, ..stream() } });
+    supervisor.forget();
+    for _ in 0..10 {
+        hall.speak(&mut left);
+        hall.tick();
+        supervisor.listen();
+    }
+    assert_eq!(supervisor.heard[0], [0; 1_600], "on hold nothing is heard, at once");
+}
+
+#[test]
+fn both_sides_of_a_tap_are_aligned_within_a_millisecond() {
+    let mut hall = Hall::new();
+    let (mut left, mut right) = (hall.party(0.0), hall.party(0.0));
+    hall.join(&left, &right);
+    let mut supervisor = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::NONE));
+    // Left sends 20 ms packets, right 60 ms ones; both say the same at the same instant.
+    let mut spoken: Vec<i16> = Vec::new();
+    for tick in 0..90usize {
+        spoken.extend((0..160).map(|at| if (tick * 160 + at) % 4_000 < 80 { 20_000 } else { 0 }));
+        let (mut short, mut long) = ([0u8; 160], [0u8; 480]);
+        Codec::Pcmu.encode(&spoken[tick * 160..], &mut short);
+        hall.send(&mut left, &short);
+        if tick % 3 == 2 {
+            Codec::Pcmu.encode(&spoken[(tick - 2) * 160..], &mut long);
+            hall.send(&mut right, &long);
+        }
+        hall.tick();
+        supervisor.listen();
+    }
+    let clicks = |heard: &[i16]| -> Vec<usize> {
+        (6_400..heard.len()).filter(|&at| heard[at] > 10_000 && heard[at - 1] <= 10_000).collect()
+    };
+    let (a, b) = (clicks(&supervisor.heard[0]), clicks(&supervisor.heard[1]));
+    assert!(a.len() == b.len() && a.len() >= 2, "{a:?} {b:?}");
+    assert!(a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) <= 8), "{a:?} {b:?}");
+}
+
+#[test]
+fn a_closed_port_ends_its_taps_and_leaves_its_peer_with_silence() {
+    let mut hall = Hall::new();
+    let (left, right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let mut supervisor = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::BOTH));
+    hall.tick();
+    hall.heard_by(&right);
+    hall.obey(Command::Close { port: left.id });
+    assert_eq!(supervisor.events.try_recv(), Ok(Event::TapEnded { tap: TapId(1) }));
+    assert!(
+        hall.air.reports[&left.seat]
+            .last()
+            .is_some_and(|bytes| rtcp::parse(bytes, 0).is_some_and(|report| report.leaving))
+    );
+    hall.ticks(10);
+    let packets = hall.heard_by(&right);
+    assert!((9..=10).contains(&packets.len()));
+    assert!(packets.iter().all(|bytes| bytes[12..] == [0xff; 160]));
+    assert_eq!(hall.board.port_count(), 1);
+    let late = hall.supervisor(2, (&left, &right), (Sides::BOTH, Sides::BOTH)).events.try_recv();
+    assert_eq!(late, Ok(Event::TapEnded { tap: TapId(2) }));
+}
+
+#[test]
+fn an_abandoned_tap_takes_itself_off() {
+    let mut hall = Hall::new();
+    let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    drop(hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::BOTH)));
+    hall.talk([&mut left, &mut right], &mut [], 20);
+    assert!(!hall.board.has_beat());
+    assert_eq!((hall.heard_by(&left).len(), hall.heard_by(&right).len()), (20, 20));
+}
