@@ -1,6 +1,6 @@
 //! SIP (RFC 3261) without sockets or clock: wire codec, transactions, dialogs, sessions, registrar.
 //!
-//! Bytes enter by [`wire::parse`] as a [`message::Message`] or a [`wire::Reject`], and leave by [`wire::print`].
+//! Bytes enter by [`wire::parse`] as a [`message::Message`] or a [`wire::Reject`], and leave by [`wire::print()`].
 //! What a header means is asked through [`header::HeadersExt`].
 
 pub(crate) mod compose;

@@ -33,7 +33,7 @@ pub const MAX_HEAD: usize = 65_535;
 
 /// Parses one whole message: a datagram, or what [`Framer`] cut from a stream.
 ///
-/// The Content-Length header is consumed here and written by [`print`]: bytes behind the body are ignored (RFC 3261 §18.3).
+/// The Content-Length header is consumed here and written by [`print()`]: bytes behind the body are ignored (RFC 3261 §18.3).
 pub fn parse(bytes: &[u8]) -> Result<Message, Reject> {
     let bytes = head::skip_line_ends(bytes);
     if bytes.is_empty() {
