@@ -1,15 +1,49 @@
-//! Wirechief: telephony utilities under four programs, `pbx`, `spy`, `astdb` and `rec`.
+//! Wirechief: telephony utilities under thin programs, `pbx` and `spy`.
 //!
-//! This page is the map. Rooms are layered; arrows only point down (`tests/house.rs` keeps it so):
+//! This page is the map: from here alone a reader should be able to name the file where a change belongs.
+//!
+//! # Layers
+//!
+//! Arrows only point down; `tests/house.rs` compares every `crate::…` with a table of what may use what.
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 4 shell | [`cli`], [`pbx`], [`spy`] |
-//! | 3 service | [`dialplan`], [`control`] |
-//! | 2 call | [`call`] |
-//! | 1 effects | [`transport`], [`media`] |
-//! | 0 pure (no socket, thread, clock or tokio) | [`sip`], [`sdp`], [`rtp`], [`audio`], [`config`] |
-
+//! | 4 shell | [`cli`] what a user types · [`pbx`] the composition root · [`spy`] the listening post |
+//! | 3 service | [`dialplan`] extensions.conf · [`control`] the control socket |
+//! | 2 call | [`call`] legs, channels, B2BUA, supervision |
+//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads |
+//! | 0 pure | [`sip`] · [`sdp`] · [`rtp`] · [`audio`] · [`config`]: no socket, thread, clock or tokio |
+//!
+//! # The ways through
+//!
+//! A SIP message: `transport::udp` → [`sip::wire`] → the stack (transactions, dialogs, sessions) → events → the `sip` task →
+//! a leg → [`call::Channel`] → `dialplan::exec` → `dialplan::app` → [`call::Channel::dial`] → a second leg → the bridge.
+//!
+//! A voice packet: a socket of a media thread → its port → relayed to the other port on arrival, or decoded, mixed with a
+//! supervisor's voice and encoded, also on arrival. What a supervisor hears is taken from both sides by a tap, on the 20 ms beat.
+//!
+//! A supervisor: keys → `spy::session` → [`control::client`] ═ Unix socket ═ [`control::server`] → [`call::supervisor`], which
+//! asks [`call::permission`] → a tap in the media thread. Audio frames return on the same socket.
+//!
+//! # Threads and tasks
+//!
+//! | name | count | owns | waits on |
+//! |---|---|---|---|
+//! | `sip` task | 1 | SIP sockets, the stack | sockets, the next deadline, commands |
+//! | channel task | 1 per calling leg | its channel and the legs it dialled | anything async |
+//! | `media-N` thread | 1 per 2 cores | RTP sockets, ports, bridges, taps | epoll with the next slot, nothing else |
+//! | `records` thread | 1 | the file of detail records | its queue, the disk |
+//! | control task | 1 per client | one connection | its socket |
+//!
+//! # Glossary
+//!
+//! One word per thing: *transaction* (a request and its responses) · *dialog* · *session* (an INVITE dialog with its
+//! offer/answer state) · *leg* (one session and one media port) · *channel* (a leg as the dialplan sees it) · *call* (bridged
+//! channels) · *port* (a leg's end in a media thread) · *bridge* (ports that hear each other) · *mixer* · *tap* (a supervisor on
+//! a bridge) · *target* (the party whose UUID is spied) · *peer* (its other half) · *supervisor* (who spies) · *frame* (20 ms of
+//! mono 16-bit samples) · *tick* (the 20 ms beat) · *slot* (a part of a tick) · *binding* (a user's registered contact) ·
+//! *application* and *function* (of the dialplan). *Channel* is never an mpsc channel; *connection* is TCP only.
+#![forbid(unsafe_code)]
 #![forbid(unsafe_code)]
 
 pub mod audio;

@@ -12,11 +12,7 @@ use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::config::{InitFile, Secret, init_files};
 use crate::control::protocol::{Fault, FaultCode};
-
-/// No letter that is mistaken for another when read from paper.
-const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-/// Five bits each: 100 bits.
-const PASSWORD_LETTERS: usize = 20;
+use crate::pbx::sources::make_password;
 
 /// Write the built-in configuration into a folder, commented, to start from
 #[derive(ClapArgs, Debug)]
@@ -58,10 +54,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Done {
 
 /// A new password from the kernel's randomness.
 fn password() -> Result<Secret, Failure> {
-    let mut bytes = [0_u8; PASSWORD_LETTERS];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::new(FaultCode::Failure, format!("making a password: {error}")))?;
-    Ok(Secret::new(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()))
+    Ok(make_password().map_err(|error| Fault::new(FaultCode::Failure, format!("making a password: {error}")))?)
 }
 
 /// Looked at before the first file is written, so that nothing is done by halves; each file is also made only where none is.
@@ -88,16 +81,4 @@ fn write(path: &Path, file: &InitFile) -> io::Result<()> {
 fn failed(path: &Path, error: &io::Error) -> Failure {
     let code = if error.kind() == io::ErrorKind::PermissionDenied { FaultCode::Denied } else { FaultCode::Failure };
     Fault::new(code, format!("{}: {error}", path.display())).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_long_and_differ() {
-        let (one, other) = (password().unwrap(), password().unwrap());
-        assert_eq!(one.expose().len(), 20);
-        assert!(one != other);
-    }
 }

@@ -1,7 +1,9 @@
 //! The `pbx` program: one file per command, one line here for each; their order is that of the manual.
 
 mod calls;
+mod check;
 mod config;
+mod demo;
 mod events;
 mod hangup;
 mod init;
@@ -9,6 +11,7 @@ mod originate;
 mod records;
 mod regs;
 mod reload;
+mod run;
 mod status;
 mod stdio;
 mod stop;
@@ -41,9 +44,12 @@ Examples:
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Run(run::Args),
+    Demo(demo::Args),
     Status(status::Args),
     Stop(stop::Args),
     Reload(reload::Args),
+    Check(check::Args),
     Calls(calls::Args),
     Originate(originate::Args),
     Hangup(hangup::Args),
@@ -76,6 +82,9 @@ pub(super) fn run(pbx: Pbx) -> Exit {
 
 fn execute(command: Command, context: Context) -> Done {
     match command {
+        Command::Run(args) => in_runtime(Threads::Many, run::run(args, context)),
+        Command::Demo(args) => in_runtime(Threads::Many, demo::run(args, context)),
+        Command::Check(args) => check::run(args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::Completion(args) => completion::run(&args, Tool::Pbx, &context),
         Command::Man(args) => man::run(&args, Tool::Pbx, &context),
@@ -101,6 +110,11 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Records(args) => records::run(args, context).await,
         Command::Config(args) => config::run(args, context).await,
         Command::Stdio(args) => stdio::run(args, context).await,
-        Command::Init(_) | Command::Completion(_) | Command::Man(_) => Ok(Exit::Ok),
+        Command::Run(_)
+        | Command::Demo(_)
+        | Command::Check(_)
+        | Command::Init(_)
+        | Command::Completion(_)
+        | Command::Man(_) => Ok(Exit::Ok),
     }
 }

@@ -1,0 +1,382 @@
+//! The desk: answers the control socket's questions about this server and does what it is told.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::{
+    call::{
+        CallerId, Cause, Originate as OriginateCall, Position,
+        live::{CallFacts, LegFacts, LegState, Order, Way},
+        originate,
+    },
+    control::{
+        protocol::{
+            CallDetail, CallInfo, CallState, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegDirection, LegInfo,
+            MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport, ReloadWhat, SettingsInForce, SpyRequest,
+            Status, Stop, UserInfo,
+        },
+        server::{Backend, BoxFuture, Identity, SpySession},
+    },
+    dialplan::exec,
+};
+
+use super::{House, sources::Loaded};
+
+/// How long an originated call rings where the request does not say.
+const RING_TIME: Duration = Duration::from_secs(30);
+/// How long a channel's task may take to describe itself.
+const DESCRIBE_TIME: Duration = Duration::from_millis(500);
+
+/// Answers for one server.
+pub(crate) struct Desk {
+    house: Arc<House>,
+}
+
+impl Desk {
+    pub(crate) fn new(house: Arc<House>) -> Self {
+        Self { house }
+    }
+}
+
+impl Backend for Desk {
+    fn status(&self) -> Status {
+        self.house.status()
+    }
+
+    fn calls(&self, _who: &Identity) -> Vec<CallInfo> {
+        self.house.exchange.live.calls().iter().map(|call| self.house.call_info(call)).collect()
+    }
+
+    fn call<'a>(&'a self, uuid: &'a str) -> BoxFuture<'a, Result<CallDetail, Fault>> {
+        Box::pin(self.house.call_detail(uuid))
+    }
+
+    fn hangup<'a>(&'a self, uuid: &'a str, cause: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>> {
+        Box::pin(self.house.hangup(uuid, cause))
+    }
+
+    fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {
+        Box::pin(self.house.originate(request))
+    }
+
+    fn users(&self) -> Vec<UserInfo> {
+        self.house.users()
+    }
+
+    fn registrations(&self) -> Vec<RegistrationInfo> {
+        self.house.registrations()
+    }
+
+    fn records(&self, since: Option<Timestamp>, limit: Option<usize>) -> BoxFuture<'_, Result<Vec<Value>, Fault>> {
+        let records = self.house.exchange.records.clone();
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || records.read(since, limit.unwrap_or(usize::MAX)));
+            let failed = |error: String| Fault::new(FaultCode::Failure, format!("detail records: {error}"));
+            read.await.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))
+        })
+    }
+
+    fn settings(&self) -> SettingsInForce {
+        SettingsInForce {
+            sources: self.house.files.load().iter().map(|path| path.display().to_string()).collect(),
+            settings: self.house.exchange.settings.load().masked(),
+        }
+    }
+
+    fn reload(&self, what: ReloadWhat) -> BoxFuture<'_, Result<ReloadReport, Fault>> {
+        Box::pin(self.house.reload(what))
+    }
+
+    fn stop(&self, how: Stop) {
+        // A full queue holds stops already.
+        let _ = self.house.stop.try_send(how);
+    }
+
+    fn subscribe(&self, since: Option<u64>) -> (Vec<EventRecord>, broadcast::Receiver<EventRecord>) {
+        self.house.exchange.journal.subscribe(since)
+    }
+
+    fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
+        Box::pin(async move { self.house.spy(who, &request) })
+    }
+}
+
+impl House {
+    pub(crate) fn status(&self) -> Status {
+        let exchange = &self.exchange;
+        let (calls, legs) = exchange.live.counts();
+        let sip = exchange.sip.counts();
+        let media = exchange.media.stats();
+        Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_s: exchange.began.elapsed().as_secs_f64(),
+            sip: exchange.sip.listening().iter().map(|(transport, at)| format!("{}://{at}", transport.uri_name())).collect(),
+            calls: calls as u64,
+            legs: legs as u64,
+            transactions: sip.transactions as u64,
+            dialogs: sip.dialogs as u64,
+            ports: media.ports_open as u64,
+            registrations: exchange.registrar().len() as u64,
+            spies: exchange.spies_in_all().into(),
+            recordings: 0,
+            tick_late_p99_us: media.tick_late_p99_us,
+            stopping: exchange.is_closing(),
+        }
+    }
+
+    fn call_info(&self, call: &CallFacts) -> CallInfo {
+        info(call, self.exchange.spies_on(&call.uuid), |leg| leg_info(leg))
+    }
+
+    async fn call_detail(&self, uuid: &str) -> Result<CallDetail, Fault> {
+        let (call, _) = self.exchange.live.find(uuid).ok_or_else(|| no_such(uuid))?;
+        let variables = variables_of(&call).await;
+        let mut media = BTreeMap::new();
+        for leg in call.legs() {
+            media.insert(leg.uuid.clone(), self.exchange.media.port_stats(leg.port).await);
+        }
+        let first = call.uuid.clone();
+        Ok(info(&call, self.exchange.spies_on(&call.uuid), |leg| LegDetail {
+            leg: leg_info(leg),
+            channel: leg.name.clone(),
+            call_id: leg.call_id.clone(),
+            variables: if leg.uuid == first { variables.clone() } else { BTreeMap::new() },
+            media: media.get(&leg.uuid).and_then(Option::as_ref).map(|stats| MediaInfo {
+                local: leg.rtp.to_string(),
+                packets_in: stats.packets_in,
+                packets_out: stats.packets_out,
+                lost: stats.lost,
+                jitter_ms: stats.jitter_ms.into(),
+            }),
+        }))
+    }
+
+    async fn hangup(&self, uuid: &str, cause: Option<u8>) -> Result<Hungup, Fault> {
+        let (call, _) = self.exchange.live.find(uuid).ok_or_else(|| no_such(uuid))?;
+        let cause = cause.map_or(Cause::NORMAL, |number| Cause::from_number(number.into()));
+        let legs = call.legs();
+        // The calling leg's task ends all others with it.
+        if let Some(first) = legs.first()
+            && first.orders.send(Order::Hangup(cause)).await.is_err()
+        {
+            return Err(no_such(uuid));
+        }
+        Ok(Hungup { legs: legs.iter().map(|leg| leg.uuid.clone()).collect() })
+    }
+
+    async fn originate(&self, request: Originate) -> Result<Originated, Fault> {
+        let plan = self.plan.load_full();
+        let step = plan.application(&request.app, &request.args).map_err(|error| {
+            Fault::new(FaultCode::Usage, format!("{}({}): {error}", request.app, request.args))
+                .hint("an application of the dialplan, such as 'Playback(beep)' or 'Echo()'")
+        })?;
+        let wanted = OriginateCall {
+            endpoint: request.endpoint.clone(),
+            caller: CallerId { name: "pbx".into(), number: String::new() },
+            timeout: request.timeout_s.map_or(RING_TIME, Duration::from_secs),
+            position: Position { context: String::new(), extension: request.app.clone(), priority: 1 },
+        };
+        let mut channel = originate(&self.exchange, wanted).await.map_err(|cause| {
+            let code = match cause {
+                Cause::NO_ROUTE | Cause::UNALLOCATED => FaultCode::NotFound,
+                Cause::NO_ANSWER | Cause::BUSY | Cause::REJECTED => FaultCode::Failure,
+                _ => FaultCode::Unreachable,
+            };
+            Fault::new(code, format!("{}: {}", request.endpoint, cause.text()))
+        })?;
+        for (name, value) in request.vars {
+            channel.set_var(&name, value);
+        }
+        let uuid = channel.uuid().to_owned();
+        let env = self.env.clone();
+        tokio::spawn(async move {
+            exec::run_application(plan, env, channel, step).await.finish().await;
+        });
+        Ok(Originated { uuid })
+    }
+
+    fn users(&self) -> Vec<UserInfo> {
+        let settings = self.exchange.settings.load_full();
+        let now = std::time::Instant::now();
+        let users = settings.users.iter().map(|(name, user)| UserInfo {
+            user: name.clone(),
+            caller_id: user.caller_id.as_ref().map(|id| format!("{} <{}>", id.name, id.number).trim().to_owned()),
+            context: user.context.clone(),
+            registrations: count(self.exchange.registrar().bindings(now, name).len()),
+            calls: count(self.exchange.live.legs_of(name)),
+            may_spy: user.may_spy.as_str().into(),
+            may_be_spied: user.may_be_spied,
+            groups: user.groups.clone(),
+        });
+        users.collect()
+    }
+
+    fn registrations(&self) -> Vec<RegistrationInfo> {
+        let now = std::time::Instant::now();
+        let all = self.exchange.registrar().all(now);
+        let infos = all.into_iter().map(|(user, binding)| RegistrationInfo {
+            user,
+            contact: binding.contact.to_string(),
+            source: format!("{}://{}", binding.source.transport.uri_name(), binding.source.remote),
+            expires_in_s: binding.expires_at.saturating_duration_since(now).as_secs(),
+            user_agent: binding.user_agent,
+            instance: binding.instance,
+        });
+        infos.collect()
+    }
+
+    /// Reads everything again, and swaps in what was asked for; on an error the old stays in force.
+    pub(crate) async fn reload(&self, what: ReloadWhat) -> Result<ReloadReport, Fault> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let Loaded { config, plan, files, mut warnings } =
+            self.source.read(&self.state).map_err(|error| Fault::new(FaultCode::Invalid, error.to_string()))?;
+        let mut changes = Vec::new();
+        if matches!(what.what, Reload::Config | Reload::All) {
+            let old = self.exchange.settings.load_full();
+            changes.extend(differences(&old.masked(), &config.masked(), ""));
+            warnings.extend(needs_restart(&changes));
+            if !what.dry_run {
+                self.exchange.settings.store(Arc::new(config));
+                self.reloads.send_modify(|count| *count += 1);
+            }
+        }
+        if matches!(what.what, Reload::Dialplan | Reload::All) {
+            changes.extend(self.plan.load().changes_to(&plan));
+            if !what.dry_run {
+                self.env.set_globals(&plan);
+                self.plan.store(plan);
+            }
+        }
+        if !what.dry_run {
+            self.files.store(Arc::new(files));
+            self.exchange.journal.note("server.reloaded", serde_json::json!({"changes": changes.len()}));
+        }
+        Ok(ReloadReport { changes, warnings })
+    }
+}
+
+/// What the channel's own task says of its variables.
+async fn variables_of(call: &CallFacts) -> BTreeMap<String, String> {
+    let Some(first) = call.legs().into_iter().next() else { return BTreeMap::new() };
+    let (reply, told) = oneshot::channel();
+    if first.orders.send(Order::Describe(reply)).await.is_err() {
+        return BTreeMap::new();
+    }
+    match tokio::time::timeout(DESCRIBE_TIME, told).await {
+        Ok(Ok(variables)) => variables.into_iter().collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn info<L>(call: &CallFacts, spied: u32, leg: impl Fn(&LegFacts) -> L) -> CallInfo<L> {
+    let legs = call.legs();
+    let states: Vec<_> = legs.iter().map(|leg| leg.now().state).collect();
+    let any = |wanted: LegState| states.contains(&wanted);
+    let state = if any(LegState::Held) {
+        CallState::Held
+    } else if any(LegState::Up) {
+        CallState::Up
+    } else if any(LegState::Ringing) {
+        CallState::Ringing
+    } else {
+        CallState::Trying
+    };
+    CallInfo {
+        uuid: call.uuid.clone(),
+        from: call.from.clone(),
+        to: call.to.clone(),
+        state,
+        started: call.started,
+        duration_s: call.began.elapsed().as_secs_f64(),
+        recorded: false,
+        spied,
+        legs: legs.iter().map(|l| leg(l)).collect(),
+    }
+}
+
+fn leg_info(leg: &LegFacts) -> LegInfo {
+    let now = leg.now();
+    LegInfo {
+        uuid: leg.uuid.clone(),
+        user: leg.user.clone(),
+        number: leg.number.clone(),
+        direction: match leg.way {
+            Way::In => LegDirection::In,
+            Way::Out => LegDirection::Out,
+        },
+        state: match now.state {
+            LegState::Dialling => CallState::Trying,
+            LegState::Ringing => CallState::Ringing,
+            LegState::Up => CallState::Up,
+            LegState::Held => CallState::Held,
+            LegState::Ended => CallState::Ending,
+        },
+        codec: now.codec.map(str::to_owned),
+        address: now.address.map(|address| address.to_string()),
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn no_such(uuid: &str) -> Fault {
+    Fault::new(FaultCode::NotFound, format!("no live call has the UUID {uuid}")).hint("`pbx calls` lists the live ones")
+}
+
+/// One line for each setting that differs, by its dotted key.
+fn differences(old: &Value, new: &Value, at: &str) -> Vec<String> {
+    if old == new {
+        return Vec::new();
+    }
+    let (Value::Object(before), Value::Object(after)) = (old, new) else {
+        return vec![format!("{at}: {old} -> {new}")];
+    };
+    let dotted = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    let mut lines = Vec::new();
+    for (key, value) in before {
+        match after.get(key) {
+            Some(now) => lines.extend(differences(value, now, &dotted(key))),
+            None => lines.push(format!("{}: removed", dotted(key))),
+        }
+    }
+    lines.extend(after.keys().filter(|key| !before.contains_key(*key)).map(|key| format!("{}: added", dotted(key))));
+    lines
+}
+
+/// Settings that are read once, at start.
+fn needs_restart(changes: &[String]) -> Vec<String> {
+    const AT_START: &[&str] = &[
+        "control.",
+        "log.",
+        "media.bind",
+        "media.ports",
+        "media.rtp_timeout",
+        "records.",
+        "sip.bind",
+        "sip.realm",
+        "limits.requests_per_second_per_source",
+    ];
+    let cold = changes.iter().filter(|line| AT_START.iter().any(|key| line.starts_with(key)));
+    cold.map(|line| format!("{} takes effect at the next start", line.split(':').next().unwrap_or(line))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_reload_tells_each_setting_that_changes_and_no_other() {
+        let old = json!({"sip": {"realm": "a", "bind": ["x"]}, "users": {"1001": {"context": "i"}}});
+        let new = json!({"sip": {"realm": "b", "bind": ["x"]}, "users": {"1002": {"context": "i"}}});
+        let lines = differences(&old, &new, "");
+        assert_eq!(lines, ["sip.realm: \"a\" -> \"b\"", "users.1001: removed", "users.1002: added"]);
+        assert_eq!(needs_restart(&lines), ["sip.realm takes effect at the next start"]);
+        assert!(differences(&new, &new, "").is_empty());
+    }
+}
