@@ -42,6 +42,21 @@ pub struct MediaConfig {
     pub rtcp_interval: Duration,
 }
 
+impl Default for MediaConfig {
+    /// Loopback, ports 10,000 to 19,999, one thread for two processors.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            bind: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            ports: 10_000..=19_999,
+            threads: processors.div_ceil(2),
+            rtp_timeout: Duration::from_secs(60),
+            drain: Duration::from_secs(5),
+            rtcp_interval: Duration::from_secs(5),
+        }
+    }
+}
+
 /// What a port exchanges with its peer, as negotiated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {

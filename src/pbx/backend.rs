@@ -217,16 +217,21 @@ impl House {
 
     fn registrations(&self) -> Vec<RegistrationInfo> {
         let now = std::time::Instant::now();
-        let all = self.exchange.registrar().all(now);
-        let infos = all.into_iter().map(|(user, binding)| RegistrationInfo {
-            user,
-            contact: binding.contact.to_string(),
-            source: format!("{}://{}", binding.source.transport.uri_name(), binding.source.remote),
-            expires_in_s: binding.expires_at.saturating_duration_since(now).as_secs(),
-            user_agent: binding.user_agent,
-            instance: binding.instance,
-        });
-        infos.collect()
+        let registrar = self.exchange.registrar();
+        let all = registrar.all().flat_map(|(user, bindings)| bindings.iter().map(move |binding| (user, binding)));
+        let in_force = all.filter(|(_, binding)| binding.expires_at > now);
+        let mut infos: Vec<_> = in_force
+            .map(|(user, binding)| RegistrationInfo {
+                user: user.to_owned(),
+                contact: binding.contact.to_string(),
+                source: format!("{}://{}", binding.source.transport.uri_name(), binding.source.remote),
+                expires_in_s: binding.expires_at.saturating_duration_since(now).as_secs(),
+                user_agent: binding.user_agent.clone(),
+                instance: binding.instance.clone(),
+            })
+            .collect();
+        infos.sort_by(|a, b| (&a.user, &a.contact).cmp(&(&b.user, &b.contact)));
+        infos
     }
 
     /// Reads everything again, and swaps in what was asked for; on an error the old stays in force.

@@ -152,7 +152,7 @@ fn password(path: &Path) -> io::Result<Secret> {
 pub fn make_password() -> io::Result<Secret> {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut random = [0u8; 20];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
     let text = random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
     Ok(Secret::new(text.collect()))
 }

@@ -26,7 +26,7 @@ use crate::{
         message,
         uri::Uri,
     },
-    transport::{Arrival, Sip, TransportConfig, TransportError},
+    transport::{Sip, TransportConfig, TransportError},
 };
 
 /// The number that the customer calls from.
