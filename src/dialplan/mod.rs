@@ -6,6 +6,7 @@
 pub mod app;
 mod args;
 mod brackets;
+mod changes;
 mod context;
 mod draft;
 mod env;

@@ -15,8 +15,8 @@ use crate::{
     control::{
         protocol::{
             CallDetail, CallInfo, CallState, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegDirection, LegInfo,
-            MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport, ReloadWhat, SettingsInForce, SpyRequest,
-            Status, Stop, UserInfo,
+            MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport, ReloadWhat, SettingsInForce,
+            SpyRequest, Status, Stop, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -114,7 +114,12 @@ impl House {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: exchange.began.elapsed().as_secs_f64(),
-            sip: exchange.sip.listening().iter().map(|(transport, at)| format!("{}://{at}", transport.uri_name())).collect(),
+            sip: exchange
+                .sip
+                .listening()
+                .iter()
+                .map(|(transport, at)| format!("{}://{at}", transport.uri_name()))
+                .collect(),
             calls: calls as u64,
             legs: legs as u64,
             transactions: sip.transactions as u64,

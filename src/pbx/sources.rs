@@ -122,10 +122,8 @@ pub fn passwords(state: &Path) -> Result<[Secret; 3], LoadError> {
         let path = folder.join(user);
         all.push(password(&path).map_err(failed(&path))?);
     }
-    all.try_into().map_err(|_| LoadError::Passwords {
-        path: folder,
-        source: io::Error::other("not as many passwords as users"),
-    })
+    all.try_into()
+        .map_err(|_| LoadError::Passwords { path: folder, source: io::Error::other("not as many passwords as users") })
 }
 
 fn password(path: &Path) -> io::Result<Secret> {

@@ -10,7 +10,9 @@ use crate::{
     control::{
         protocol::{Fault, FaultCode},
         server::{Identity, SpyControl, SpySession},
-        supervision::{EndedBecause, Hear, Mode, Party, PartyFacts, Role, Side as WireSide, SpyEnd, SpyFacts, SpyRequest},
+        supervision::{
+            EndedBecause, Hear, Mode, Party, PartyFacts, Role, Side as WireSide, SpyEnd, SpyFacts, SpyRequest,
+        },
     },
 };
 
@@ -128,9 +130,7 @@ impl Handle {
 fn fault(error: SpyError) -> Fault {
     let message = error.to_string();
     match error {
-        SpyError::NoSuchCall(_) => {
-            Fault::new(FaultCode::NotFound, message).hint("`pbx calls` lists the live ones")
-        }
+        SpyError::NoSuchCall(_) => Fault::new(FaultCode::NotFound, message).hint("`pbx calls` lists the live ones"),
         SpyError::NotConnected(_) => {
             Fault::new(FaultCode::TryAgain, message).hint("try again once it is answered; `pbx calls` shows its state")
         }

@@ -20,8 +20,7 @@ use crate::{
     config::{Config, Guests, Secret},
     media::{Engine, MediaConfig, MediaError, Source},
     sip::{
-        Hop, Transport,
-        digest,
+        Hop, Transport, digest,
         header::{HeadersExt, NameAddr},
         message,
         uri::Uri,

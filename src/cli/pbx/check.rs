@@ -40,7 +40,8 @@ pub(super) fn run(_: Args, context: &Context) -> Done {
             context.output.note(&format!("warning: {warning}"));
         }
         if report.ok {
-            let what = if report.files.is_empty() { "the built-in configuration".into() } else { report.files.join(", ") };
+            let what =
+                if report.files.is_empty() { "the built-in configuration".into() } else { report.files.join(", ") };
             context.output.note(&format!("no errors in {what}"));
         }
     }
@@ -55,7 +56,8 @@ fn look(loaded: &Loaded, context: &Context) -> Report {
     let mut warnings = loaded.warnings.clone();
     // A server of this configuration holds its own ports.
     let running = std::os::unix::net::UnixStream::connect(server_socket(context)).is_ok();
-    let taken: Vec<String> = if running { Vec::new() } else { loaded.config.sip.bind.iter().filter_map(taken).collect() };
+    let taken: Vec<String> =
+        if running { Vec::new() } else { loaded.config.sip.bind.iter().filter_map(taken).collect() };
     if running {
         warnings.push("a server is running, so the ports were not tried".into());
     }

@@ -22,7 +22,8 @@ use crate::sip::Transport;
 /// The agent of the demo: a user of the built-in configuration.
 const AGENT: &str = "1001";
 /// What calls of the demo do.
-const PLAN: &str = "[outside]\nexten => 1001,1,Dial(SIP/1001,20)\n\n[internal]\nexten => 600,1,Answer()\n same => n,Echo()\n";
+const PLAN: &str =
+    "[outside]\nexten => 1001,1,Dial(SIP/1001,20)\n\n[internal]\nexten => 600,1,Answer()\n same => n,Echo()\n";
 /// After a call ended, the customer calls again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -99,8 +100,9 @@ fn tell(context: &Context, call: &str, agent: &str) -> Result<(), Failure> {
 /// How `spy` is started from where this program was: by cargo in a checkout, beside this program, or by its name alone.
 fn spy_command() -> String {
     let program = std::env::current_exe().ok();
-    let in_checkout = program.as_deref().is_some_and(|path| path.parent().is_some_and(|p| p.ends_with("target/release")))
-        && Path::new("Cargo.toml").exists();
+    let in_checkout =
+        program.as_deref().is_some_and(|path| path.parent().is_some_and(|p| p.ends_with("target/release")))
+            && Path::new("Cargo.toml").exists();
     if in_checkout {
         return "cargo run --release --bin spy --".into();
     }

@@ -61,7 +61,8 @@ pub(super) fn server_socket(context: &Context) -> PathBuf {
     let mut places = context.server_sockets();
     let usable = |place: &PathBuf| {
         let folder = place.parent();
-        folder.is_some_and(std::path::Path::is_dir) || folder.and_then(std::path::Path::parent).is_some_and(std::path::Path::is_dir)
+        folder.is_some_and(std::path::Path::is_dir)
+            || folder.and_then(std::path::Path::parent).is_some_and(std::path::Path::is_dir)
     };
     let at = places.iter().position(usable).unwrap_or(0);
     places.swap_remove(at)
@@ -80,8 +81,9 @@ pub(super) fn start_fault(error: StartError) -> Fault {
     let message = error.to_string();
     match error {
         StartError::Socket(error) => error.into(),
-        StartError::Transport(TransportError::Taken { .. }) => Fault::new(FaultCode::Failure, message)
-            .hint("another program listens there: end it, or change [sip] bind"),
+        StartError::Transport(TransportError::Taken { .. }) => {
+            Fault::new(FaultCode::Failure, message).hint("another program listens there: end it, or change [sip] bind")
+        }
         _ => Fault::new(FaultCode::Failure, message),
     }
 }
