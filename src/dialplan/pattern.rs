@@ -1,4 +1,4 @@
-//! Extension patterns: `_NXXX`, sets, `.` and `!`, in the order in which Asterisk tries them (`ext_cmp_pattern_pos`).
+//! Extension patterns: `_NXX`, sets, `.` and `!`, in the order in which Asterisk tries them (`ext_cmp_pattern_pos`).
 //! Above: `context`. A [`PatternTree`] finds the first match without trying the patterns one by one.
 
 use std::cmp::Ordering;
@@ -282,24 +282,20 @@ mod tests {
         }
     }
 
-    /// The listing of facts: one context in search order, literals left out.
-    const LISTING: [&str; 15] = [
-        "_*8X",
-        "_20X",
-        "_bob",
-        "_[n]ancy",
-        "_[2-3]00",
-        "_[23]0X",
-        "_N00",
-        "_NXX-XXX[0-4]",
-        "_NXXXXXX",
-        "_Z00",
-        "_X[abc]X",
-        "_X.",
-        "_X!",
-        "_.",
-        "_!",
-    ];
+    /// One context in the order in which Asterisk 22 lists and tries it; the first two are literals.
+    const SEARCH_ORDER: &str = include_str!("../../tests/data/dialplan/search-order.txt");
+    /// Dialled texts and what Asterisk 22 finds for them there.
+    const DIALLED: &str = include_str!("../../tests/data/dialplan/dialled.txt");
+    /// Patterns without wildcards and a number that each matches.
+    const LENGTHS: &str = include_str!("../../tests/data/dialplan/lengths.txt");
+
+    fn listing() -> Vec<&'static str> {
+        SEARCH_ORDER.lines().filter(|name| name.starts_with('_')).collect()
+    }
+
+    fn pairs(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+        text.lines().filter_map(|line| line.split_once(' '))
+    }
 
     fn tree(patterns: &[&'static str]) -> PatternTree<&'static str> {
         let mut tree = PatternTree::default();
@@ -315,50 +311,36 @@ mod tests {
 
     #[test]
     fn patterns_sort_as_asterisk_lists_them() {
-        let mut sorted = LISTING;
+        let mut sorted = listing();
         sorted.reverse();
         sorted.sort_by_key(|pattern| Pattern::parse(pattern).unwrap());
-        assert_eq!(sorted, LISTING);
+        assert_eq!(sorted, listing());
     }
 
     #[test]
     fn the_leftmost_position_decides_which_pattern_wins() {
-        let tree = tree(&LISTING);
-        for (dialled, pattern) in [
-            ("200", "_20X"),
-            ("204", "_20X"),
-            ("300", "_[2-3]00"),
-            ("305", "_[23]0X"),
-            ("900", "_N00"),
-            ("100", "_Z00"),
-            ("5551234", "_NXX-XXX[0-4]"),
-            ("5551239", "_NXXXXXX"),
-            ("5", "_X!"),
-            ("55", "_X."),
-            ("*8", "_."),
-            ("bobby", "_."),
-            ("bob", "_bob"),
-            ("", "_!"),
-        ] {
-            assert_eq!(tree.find(dialled.as_bytes()), Some(&pattern), "{dialled}");
-        }
-    }
-
-    #[test]
-    fn s098_the_documents_pattern_matches_its_number_and_no_other_length() {
-        assert!(matches("_*123NXXNXXXXXX", "*1234178575309"));
-        for other in ["*1231178575309", "*123417857530", "*12341785753090", "1234178575309"] {
-            assert!(!matches("_*123NXXNXXXXXX", other), "{other}");
-        }
-    }
-
-    #[test]
-    fn s174_patterns_without_wildcards_match_only_their_length() {
-        for (pattern, number) in
-            [("_NXXNXXXXXX", "2125551234"), ("_1NXXNXXXXXX", "12125551234"), ("_NXXXXXX", "5551234")]
+        let tree = tree(&listing());
+        for (dialled, name) in pairs(DIALLED).filter(|(dialled, name)| name.starts_with('_') && !dialled.contains('-'))
         {
-            assert!(matches(pattern, number));
-            assert!(!matches(pattern, &number[1..]) && !matches(pattern, &format!("{number}0")));
+            assert_eq!(tree.find(dialled.as_bytes()), Some(&name), "{dialled}");
+        }
+        assert_eq!(tree.find(b""), Some(&"_!"));
+    }
+
+    #[test]
+    fn s098_and_s174_a_pattern_without_wildcards_matches_only_its_length() {
+        for (pattern, number) in pairs(LENGTHS) {
+            assert!(matches(pattern, number), "{pattern}");
+            assert!(!matches(pattern, &number[1..]) && !matches(pattern, &format!("{number}0")), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn s098_the_area_code_cannot_begin_with_zero_or_one() {
+        let (pattern, number) = pairs(LENGTHS).next().unwrap();
+        assert_eq!(&number[..5], "*1234");
+        for digit in ["0", "1"] {
+            assert!(!matches(pattern, &format!("*123{digit}{}", &number[5..])), "{digit}");
         }
     }
 
