@@ -133,7 +133,12 @@ impl Session {
                 Some(key) = self.wiring.keys.recv() => self.press(key)?,
                 Some(failure) = self.wiring.failures.recv() => self.lose(&failure)?,
                 end = signals.next() => return Ok(end),
-                () = &mut limit => return Ok(End::TimeUp),
+                () = &mut limit => {
+                    if !stated {
+                        self.tell_levels()?;
+                    }
+                    return Ok(End::TimeUp);
+                }
                 () = &mut statement, if !stated => {
                     stated = true;
                     self.tell_levels()?;
