@@ -6,5 +6,6 @@ mod generated;
 mod harness;
 mod house;
 mod phones;
+mod readme;
 mod spy_cli;
 mod torture;
