@@ -8,6 +8,8 @@ pub(crate) mod core;
 mod inbound;
 pub(crate) mod outputs;
 mod random;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::collections::HashMap;
