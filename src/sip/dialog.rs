@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rsip::{Headers, Method, Request};
 
 use super::compose::Writer;
+use super::header::name_addr::AddrRef;
 use super::header::{Contact, HeadersExt, NameAddr};
 use super::hop::{Hop, Transport};
 use super::message::method_name;
@@ -189,8 +190,17 @@ impl Dialog {
 }
 
 /// The To tag of a message, empty when absent.
-pub(crate) fn tag_of_to(headers: &Headers) -> String {
-    headers.to_addr().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default()
+pub(crate) fn tag_of_to(headers: &Headers) -> &str {
+    tag_of(headers.value("To"))
+}
+
+/// The From tag of a message, empty when absent: RFC 2543 had none.
+pub(crate) fn tag_of_from(headers: &Headers) -> &str {
+    tag_of(headers.value("From"))
+}
+
+fn tag_of(value: Option<&str>) -> &str {
+    value.and_then(|value| AddrRef::split(value).ok()?.tag()).unwrap_or_default()
 }
 
 fn is_loose(route: &str) -> bool {

@@ -226,7 +226,7 @@ impl Pair {
     /// The To tag of a message.
     pub(crate) fn to_tag(&self, bytes: &[u8]) -> String {
         let Ok(message) = super::wire::parse(bytes) else { panic!("a message") };
-        super::dialog::tag_of_to(message.headers())
+        super::dialog::tag_of_to(message.headers()).to_owned()
     }
 
     /// Everything a side was told of since the last call.

@@ -3,7 +3,7 @@
 
 mod contact;
 pub(crate) mod cseq;
-mod name_addr;
+pub(crate) mod name_addr;
 pub(crate) mod params;
 mod reason;
 pub(crate) mod table;

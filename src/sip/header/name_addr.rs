@@ -98,6 +98,12 @@ impl<'a> AddrRef<'a> {
         Ok(Self { display: "", uri: uri.trim_end_matches(text::is_blank), params })
     }
 
+    /// The `tag` parameter, without allocating; an empty one counts as absent.
+    pub(crate) fn tag(&self) -> Option<&'a str> {
+        let is_tag = |(name, _): &(&str, Option<&str>)| name.eq_ignore_ascii_case("tag");
+        params::split(self.params).map_while(Result::ok).find(is_tag)?.1.filter(|tag| !tag.is_empty())
+    }
+
     /// Checks URI and parameters, without allocating.
     pub(crate) fn check(&self) -> Result<UriRef<'a>, HeaderError> {
         params::split(self.params).try_for_each(|param| param.map(drop))?;

@@ -27,6 +27,12 @@ pub(crate) struct Waiting {
     pub(crate) headers: Vec<(String, String)>,
 }
 
+/// A 2xx that waits for a PRACK.
+pub(super) struct HeldAnswer {
+    pub(super) description: Option<Bytes>,
+    pub(super) headers: Vec<(String, String)>,
+}
+
 /// Which description we have sent in answer to their INVITE.
 pub(super) enum Described {
     Nothing,
@@ -51,7 +57,7 @@ pub(crate) struct Ringing {
     pub(super) unpracked: Option<Unpracked>,
     pub(super) waiting: VecDeque<Waiting>,
     /// The 2xx that waits for a PRACK (RFC 3262 §5).
-    pub(super) answer: Option<(Option<Bytes>, Vec<(String, String)>)>,
+    pub(super) answer: Option<HeldAnswer>,
     keep_ringing: Option<Token>,
     expires: Option<Token>,
 }
@@ -162,7 +168,7 @@ impl Session {
         let Phase::Ringing(ringing) = &mut self.phase else { return };
         ringing.waiting.clear();
         if ringing.unpracked.as_ref().is_some_and(|unpracked| unpracked.described) || self.offers.owes_answer() {
-            ringing.answer = Some((description, headers));
+            ringing.answer = Some(HeldAnswer { description, headers });
             return;
         }
         ringing.stop_timers(core);

@@ -50,7 +50,7 @@ impl Calling {
 
 impl Session {
     /// Sends the INVITE. A call without hops left ends here (§16.3 step 3): then there is no session.
-    pub(crate) fn call(core: &mut Core, id: SessionId, invite: Box<Invite>) -> Option<Self> {
+    pub(crate) fn call(core: &mut Core, id: SessionId, invite: &Invite) -> Option<Self> {
         if invite.max_forwards == 0 {
             core.emit(id, refused_here(483));
             return None;
@@ -59,7 +59,7 @@ impl Session {
         let key = core.new_client_key();
         let way = Way { hop: invite.hop, reopen_at: None };
         let contact = format!("<{}>", invite.contact);
-        let request = write_invite(core, key, &invite, (&local_tag, &contact));
+        let request = write_invite(core, key, invite, (&local_tag, &contact));
         let invite_id = core.send((Kind::Invite, User::Session(id, Purpose::Invite)), key, way, request);
         let calling = Calling {
             invite: invite_id,
@@ -164,7 +164,7 @@ impl Session {
         if status == 100 {
             return;
         }
-        let tag = tag_of_to(&response.headers);
+        let tag = tag_of_to(&response.headers).to_owned();
         let is_known = tag.is_empty() || self.dialogs.iter().any(|dialog| dialog.remote_tag() == tag);
         if !is_known && self.dialogs.len() < FORKS {
             self.dialogs.push(Dialog::of_response(&response.headers, hop));
@@ -186,7 +186,7 @@ impl Session {
     fn on_accepted(&mut self, core: &mut Core, invite: TransactionId, (mut response, hop): (Response, Hop)) {
         let Phase::Calling(calling) = &self.phase else { return };
         let (offered, answered) = (calling.offered, calling.answered);
-        let tag = tag_of_to(&response.headers);
+        let tag = tag_of_to(&response.headers).to_owned();
         let mut dialogs = std::mem::take(&mut self.dialogs);
         let dialog = match dialogs.iter().position(|dialog| dialog.remote_tag() == tag) {
             Some(index) => {
@@ -211,7 +211,7 @@ impl Session {
 
     /// A 2xx after the first: another fork's is acknowledged and ended (§13.2.2.4), a repeat waits for its ACK.
     fn on_late_accept(&mut self, core: &mut Core, invite: TransactionId, (response, hop): (Response, Hop)) {
-        let tag = tag_of_to(&response.headers);
+        let tag = tag_of_to(&response.headers).to_owned();
         if !self.dialogs.iter().any(|dialog| dialog.remote_tag() == tag) {
             core.ack_and_bye(invite, &response.headers, hop);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rsip::{Headers, Method};
 
-use super::callee::{Described, Waiting};
+use super::callee::{Described, HeldAnswer, Waiting};
 use super::{Asked, Phase, Role, Session, description_of};
 use crate::sip::compose::RELIABLE;
 use crate::sip::header::HeadersExt;
@@ -124,7 +124,7 @@ impl Session {
     /// Sends what waited for a PRACK, or for the answer to an offer in it.
     pub(super) fn after_prack(&mut self, core: &mut Core) {
         let Phase::Ringing(ringing) = &mut self.phase else { return };
-        if let Some((description, headers)) = ringing.answer.take() {
+        if let Some(HeldAnswer { description, headers }) = ringing.answer.take() {
             self.answer(core, description, headers);
         } else if ringing.unpracked.is_none()
             && let Some(waiting) = ringing.waiting.pop_front()

@@ -26,7 +26,7 @@ impl Session {
         match asked.request.method {
             Method::Bye => self.on_bye(core, &asked),
             _ if matches!(self.phase, Phase::Leaving | Phase::Gone) => {
-                core.reply_bare(asked.transaction, &asked.head, 481)
+                core.reply_bare(asked.transaction, &asked.head, 481);
             }
             Method::Info => self.on_info(core, &asked),
             Method::Options => on_options(core, &asked),

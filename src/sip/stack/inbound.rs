@@ -9,7 +9,7 @@ use rsip::{Method, Request, Response};
 use super::core::check_body;
 use super::{Event, Pending, RequestId, SessionId, Stack};
 use crate::sip::compose::{self, RELIABLE, ReplyHead};
-use crate::sip::dialog::{Way, tag_of_to};
+use crate::sip::dialog::{Way, tag_of_from, tag_of_to};
 use crate::sip::header::{HeadersExt, Via};
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::{request_uri, response_to};
@@ -64,8 +64,8 @@ impl Stack {
         }
         complete_via(&mut via, hop);
         request.headers.set_top_via(&via);
-        let from_tag = request.headers.from_addr().and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default();
-        let to_tag = tag_of_to(&request.headers);
+        let from_tag = tag_of_from(&request.headers).to_owned();
+        let to_tag = tag_of_to(&request.headers).to_owned();
         let arrived = Arrived { request, via, hop, from_tag, to_tag };
         match arrived.request.method {
             Method::Ack => self.receive_ack(arrived),

@@ -105,7 +105,7 @@ impl Stack {
     pub fn command(&mut self, now: Instant, command: Command) {
         self.core.now = now;
         match command {
-            Command::Invite { id, invite } => self.invite(id, invite),
+            Command::Invite { id, invite } => self.invite(id, &invite),
             Command::Progress { id, status, description, headers } => {
                 self.session(id, |session, core| session.progress(core, Waiting { status, description, headers }));
             }
@@ -120,7 +120,7 @@ impl Stack {
                 self.session(id, |session, core| session.acknowledge(core, Some(&description)));
             }
             Command::Reoffer { id, description } => {
-                self.session(id, |session, core| session.reoffer(core, description))
+                self.session(id, |session, core| session.reoffer(core, description));
             }
             Command::AcceptOffer { id, description } => {
                 self.session(id, |session, core| session.accept_offer(core, &description));
@@ -217,7 +217,7 @@ impl Stack {
         self.serial | FROM_NETWORK
     }
 
-    fn invite(&mut self, id: SessionId, invite: Box<Invite>) {
+    fn invite(&mut self, id: SessionId, invite: &Invite) {
         if self.sessions.contains_key(&id) {
             return;
         }
@@ -255,7 +255,7 @@ impl Stack {
         let key = ClientKey { branch, cancel: cseq.method == "CANCEL" };
         let to_tag = tag_of_to(headers);
         let status = response.status_code.code();
-        let answer = Answer { status, to: headers.value("To").unwrap_or_default(), to_tag: &to_tag };
+        let answer = Answer { status, to: headers.value("To").unwrap_or_default(), to_tag };
         let at = (&mut self.core.out, self.core.now);
         let Some((transaction, user)) = self.core.transactions.receive_response(at, key, &answer) else { return };
         match user {

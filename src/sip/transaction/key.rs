@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rsip::{Method, Request};
 
+use crate::sip::dialog::tag_of_from;
 use crate::sip::header::{HeadersExt, MAGIC_COOKIE, Via};
 
 /// Names a client transaction: the random part of our branch, and whether it is the CANCEL of the INVITE with that branch.
@@ -51,18 +52,17 @@ impl ServerKey {
     }
 
     fn with_class(request: &Request, via: &Via, class: Method) -> Self {
+        let host = via.host.to_string().to_ascii_lowercase();
+        let port = via.port.unwrap_or(5060);
         let key = match via.unique_branch() {
-            Some(branch) => {
-                let host = via.host.to_string().to_ascii_lowercase();
-                format!("{branch} {host}:{} {class}", via.port.unwrap_or(5060))
-            }
+            Some(branch) => format!("{branch} {host}:{port} {class}"),
             // §17.2.3, last part: no cookie, so an RFC 2543 peer.
             None => {
                 let headers = &request.headers;
-                let from = headers.from_addr();
                 let number = headers.cseq().map_or(0, |cseq| cseq.number);
-                let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
-                format!("{} {tag} {number} {via} {class}", headers.call_id().unwrap_or_default())
+                let (call_id, tag) = (headers.call_id().unwrap_or_default(), tag_of_from(headers));
+                let branch = via.branch().unwrap_or_default();
+                format!("{call_id} {tag} {number} {branch} {host}:{port} {class}")
             }
         };
         Self(key.into_boxed_str())
@@ -80,6 +80,46 @@ pub(crate) fn merge_mark(seed: u64, request: &Request, from_tag: &str) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::message::Message;
+    use crate::sip::wire;
+
+    fn parsed(text: &str) -> (Request, Via) {
+        let Ok(Message::Request(request)) = wire::parse(text.as_bytes()) else { panic!("a request") };
+        let via = request.headers.top_via().unwrap();
+        (request, via)
+    }
+
+    fn text(method: &str, via: &str) -> String {
+        format!(
+            "{method} sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP {via}\r\nMax-Forwards: 70\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 1 {method}\r\nContact: <sip:a@h>\r\nContent-Length: 0\r\n\r\n"
+        )
+    }
+
+    #[test]
+    fn ack_and_cancel_find_their_invite_with_and_without_the_cookie() {
+        for via in ["Host.example;branch=z9hG4bKx", "host.example:5060;branch=old", "host.example"] {
+            let invite = parsed(&text("INVITE", via));
+            let invite = ServerKey::of(&invite.0, &invite.1);
+            let ack = parsed(&text("ACK", via));
+            assert_eq!(ServerKey::of(&ack.0, &ack.1), invite, "{via}");
+            let (cancel, mut via) = parsed(&text("CANCEL", via));
+            assert_ne!(ServerKey::of(&cancel, &via), invite);
+            via.params.set("received", "192.0.2.1"); // as it stands once it was completed
+            assert_eq!(ServerKey::of_cancelled(&cancel, &via), invite);
+        }
+    }
+
+    #[test]
+    fn the_same_branch_of_another_sender_is_another_transaction() {
+        let key = |via: &str| {
+            let (request, via) = parsed(&text("INVITE", via));
+            ServerKey::of(&request, &via)
+        };
+        assert_ne!(key("a.example;branch=z9hG4bKx"), key("b.example;branch=z9hG4bKx"));
+        assert_ne!(key("a.example:5060;branch=z9hG4bKx"), key("a.example:5070;branch=z9hG4bKx"));
+        assert_eq!(key("a.example:5060;branch=z9hG4bKx"), key("A.EXAMPLE;branch=z9hG4bKx"));
+    }
 
     #[test]
     fn a_stack_knows_its_own_branches_and_no_others() {

@@ -18,7 +18,7 @@ fn live_randomly(seed: u64, link: Link) {
     for number in 0..40 {
         match pair.random() % 4 {
             0 if number < 24 => {
-                let offer = (pair.random() % 4 > 0).then_some("offer");
+                let offer = (!pair.random().is_multiple_of(4)).then_some("offer");
                 ids[0].push(pair.call(number + 1, offer));
             }
             _ => {
@@ -76,7 +76,7 @@ fn note(pair: &mut Pair, ids: &mut [Vec<SessionId>; 2], ends: &mut Vec<(Side, Se
 
 fn any_command(pair: &mut Pair, id: SessionId) -> Command {
     let description = Bytes::from_static(b"description");
-    let some = (pair.random() % 2 == 0).then(|| description.clone());
+    let some = pair.random().is_multiple_of(2).then(|| description.clone());
     match pair.random() % 12 {
         0 | 1 => {
             Command::Progress { id, status: 180 + (pair.random() % 4) as u16, description: some, headers: Vec::new() }
