@@ -19,13 +19,6 @@ pub fn minus_own(total: &[i32], own: &[i16], out: &mut [i16]) {
     }
 }
 
-/// Adds `samples` to `voice` in place, clamped.
-pub fn add_clamped(voice: &mut [i16], samples: &[i16]) {
-    for (voice, &sample) in voice.iter_mut().zip(samples) {
-        *voice = voice.saturating_add(sample);
-    }
-}
-
 /// Clamps a sum to samples.
 pub fn clamp_into(total: &[i32], out: &mut [i16]) {
     for (out, &sum) in out.iter_mut().zip(total) {

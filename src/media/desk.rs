@@ -91,7 +91,7 @@ impl Board {
         Some(seat)
     }
 
-    fn configure(&mut self, id: PortId, stream: Stream, now: Moment, wire: &mut impl Wire) {
+    fn configure(&mut self, id: PortId, mut stream: Stream, now: Moment, wire: &mut impl Wire) {
         let Some(seat) = self.seat_of(id) else { return };
         let (interval, dice) = (self.settings.rtcp_interval, self.roll());
         let Some(port) = self.port_mut(seat) else { return };
@@ -115,7 +115,8 @@ impl Board {
             port.reports.begin(now, interval, dice);
         }
         let was_listening = port.is_listening();
-        port.stream = Some(Stream { send: stream.send && has_address, ..stream });
+        stream.send &= has_address;
+        port.stream = Some(stream);
         if !was_listening {
             port.listen_from(now);
         }

@@ -118,11 +118,7 @@ impl Engine {
         let command = at_8khz(command);
         let mut homes = inner.homes();
         match &command {
-            Command::Join { a, b } => {
-                if !inner.bring_together(&mut homes, *a, *b) {
-                    return;
-                }
-            }
+            Command::Join { a, b } if !inner.bring_together(&mut homes, *a, *b) => return,
             Command::Attach { left, right, .. } => {
                 // Both are on one bridge, so they are together; if not, the tap is told so.
                 let _ = inner.bring_together(&mut homes, *left, *right);
@@ -154,7 +150,8 @@ impl Engine {
 
     /// How the threads fare. Counts are up to 25 ms old.
     pub fn stats(&self) -> EngineStats {
-        stats::total(self.inner.shards.iter().map(|shard| &*shard.stats))
+        let shards: Vec<&ShardStats> = self.inner.shards.iter().map(|shard| &*shard.stats).collect();
+        stats::total(&shards)
     }
 
     /// Closes all ports and waits for the threads to end.
@@ -277,6 +274,7 @@ fn random_u64() -> Result<u64, MediaError> {
 /// The report clock at the start of the media clock.
 fn epoch() -> Epoch {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let wall_ntp = (wall.as_secs() + NTP_TO_UNIX_S) << 32 | (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
+    let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
+    let wall_ntp = ((wall.as_secs() + NTP_TO_UNIX_S) << 32) + fraction;
     Epoch(wall_ntp.wrapping_sub(Epoch::default().ntp(Moment::now())))
 }

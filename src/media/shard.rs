@@ -105,8 +105,8 @@ impl Shard {
     pub(super) fn run(mut self) {
         let mut events: Vec<epoll::Event> = Vec::with_capacity(BATCH);
         let mut buffer = [0u8; MAX_DATAGRAM];
+        self.set_timer(Moment::now());
         loop {
-            self.set_timer();
             events.clear();
             // Interrupted by a signal: nothing to do, wait again.
             let _ = epoll::wait(&self.epoll, spare_capacity(&mut events), None);
@@ -123,7 +123,9 @@ impl Shard {
             if is_rung && self.take_orders() == Goes::Ends {
                 return;
             }
-            self.do_slots();
+            let now = Moment::now();
+            self.do_slots(now);
+            self.set_timer(now);
         }
     }
 
@@ -146,6 +148,7 @@ impl Shard {
     fn take_orders(&mut self) -> Goes {
         // The bell is silenced before the queue is emptied: an order that comes meanwhile rings it again.
         let _ = rustix::io::read(&self.doorbell, &mut [0u8; 8]);
+        let had_beat = self.board.has_beat();
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Obey(command)) => self.obey(command),
@@ -167,6 +170,10 @@ impl Shard {
                 Err(std::sync::mpsc::TryRecvError::Empty) => break,
                 Err(std::sync::mpsc::TryRecvError::Disconnected) => return Goes::Ends,
             }
+        }
+        if !had_beat && self.board.has_beat() {
+            // A beat begins with the next slot; those before had nothing to do and are not late.
+            self.next = Moment::now().slot().after(1);
         }
         self.publish();
         Goes::On
@@ -192,8 +199,7 @@ impl Shard {
     }
 
     /// Does every slot whose time has come; late ones by one tick at most, what is older is left out.
-    fn do_slots(&mut self) {
-        let now = Moment::now();
+    fn do_slots(&mut self, now: Moment) {
         let present = now.slot();
         if self.next > present {
             return;
@@ -213,8 +219,8 @@ impl Shard {
     }
 
     /// Sets the timer to the next slot with anything to do.
-    fn set_timer(&mut self) {
-        let present = Moment::now().slot();
+    fn set_timer(&mut self, now: Moment) {
+        let present = now.slot();
         let wanted = if self.board.has_beat() {
             Some(self.next)
         } else if self.board.has_ports() || !self.draining.is_empty() {
@@ -230,7 +236,7 @@ impl Shard {
         let ns = slot.start().ns();
         let at = Timespec {
             tv_sec: (ns / 1_000_000_000).cast_signed(),
-            tv_nsec: ((ns % 1_000_000_000) as i64).into(), // below 10⁹
+            tv_nsec: (ns % 1_000_000_000) as i64, // below 10⁹
         };
         let never = Timespec { tv_sec: 0, tv_nsec: 0 };
         let once = Itimerspec { it_interval: never, it_value: at };

@@ -136,17 +136,19 @@ fn packets_of_any_time_keep_their_beat() {
 }
 
 #[test]
-fn silence_is_told_once_and_again_after_packets_came() {
+fn silence_is_told_every_timeout_until_packets_come() {
     let mut hall = Hall::new();
     let mut party = hall.party(LEFT_HZ);
     let silent = |party: &mut Party| std::iter::from_fn(|| party.events.try_recv().ok()).collect::<Vec<_>>();
     hall.ticks(95);
     assert_eq!(silent(&mut party), []);
-    hall.ticks(200);
+    hall.ticks(20);
     assert_eq!(silent(&mut party), [Event::Silent { port: party.id }]);
-    hall.speak(&mut party);
     hall.ticks(120);
     assert_eq!(silent(&mut party), [Event::Silent { port: party.id }]);
+    hall.speak(&mut party);
+    hall.ticks(95);
+    assert_eq!(silent(&mut party), []);
     let mut held = hall.party_with(RIGHT_HZ, |stream| stream.receive = false);
     hall.ticks(200);
     assert_eq!(silent(&mut held), [], "nothing is expected of a party on hold");
