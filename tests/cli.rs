@@ -337,6 +337,16 @@ async fn spy_prints_its_own_manual_and_completion() {
     assert!(script.status.success() && stdout(&script).contains("spy"), "{script:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_one_line_an_event_of_our_own_and_silent_without_v() {
+    let server = Server::start();
+    let output = run_pbx(&server, &["status", "-vv"]).await;
+    let lines: Vec<&str> = stderr(&output).lines().collect();
+    assert_eq!(lines.len(), 1, "{output:?}");
+    assert!(lines[0].contains("DEBUG") && lines[0].contains(server.socket.to_str().unwrap()), "{output:?}");
+    assert_eq!(stderr(&run_pbx(&server, &["status"]).await), "");
+}
+
 fn completing(socket: &Path, words: &[&str]) -> Command {
     let mut command = pbx(socket, &[]);
     command.env("WIRECHIEF_COMPLETE", "bash").env("_CLAP_IFS", "\n");

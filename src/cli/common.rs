@@ -80,7 +80,11 @@ impl Context {
     pub async fn connect(&self) -> Result<Client, Failure> {
         match &self.common.host {
             Some(host) => over_ssh(host, self.common.socket.as_deref()),
-            None => Ok(self.in_time(Client::connect(&self.socket())).await?),
+            None => {
+                let socket = self.socket();
+                tracing::debug!(socket = %socket.display(), "asking the server");
+                Ok(self.in_time(Client::connect(&socket)).await?)
+            }
         }
     }
 

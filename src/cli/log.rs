@@ -6,8 +6,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::common::Common;
 use super::output::{shown, shown_in_json};
@@ -16,17 +19,19 @@ use crate::config::{LogFormat, LogLevel, LogSettings};
 /// Starts the log of a server: its settings, raised by each `-v`, lowered by `-q`.
 pub fn start(settings: LogSettings, common: &Common) {
     let level = if common.quiet { LevelFilter::ERROR } else { raised(level_of(settings.level), common.verbose) };
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_target(false)
         .with_timer(Clock { silent: under_journal() })
         .with_writer(move || Line(settings.format));
-    // A second start, in a test, changes nothing.
-    let _ = match settings.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let lines = match settings.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // What the libraries below us say is of interest only when something is wrong with them.
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level.min(LevelFilter::WARN));
+    // A second start, in a test, changes nothing.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
 }
 
 /// Starts the log of a program that asks a server: only what went wrong, more with `-v`.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::exit::{Done, Exit, Failure};
@@ -132,7 +132,8 @@ impl Output {
     /// Writing failed.
     pub fn table(&self, header: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
         let terminal = self.on_terminal();
-        let text = table_text(header, rows, Style { wrap: terminal, bold: self.colour.on(terminal) });
+        let width = if terminal { terminal_width() } else { None };
+        let text = table_text(header, rows, Style { width, bold: self.colour.on(terminal) });
         self.raw(&text)
     }
 
@@ -176,25 +177,41 @@ fn fault_text(tool: &str, fault: &Fault, coloured: bool) -> String {
     text
 }
 
+#[derive(Clone, Copy)]
 struct Style {
-    wrap: bool,
+    /// Columns of the terminal; none: nothing is wrapped.
+    width: Option<u16>,
     bold: bool,
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "made for one call")]
+fn terminal_width() -> Option<u16> {
+    rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col).filter(|width| *width > 0)
+}
+
 fn table_text(header: &[&str], rows: &[Vec<String>], style: Style) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let arrangement = if style.wrap { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
-    table.set_content_arrangement(arrangement);
-    table.force_no_tty();
-    let titles = header.iter().map(|title| {
-        let cell = Cell::new(title);
-        if style.bold { cell.add_attribute(Attribute::Bold) } else { cell }
-    });
-    table.set_header(titles);
+    if let Some(width) = style.width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    } else {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    if style.bold {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(header.iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
     for row in rows {
-        table.add_row(row.iter().map(|text| Cell::new(shown(text))));
+        // An empty cell would shift the columns of those who split at blanks.
+        table.add_row(row.iter().map(|text| if text.is_empty() { Cow::Borrowed("-") } else { shown(text) }));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    // The first column names the row, to be copied whole.
+    if let Some(first) = table.column_mut(0) {
+        first.set_constraint(ColumnConstraint::ContentWidth);
     }
     let mut text = String::new();
     for line in table.lines() {
@@ -267,11 +284,20 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_lines_have_no_trailing_blanks() {
         let rows = [vec!["1".to_owned(), "a\x07".to_owned()], vec!["12345".to_owned(), String::new()]];
-        let text = table_text(&["N", "NAME"], &rows, Style { wrap: false, bold: false });
+        let text = table_text(&["N", "NAME"], &rows, Style { width: None, bold: false });
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[0].find("NAME"), lines[1].find(r"a\x07"));
-        assert!(lines.iter().all(|line| *line == line.trim_end()), "{text:?}");
+        assert!(lines.iter().all(|line| *line == line.trim()), "{text:?}");
+        assert!(lines[2].ends_with(" -"), "an empty cell keeps its place: {text:?}");
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_all_columns_but_the_first_are_wrapped() {
+        let rows = [vec!["0123456789".to_owned(), "a word and another and one more".to_owned()]];
+        let text = table_text(&["N", "WORDS"], &rows, Style { width: Some(30), bold: true });
+        assert!(text.contains("\x1b[1m") && text.contains("0123456789") && text.lines().count() > 2, "{text:?}");
+        assert!(text.lines().skip(1).all(|line| line.chars().count() <= 30), "{text:?}");
     }
 
     proptest! {
