@@ -26,7 +26,7 @@ use crate::{
     config::{Config, SipTransport},
     control::{
         protocol::{Status, Stop},
-        server::{self, Bound, Limits, SocketConfig, SocketError},
+        server::{self, Bound, Limits, SocketError},
     },
     dialplan::{Dialplan, Env, exec},
     media::{Engine, MediaConfig, MediaError},
@@ -52,18 +52,18 @@ pub struct Settings {
     pub loaded: Loaded,
     /// Where detail records and generated passwords are kept.
     pub state: PathBuf,
-    /// The control socket.
-    pub socket: PathBuf,
+    /// Where the control socket may be, best first.
+    pub sockets: Vec<PathBuf>,
 }
 
 impl Settings {
-    /// Reads `source` for a server with that state folder and control socket.
+    /// Reads `source` for a server with that state folder, and a control socket at the first of `sockets` that can be made.
     ///
     /// # Errors
     /// Configuration or dialplan are wrong.
-    pub fn read(source: Source, state: PathBuf, socket: PathBuf) -> Result<Self, LoadError> {
+    pub fn read(source: Source, state: PathBuf, sockets: Vec<PathBuf>) -> Result<Self, LoadError> {
         let loaded = source.read(&state)?;
-        Ok(Self { source, loaded, state, socket })
+        Ok(Self { source, loaded, state, sockets })
     }
 }
 
@@ -121,7 +121,7 @@ impl Pbx {
     /// Whatever is wrong with sockets or files, before anything is served.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let Loaded { config, plan, files, .. } = settings.loaded;
-        let bound = Bound::new(&SocketConfig { path: settings.socket, group: config.control.group.clone() })?;
+        let bound = Bound::first(&settings.sockets, config.control.group.as_deref())?;
         let records_file = settings.state.join(&config.records.file);
         let records =
             Records::open(&records_file).map_err(|source| StartError::Records { path: records_file, source })?;

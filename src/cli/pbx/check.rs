@@ -5,7 +5,6 @@ use std::net::{TcpListener, UdpSocket};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
-use super::run::server_socket;
 use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::config::{Bind, SipTransport};
@@ -55,7 +54,7 @@ fn lines(error: &LoadError) -> Vec<String> {
 fn look(loaded: &Loaded, context: &Context) -> Report {
     let mut warnings = loaded.warnings.clone();
     // A server of this configuration holds its own ports.
-    let running = std::os::unix::net::UnixStream::connect(server_socket(context)).is_ok();
+    let running = std::os::unix::net::UnixStream::connect(context.socket()).is_ok();
     let taken: Vec<String> =
         if running { Vec::new() } else { loaded.config.sip.bind.iter().filter_map(taken).collect() };
     if running {

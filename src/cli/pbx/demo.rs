@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use super::run::{server_socket, start_fault};
+use super::run::start_fault;
 use crate::call::{Cause, Exchange};
 use crate::cli::common::Context;
 use crate::cli::entry::interruptible;
@@ -36,7 +36,7 @@ pub(super) async fn run(_: Args, context: Context) -> Done {
     let state = Folder::make()?;
     let mut talkers = Talkers::start(&state.0).await.map_err(talkers_fault)?;
     let trunk = talkers.address().ok_or_else(|| Fault::new(FaultCode::Failure, "the talkers have no address"))?;
-    let settings = settings(&state.0, trunk, server_socket(&context)).map_err(super::run::load_fault)?;
+    let settings = settings(&state.0, trunk, context.server_sockets()).map_err(super::run::load_fault)?;
     let password = settings.loaded.config.users.get(AGENT).map(|user| user.password.clone());
     let mut pbx = Pbx::start(settings).await.map_err(start_fault)?;
     let served = {
@@ -116,7 +116,7 @@ fn spy_command() -> String {
 }
 
 /// The built-in configuration, with the talkers as a trunk from which the customer calls.
-fn settings(state: &Path, talkers: SocketAddr, socket: PathBuf) -> Result<Settings, LoadError> {
+fn settings(state: &Path, talkers: SocketAddr, sockets: Vec<PathBuf>) -> Result<Settings, LoadError> {
     let mut config: Config = builtin(&passwords(state)?)?;
     let any_port = |transport| Bind { transport, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
     config.sip.bind = vec![any_port(SipTransport::Udp), any_port(SipTransport::Tcp)];
@@ -133,7 +133,7 @@ fn settings(state: &Path, talkers: SocketAddr, socket: PathBuf) -> Result<Settin
         },
     );
     let plan = vec![(PathBuf::from("demo.conf"), PLAN.to_owned())];
-    Settings::read(Source::Given(Box::new(config), plan), state.to_owned(), socket)
+    Settings::read(Source::Given(Box::new(config), plan), state.to_owned(), sockets)
 }
 
 fn talkers_fault(error: TalkersError) -> Fault {

@@ -1,7 +1,5 @@
 //! `pbx run`: the server in the foreground, for a terminal, a script or systemd.
 
-use std::path::PathBuf;
-
 use clap::Args as ClapArgs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
@@ -53,19 +51,7 @@ pub(super) async fn run(args: Args, context: Context) -> Done {
 pub(super) fn settings(context: &Context) -> Result<Settings, Failure> {
     let files = context.settings_files();
     let source = if files.is_empty() { Source::Builtin } else { Source::Files(files) };
-    Ok(Settings::read(source, context.state_folder(), server_socket(context)).map_err(load_fault)?)
-}
-
-/// The first place where a socket can be made: its folder is there, or the folder that would hold that one.
-pub(super) fn server_socket(context: &Context) -> PathBuf {
-    let mut places = context.server_sockets();
-    let usable = |place: &PathBuf| {
-        let folder = place.parent();
-        folder.is_some_and(std::path::Path::is_dir)
-            || folder.and_then(std::path::Path::parent).is_some_and(std::path::Path::is_dir)
-    };
-    let at = places.iter().position(usable).unwrap_or(0);
-    places.swap_remove(at)
+    Ok(Settings::read(source, context.state_folder(), context.server_sockets()).map_err(load_fault)?)
 }
 
 pub(super) fn load_fault(error: LoadError) -> Fault {
