@@ -208,7 +208,12 @@ impl Driver {
         socket.flush();
         for _ in 0..BURST {
             let Some(socket) = self.udp.get_mut(index) else { return };
-            let Some((length, remote)) = socket.receive(&mut self.buffer) else { return };
+            let received = socket.receive(&mut self.buffer);
+            while let Some(remote) = socket.take_unreachable() {
+                let hop = Hop { transport: Transport::Udp, local: socket.local_for(remote.ip()), remote };
+                self.stack.transport_failed(now, hop);
+            }
+            let Some((length, remote)) = received else { return };
             let hop = Hop { transport: Transport::Udp, local: socket.local_for(remote.ip()), remote };
             let Some(bytes) = self.buffer.get(..length) else { continue };
             self.traffic.received += 1;

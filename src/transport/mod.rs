@@ -12,6 +12,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod unreachable;
 
 use std::io;
 use std::net::SocketAddr;

@@ -124,6 +124,27 @@ async fn a_refused_tcp_connection_is_a_503() {
     assert_eq!(status, 503);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_closed_udp_port_is_a_503_at_once_and_disturbs_no_one_else() {
+    for ip in ["127.0.0.1", "::1"] {
+        let (alice, _arrivals) = start(ip).await;
+        let (bob, mut arrivals) = start(ip).await;
+        let closed = std::net::UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap();
+        let (id, mut events) = alice.session(8);
+        let (other, mut other_events) = alice.session(8);
+        let to_closed = alice.local_for(Transport::Udp, closed).unwrap();
+        let to_bob = alice.local_for(Transport::Udp, address(&bob, Transport::Udp)).unwrap();
+        alice.send(Command::Invite { id, invite: invite(to_closed) });
+        alice.send(Command::Invite { id: other, invite: invite(to_bob) });
+        let SessionEvent::Refused { status, .. } = next(&mut events).await else { panic!("a refusal") };
+        assert_eq!(status, 503);
+        let Arrival::Call { id: bob_id, .. } = next(&mut arrivals).await else { panic!("a call") };
+        bob.send(Command::Progress { id: bob_id, status: 180, description: None, headers: Vec::new() });
+        assert!(matches!(next(&mut other_events).await, SessionEvent::Progress { status: 180, .. }));
+    }
+}
+
 #[tokio::test]
 async fn a_source_that_sends_too_much_is_not_read() {
     let config = TransportConfig { requests_per_second_per_source: 3, ..config("127.0.0.1") };

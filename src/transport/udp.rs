@@ -9,6 +9,8 @@ use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+use super::unreachable;
+
 /// What the kernel is asked to hold for us, in bytes; it gives what it is allowed to.
 const KERNEL_BUFFER: usize = 4 << 20;
 /// Most messages that wait for a full kernel buffer; more are dropped as the network would.
@@ -25,6 +27,7 @@ pub(super) struct Udp {
     backlog: VecDeque<(SocketAddr, Bytes)>,
     /// For a socket bound to all addresses: which of them a peer sees.
     routes: HashMap<IpAddr, IpAddr>,
+    unreachable: Vec<SocketAddr>,
 }
 
 impl Udp {
@@ -39,8 +42,9 @@ impl Udp {
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
+        unreachable::watch(&socket)?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, backlog: VecDeque::new(), routes: HashMap::new() })
+        Ok(Self { socket, address, backlog: VecDeque::new(), routes: HashMap::new(), unreachable: Vec::new() })
     }
 
     /// Ready when a datagram is there, or when what waited can be sent.
@@ -51,15 +55,20 @@ impl Udp {
     }
 
     /// The next datagram, if one is there.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         for _ in 0..ERRORS {
             match self.socket.try_recv_from(buffer) {
                 Ok(received) => return Some(received),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(_) => {} // an ICMP error of an earlier datagram; the next read goes on
+                Err(_) => self.note_unreachable(), // of an earlier datagram; the next read goes on
             }
         }
         None
+    }
+
+    /// A peer that an ICMP message says cannot be reached, each once.
+    pub(super) fn take_unreachable(&mut self) -> Option<SocketAddr> {
+        self.unreachable.pop()
     }
 
     /// Sends, or keeps for later when the kernel's buffer is full.
@@ -68,7 +77,15 @@ impl Udp {
             self.keep(to, bytes);
             return Ok(());
         }
-        match self.socket.try_send_to(&bytes, to) {
+        let sent = self.socket.try_send_to(&bytes, to).or_else(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Err(error),
+            // It may be about an earlier datagram, to someone else: only the second word counts.
+            _ => {
+                self.note_unreachable();
+                self.socket.try_send_to(&bytes, to)
+            }
+        });
+        match sent {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.keep(to, bytes);
                 Ok(())
@@ -97,6 +114,15 @@ impl Udp {
         }
         let ip = *self.routes.entry(remote).or_insert_with(|| local_ip_towards(remote).unwrap_or(self.address.ip()));
         SocketAddr::new(ip, self.address.port())
+    }
+
+    fn note_unreachable(&mut self) {
+        for _ in 0..ERRORS {
+            let Some(peer) = unreachable::next(&self.socket) else { return };
+            if !self.unreachable.contains(&peer) {
+                self.unreachable.push(peer);
+            }
+        }
     }
 
     fn keep(&mut self, to: SocketAddr, bytes: Bytes) {
