@@ -6,13 +6,12 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use rsip::Request;
 
+use super::body::SDP;
 use super::header::{HeadersExt, Via};
 use super::message::reason_phrase;
 
 /// What we understand within and outside dialogs, as the Allow header says it.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REGISTER";
-/// The one body we understand.
-pub(crate) const SDP: &str = "application/sdp";
 /// The one extension we have (RFC 3262).
 pub(crate) const RELIABLE: &str = "100rel";
 

@@ -3,6 +3,7 @@
 //! Bytes enter by [`wire::parse`] as a [`message::Message`] or a [`wire::Reject`], and leave by [`wire::print()`].
 //! What a header means is asked through [`header::HeadersExt`].
 
+pub(crate) mod body;
 pub(crate) mod compose;
 pub(crate) mod dialog;
 pub mod digest;

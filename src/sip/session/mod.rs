@@ -17,7 +17,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rsip::{Headers, Method};
 
-use super::compose::{self, ReplyHead};
+use super::body;
+use super::compose::ReplyHead;
 use super::dialog::Dialog;
 use super::header::{HeadersExt, Reason};
 use super::hop::Hop;
@@ -239,6 +240,7 @@ fn reason_header(reason: Option<&Reason>) -> Vec<(String, String)> {
 
 /// The description in a message, taken out of it.
 fn description_of(headers: &Headers, body: &mut Vec<u8>) -> Option<Bytes> {
-    let kind = headers.value("Content-Type").and_then(|value| value.split(';').next()).unwrap_or(compose::SDP).trim();
-    (!body.is_empty() && kind.eq_ignore_ascii_case(compose::SDP)).then(|| Bytes::from(std::mem::take(body)))
+    let range = body::find_description(headers, body)?;
+    let bytes = Bytes::from(std::mem::take(body));
+    Some(bytes.slice(range))
 }

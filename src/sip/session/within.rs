@@ -4,6 +4,7 @@ use bytes::Bytes;
 use rsip::{Method, Response};
 
 use super::{Asked, Phase, Session};
+use crate::sip::body::SDP;
 use crate::sip::compose::{self, RELIABLE};
 use crate::sip::dialog::Order;
 use crate::sip::header::HeadersExt;
@@ -109,7 +110,7 @@ fn on_options(core: &mut Core, asked: &Asked<'_>) {
     let response = core
         .reply(&asked.head, 200)
         .header("Allow", compose::ALLOW)
-        .header("Accept", compose::SDP)
+        .header("Accept", SDP)
         .header("Supported", RELIABLE)
         .body(&[]);
     core.respond(asked.transaction, 200, response);

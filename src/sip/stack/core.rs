@@ -9,6 +9,7 @@ use rsip::{Headers, Method};
 use super::outputs::{Due, Outputs};
 use super::random::Random;
 use super::{SessionEvent, SessionId, StackConfig};
+use crate::sip::body::{SDP, find_description};
 use crate::sip::compose::{self, ReplyHead, Writer};
 use crate::sip::dialog::{Dialog, Way};
 use crate::sip::header::HeadersExt;
@@ -135,9 +136,9 @@ pub(crate) fn check_body(headers: &Headers, body: &[u8]) -> Result<(), (&'static
     if headers.values("Content-Encoding").iter().any(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(("Accept-Encoding", "identity"));
     }
-    let kind = headers.value("Content-Type").and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     let optional = headers.value("Content-Disposition").is_some_and(|value| {
         value.split(';').skip(1).any(|param| param.replace(' ', "").eq_ignore_ascii_case("handling=optional"))
     });
-    if kind.eq_ignore_ascii_case(compose::SDP) || optional { Ok(()) } else { Err(("Accept", compose::SDP)) }
+    let understood = headers.value("Content-Type").is_some() && find_description(headers, body).is_some();
+    if understood || optional { Ok(()) } else { Err(("Accept", SDP)) }
 }
