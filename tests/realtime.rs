@@ -320,6 +320,8 @@ fn a_stranger_neither_reaches_a_port_nor_hears_it() {
     stage.join(&a, &b);
     let stranger = UdpSocket::bind((LOCALHOST, 0)).expect("a socket");
     stranger.set_nonblocking(true).expect("a flag");
+    a.say(&[200; 160]);
+    assert_eq!(b.hear_sound().1, [200; 160], "configured: from now on the kernel knows whom to let in");
     for n in 1..=50u8 {
         let mut forged = a.next.to_bytes().to_vec();
         forged.extend([0xee; 160]);
@@ -328,6 +330,9 @@ fn a_stranger_neither_reaches_a_port_nor_hears_it() {
         assert_eq!(b.hear_sound().1, [n; 160]);
     }
     assert!(stranger.recv(&mut [0; 16]).is_err(), "never answered");
+    stage.engine.send(Command::Close { port: a.id() });
+    let Event::Closed { stats, .. } = a.event() else { panic!("closed") };
+    assert_eq!((stats.packets_in, stats.strangers), (51, 0), "dropped before they reached the thread");
 }
 
 #[test]
