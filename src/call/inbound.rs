@@ -181,6 +181,7 @@ fn challenge(
         user,
         password: settings.users.get(user).map(|user| &user.password),
         source: hop.remote,
+        user_agent: request.headers.value("User-Agent"),
     };
     let ruling = exchange.doorkeeper().judge(Instant::now(), &settings.limits, &proof);
     match ruling {

@@ -2,7 +2,7 @@
 //! Above: `inbound` asks before anything of a user's is touched. Below: `sip::digest` computes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
@@ -15,11 +15,17 @@ use crate::{
 /// Sources remembered at once; the oldest ban goes first.
 const REMEMBERED: usize = 16_384;
 
+/// Phones that are known to give up when any challenge names an algorithm they do not know, though RFC 7616 §3.7 lets them
+/// pass over it: how their User-Agent begins.
+const ONLY_MD5: &[&str] = &["baresip v0.", "baresip v1."];
+
 /// Challenges, and remembers who failed.
 pub struct Doorkeeper {
     authenticator: Authenticator,
     began: Instant,
     sources: HashMap<IpAddr, Source>,
+    /// Who was challenged with every algorithm and has not answered: he may know only MD5, so the next challenge is that alone.
+    unanswered: HashSet<SocketAddr>,
 }
 
 #[derive(Clone, Copy)]
@@ -44,6 +50,8 @@ pub struct Proof<'a> {
     pub password: Option<&'a Secret>,
     /// Where it came from.
     pub source: SocketAddr,
+    /// What the phone calls itself.
+    pub user_agent: Option<&'a str>,
 }
 
 /// The doorkeeper's word.
@@ -65,7 +73,12 @@ impl Doorkeeper {
             // Without the system's randomness a UUID of the standard library's hasher still differs at each start.
             secret[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
         }
-        Self { authenticator: Authenticator::new(realm, secret), began: Instant::now(), sources: HashMap::new() }
+        Self {
+            authenticator: Authenticator::new(realm, secret),
+            began: Instant::now(),
+            sources: HashMap::new(),
+            unanswered: HashSet::new(),
+        }
     }
 
     /// Judges a request at `now`.
@@ -76,8 +89,9 @@ impl Doorkeeper {
         }
         let clock = now.saturating_duration_since(self.began);
         let Some(authorization) = proof.authorization else {
-            return Ruling::Challenge(self.authenticator.challenges(clock, false));
+            return Ruling::Challenge(self.first_challenges(clock, proof));
         };
+        self.unanswered.remove(&proof.source);
         // A right password under another's name is a wrong one (config.md: the digest username must equal the From user).
         let claimed = crate::sip::digest::username(authorization);
         let password = proof.password.filter(|_| claimed.as_deref() == Some(proof.user));
@@ -93,6 +107,19 @@ impl Doorkeeper {
                 Ruling::Challenge(self.authenticator.challenges(clock, false))
             }
         }
+    }
+
+    /// Every algorithm, best first; MD5 alone for a phone that cannot pass over the others.
+    fn first_challenges(&mut self, clock: Duration, proof: &Proof<'_>) -> Vec<String> {
+        let mut challenges = self.authenticator.challenges(clock, false);
+        let told = proof.user_agent.is_some_and(|agent| ONLY_MD5.iter().any(|begin| agent.starts_with(begin)));
+        if self.unanswered.len() >= REMEMBERED {
+            self.unanswered.clear();
+        }
+        if told || !self.unanswered.insert(proof.source) {
+            challenges.retain(|challenge| challenge.contains("algorithm=MD5,"));
+        }
+        challenges
     }
 
     /// Counts a failure; the line is what intrusion filters read, its form is fixed.
@@ -138,7 +165,8 @@ mod tests {
     use super::*;
 
     fn proof<'a>(authorization: Option<&'a str>, password: Option<&'a Secret>, source: &str) -> Proof<'a> {
-        Proof { method: "REGISTER", authorization, body: b"", user: "1001", password, source: source.parse().unwrap() }
+        let source = source.parse().unwrap();
+        Proof { method: "REGISTER", authorization, body: b"", user: "1001", password, source, user_agent: None }
     }
 
     fn answer(challenges: &[String], user: &str, password: &str) -> String {
@@ -180,6 +208,25 @@ mod tests {
             door.judge(later, &limits, &proof(None, Some(&secret), "192.0.2.1:5060")),
             Ruling::Challenge(_)
         ));
+    }
+
+    #[test]
+    fn a_phone_that_knows_only_md5_gets_in() {
+        let mut door = Doorkeeper::new("wirechief");
+        let now = Instant::now();
+        assert_eq!(challenged(&mut door, now, "192.0.2.1:5060").len(), 2);
+        let second = challenged(&mut door, now, "192.0.2.1:5060");
+        assert_eq!(second.len(), 1, "it did not answer the first, so it may know MD5 only");
+        assert!(second[0].contains("algorithm=MD5,"));
+        assert_eq!(challenged(&mut door, now, "192.0.2.2:5060").len(), 2, "another phone is asked for the best");
+        let known = Proof { user_agent: Some("baresip v1.0.0 (x86_64/linux)"), ..proof(None, None, "192.0.2.3:5060") };
+        let Ruling::Challenge(values) = door.judge(now, &Limits::default(), &known) else { panic!("no challenge") };
+        assert_eq!(values.len(), 1, "this one gives up at the first algorithm it does not know");
+        let answered = answer(&second, "1001", "right-password");
+        let secret = Secret::new("right-password".into());
+        let ruling = door.judge(now, &Limits::default(), &proof(Some(&answered), Some(&secret), "192.0.2.1:5060"));
+        assert_eq!(ruling, Ruling::Admit);
+        assert_eq!(challenged(&mut door, now, "192.0.2.1:5060").len(), 2);
     }
 
     #[test]
