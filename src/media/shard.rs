@@ -110,18 +110,19 @@ impl Shard {
             events.clear();
             // Interrupted by a signal: nothing to do, wait again.
             let _ = epoll::wait(&self.epoll, spare_capacity(&mut events), None);
+            // Orders come first: what was commanded before a packet was sent holds for that packet. A packet whose port
+            // went meanwhile is looked for on its seat's socket, which has nothing or its own.
+            let is_rung = events.iter().any(|event| event.data.u64() == DOORBELL);
+            if is_rung && self.take_orders() == Goes::Ends {
+                return;
+            }
             let now = Moment::now();
-            let mut is_rung = false;
             for event in &events {
                 match event.data.u64() {
-                    DOORBELL => is_rung = true,
+                    DOORBELL => {}
                     TIMER => self.timer_at = None,
                     token => self.receive(token, &mut buffer, now),
                 }
-            }
-            // Orders come after packets, so that no event of this batch meets a port that took another's seat.
-            if is_rung && self.take_orders() == Goes::Ends {
-                return;
             }
             let now = Moment::now();
             self.do_slots(now);
