@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use super::Text;
-use super::description::{Audio, Flow};
+use super::description::{Audio, Flow, Law};
 use super::media::{EVENTS, Media};
 use super::phone::{Station, fresh};
-use super::text::{param, uri};
+use super::text::uri;
 use super::wire::Out;
 
 /// What changes while a dialog lives.
@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) ringing: bool,
     pub(crate) flow: Flow,
     version: u32,
+    /// Credentials were tried: the next challenge is the server's last word.
+    authorized: bool,
     pub(crate) ended: bool,
 }
 
@@ -44,7 +46,7 @@ impl Dialog {
     pub(crate) fn new(
         station: Arc<Station>,
         out: Out,
-        invite: Text,
+        invite: &Text,
         tag: String,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Text>) {
         let (seen, events) = mpsc::unbounded_channel();
@@ -59,6 +61,7 @@ impl Dialog {
             ringing: false,
             flow: Flow::SendRecv,
             version: 0,
+            authorized: false,
             ended: false,
         };
         let call_id = invite.call_id().to_owned();
@@ -68,12 +71,16 @@ impl Dialog {
 
     /// Our side of the audio as SDP.
     pub(crate) fn description(&self) -> Vec<u8> {
+        self.describes(self.station.profile.laws.clone())
+    }
+
+    fn describes(&self, laws: Vec<Law>) -> Vec<u8> {
         let mut state = self.state.lock().unwrap();
         state.version += 1;
         let profile = &self.station.profile;
         let audio = Audio {
             address: self.media.local,
-            laws: profile.laws.clone(),
+            laws,
             flow: state.flow,
             ptime_ms: profile.ptime_ms,
             events: Some(EVENTS),
@@ -83,17 +90,26 @@ impl Dialog {
 
     /// The answer to an offer, which also becomes where our audio goes.
     pub(crate) fn answers_offer(&self, offer: &[u8]) -> Vec<u8> {
-        let audio = Audio::parse(offer);
+        let audio = self.reads(offer);
         let flow = audio.flow.mirrored();
         self.state.lock().unwrap().flow = flow;
+        let laws = audio.laws.clone();
         self.media.connect(audio, flow);
-        self.description()
+        self.describes(laws)
+    }
+
+    /// Their audio, as far as this phone knows its codecs.
+    fn reads(&self, body: &[u8]) -> Audio {
+        let mut audio = Audio::parse(body);
+        audio.laws.retain(|law| self.station.profile.laws.contains(law));
+        assert!(!audio.laws.is_empty(), "no codec in common:\n{}", String::from_utf8_lossy(body));
+        audio
     }
 
     /// Their answer to our offer.
     fn learns_answer(&self, answer: &[u8]) {
         let flow = self.state.lock().unwrap().flow;
-        let audio = Audio::parse(answer);
+        let audio = self.reads(answer);
         // what the answer takes away is gone for us too
         let flow = if audio.flow == Flow::SendRecv { flow } else { audio.flow.mirrored() };
         self.media.connect(audio, flow);
@@ -125,6 +141,9 @@ impl Dialog {
     pub(crate) fn receive(&self, out: &Out, text: Text) {
         if text.status().is_some() {
             self.on_response(&text);
+            if self.authorizes(&text) {
+                return;
+            }
         } else {
             self.on_request(out, &text);
         }
@@ -162,6 +181,29 @@ impl Dialog {
             let rack = format!("{number} {}", response.header("CSeq").unwrap_or(""));
             self.sends(&self.request("PRACK").with("RAck", rack));
         }
+    }
+
+    /// Sends the INVITE again with an answer to the challenge, once and where there is a password.
+    fn authorizes(&self, refusal: &Text) -> bool {
+        let mut state = self.state.lock().unwrap();
+        if refusal.method() != "INVITE" || ![Some(401), Some(407)].contains(&refusal.status()) || state.authorized {
+            return false;
+        }
+        let uri = state.invite.start.split(' ').nth(1).unwrap_or("").to_owned();
+        let Some((name, value)) = self.station.credentials(refusal, &uri, 1) else { return false };
+        state.authorized = true;
+        state.cseq += 1;
+        let (via, cseq) = (self.station.via(), format!("{} INVITE", state.cseq));
+        for (key, held) in &mut state.invite.headers {
+            match key.as_str() {
+                "Via" => held.clone_from(&via),
+                "CSeq" => held.clone_from(&cseq),
+                _ => {}
+            }
+        }
+        state.invite.headers.push((name, value));
+        self.out.send(&state.invite.print());
+        true
     }
 
     fn on_request(&self, out: &Out, request: &Text) {
@@ -240,31 +282,24 @@ pub(crate) fn first_invite(station: &Station, to: &str) -> (Text, String) {
     (invite, tag)
 }
 
-/// Fills in the dialog's state from the INVITE that `is_ours` opened or that came in.
-pub(crate) fn opened(dialog: &Dialog, is_ours: Opened) {
+/// Fills in the state of a dialog that we opened.
+pub(crate) fn opened_by_us(dialog: &Dialog) {
+    let mut state = dialog.state.lock().unwrap();
+    let header = |name: &str| state.invite.header(name).unwrap_or("").to_owned();
+    let (local, remote) = (header("From"), header("To"));
+    state.target = state.invite.start.split(' ').nth(1).unwrap_or("").to_owned();
+    (state.local, state.remote) = (local, remote);
+}
+
+/// Fills in the state of a dialog that their INVITE opens.
+pub(crate) fn opened_by_them(dialog: &Dialog) {
     let mut state = dialog.state.lock().unwrap();
     let invite = state.invite.clone();
     let header = |name: &str| invite.header(name).unwrap_or("").to_owned();
-    match is_ours {
-        Opened::ByUs => {
-            state.local = header("From");
-            state.remote = header("To");
-            state.target = invite.start.split(' ').nth(1).unwrap_or("").to_owned();
-        }
-        Opened::ByThem => {
-            state.local = format!("{};tag={}", header("To"), dialog.tag);
-            state.remote = header("From");
-            state.target = uri(&header("Contact"));
-            state.routes = invite.all("Record-Route").iter().map(|&route| route.to_owned()).collect();
-            state.cseq = 0;
-            state.ringing = true;
-            debug_assert!(param(&header("From"), "tag").is_some());
-        }
-    }
-}
-
-/// Who sent the first INVITE.
-pub(crate) enum Opened {
-    ByUs,
-    ByThem,
+    state.local = format!("{};tag={}", header("To"), dialog.tag);
+    state.remote = header("From");
+    state.target = uri(&header("Contact"));
+    state.routes = invite.all("Record-Route").iter().map(|&route| route.to_owned()).collect();
+    state.cseq = 0;
+    state.ringing = true;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::attendant::{Dialog, Opened, first_invite, opened};
+use super::attendant::{Dialog, first_invite, opened_by_them, opened_by_us};
 use super::description::Flow;
 use super::phone::{Station, fresh};
 use super::text::param;
@@ -17,8 +17,6 @@ use super::{PATIENCE, Text};
 pub(crate) struct Call {
     pub(crate) dialog: Arc<Dialog>,
     events: mpsc::UnboundedReceiver<Text>,
-    /// Credentials were tried, so the next challenge is an answer.
-    authorized: bool,
     /// The newest response, which `ack` answers.
     newest: Option<Text>,
     who: String,
@@ -32,8 +30,8 @@ impl Call {
             invite.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
             invite = invite.with(name, *value);
         }
-        let (dialog, events) = Dialog::new(station, out, invite.clone(), tag);
-        opened(&dialog, Opened::ByUs);
+        let (dialog, events) = Dialog::new(station, out, &invite, tag);
+        opened_by_us(&dialog);
         if !dialog.station.profile.delayed_offer {
             invite = invite.with_body("application/sdp", dialog.description());
         }
@@ -43,20 +41,20 @@ impl Call {
         Self::of(dialog, events)
     }
 
-    pub(crate) fn incoming(station: Arc<Station>, out: Out, invite: Text) -> Self {
+    pub(crate) fn incoming(station: Arc<Station>, out: Out, invite: &Text) -> Self {
         let tag = fresh("t");
-        let trying = Text::response(&invite, 100, &tag).print();
+        let trying = Text::response(invite, 100, &tag).print();
         out.send(&trying);
-        station.sent_for(&invite, trying);
+        station.sent_for(invite, trying);
         let (dialog, events) = Dialog::new(station, out, invite, tag);
-        opened(&dialog, Opened::ByThem);
+        opened_by_them(&dialog);
         dialog.station.register_call(&dialog);
         Self::of(dialog, events)
     }
 
     fn of(dialog: Arc<Dialog>, events: mpsc::UnboundedReceiver<Text>) -> Self {
         let who = dialog.station.profile.user.clone();
-        Self { dialog, events, authorized: false, newest: None, who }
+        Self { dialog, events, newest: None, who }
     }
 
     /// The INVITE as it was sent or came.
@@ -82,7 +80,7 @@ impl Call {
         request
     }
 
-    /// The answers to the INVITE, in this order; 100 may come besides, and a challenge is answered once unless expected.
+    /// The answers to the INVITE, in this order; 100 may come besides.
     pub(crate) async fn expects<const N: usize>(&mut self, statuses: [u16; N]) -> &mut Self {
         for status in statuses {
             loop {
@@ -93,10 +91,6 @@ impl Call {
                 if response.method() == "PRACK" || (got == 100 && status != 100) {
                     continue;
                 }
-                if [401, 407].contains(&got) && got != status && !self.authorized {
-                    self.authorizes(&response);
-                    continue;
-                }
                 assert_eq!(got, status, "{}: {}\n{:#?}", self.who, response.start, response.headers);
                 self.newest = Some(response);
                 break;
@@ -105,28 +99,22 @@ impl Call {
         self
     }
 
+    /// Waits for a final refusal out of these.
+    pub(crate) async fn is_refused(&mut self, statuses: &[u16]) -> u16 {
+        loop {
+            let response = self.event("a final answer").await;
+            let got = response.status().unwrap_or(0);
+            if response.method() == "PRACK" || (100..200).contains(&got) {
+                continue;
+            }
+            assert!(statuses.contains(&got), "{}: {} instead of {statuses:?}", self.who, response.start);
+            return got;
+        }
+    }
+
     /// The response that `expects` saw last.
     pub(crate) fn newest(&self) -> &Text {
         self.newest.as_ref().expect("a response was expected before")
-    }
-
-    fn authorizes(&mut self, refusal: &Text) {
-        let mut state = self.dialog.state.lock().unwrap();
-        let uri = state.invite.start.split(' ').nth(1).unwrap_or("").to_owned();
-        let (name, value) =
-            self.dialog.station.credentials(refusal, &uri, 1).expect("a challenge this phone can answer");
-        state.cseq += 1;
-        let (via, cseq) = (self.dialog.station.via(), format!("{} INVITE", state.cseq));
-        for (key, held) in &mut state.invite.headers {
-            match key.as_str() {
-                "Via" => held.clone_from(&via),
-                "CSeq" => held.clone_from(&cseq),
-                _ => {}
-            }
-        }
-        state.invite.headers.push((name, value));
-        self.dialog.out.send(&state.invite.print());
-        self.authorized = true;
     }
 
     /// Acknowledges the 200; after a delayed offer with the answer in it.
@@ -208,6 +196,9 @@ impl Call {
         while !wanted.is_empty() {
             let response = self.event("the answers to its CANCEL").await;
             let got = (response.status().unwrap_or(0), response.method());
+            if got.0 < 200 {
+                continue;
+            }
             let before = wanted.len();
             wanted.retain(|pair| *pair != got);
             assert!(wanted.len() < before, "{}: {} to {}", self.who, response.start, response.method());
@@ -224,6 +215,9 @@ impl Call {
             match response.status() {
                 Some(100) => {}
                 Some(200) if response.method() == method => return response,
+                // both hung up at once: theirs is answered already, ours may come too late
+                Some(481) if method == "BYE" => return response,
+                None if method == "BYE" && response.method() == "BYE" => {}
                 _ => panic!("{}: {} instead of a 200 to {method}", self.who, response.start),
             }
         }

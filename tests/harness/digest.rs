@@ -3,6 +3,8 @@
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
+use super::Text;
+
 /// What a phone can hash with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
@@ -60,6 +62,12 @@ impl Challenge {
         let stale = get("stale").is_some_and(|word| word.eq_ignore_ascii_case("true"));
         Some(Self { realm: get("realm")?, nonce: get("nonce")?, algorithm, qop, stale, opaque: get("opaque") })
     }
+}
+
+/// The challenges of a 401 or 407, in their order.
+pub(crate) fn challenges(refusal: &Text) -> Vec<Challenge> {
+    let name = if refusal.status() == Some(407) { "Proxy-Authenticate" } else { "WWW-Authenticate" };
+    refusal.all(name).into_iter().filter_map(Challenge::parse).collect()
 }
 
 /// Who answers, and with which counter.

@@ -78,7 +78,6 @@ struct Line {
 /// A phone's RTP port within one call.
 pub(crate) struct Media {
     pub(crate) local: SocketAddr,
-    pub(crate) ptime_ms: u32,
     line: Arc<Mutex<Line>>,
     arrived: Arc<Notify>,
     _tasks: Tasks,
@@ -104,7 +103,7 @@ impl Media {
         let (line, arrived, tasks) = (Arc::new(Mutex::new(line)), Arc::new(Notify::new()), Tasks::default());
         tasks.spawn(receive(reader, Arc::clone(&line), Arc::clone(&arrived)));
         tasks.spawn(send(writer, Arc::clone(&line), ptime_ms));
-        Self { local, ptime_ms, line, arrived, _tasks: tasks }
+        Self { local, line, arrived, _tasks: tasks }
     }
 
     /// What the other side wants and where; `flow` is how this side now sees it.
@@ -168,6 +167,18 @@ impl Media {
             }
         }
         panic!("{who} should hear {expected:?}, but: {last:?}");
+    }
+
+    /// The loudest sample so far.
+    pub(crate) fn loudest(&self) -> u16 {
+        self.samples(0).iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0)
+    }
+
+    /// How strong each tone is in the newest tenth of a second.
+    pub(crate) fn strengths(&self) -> Vec<(Tone, f64)> {
+        let samples = self.samples(0);
+        let window = &samples[samples.len().saturating_sub(WINDOW)..];
+        Tone::ALL.into_iter().map(|tone| (tone, tone::strength(tone, window))).collect()
     }
 
     fn samples(&self, mark: usize) -> Vec<i16> {

@@ -6,7 +6,9 @@ mod attendant;
 mod call;
 mod description;
 mod digest;
+mod ear;
 mod media;
+mod pbx;
 mod phone;
 mod text;
 mod tone;
@@ -15,10 +17,15 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use call::Call;
-pub(crate) use phone::{Phone, Profile};
+pub(crate) use description::Law;
+pub(crate) use digest::{Algorithm, Challenge, Login, answer as digest_answer, challenges};
+pub(crate) use ear::Ear;
+pub(crate) use media::Packet;
+pub(crate) use pbx::{TestPbx, Unusual, password};
+pub(crate) use phone::{Phone, Profile, fresh};
 pub(crate) use text::Text;
-pub(crate) use tone::{Tone, nothing, only};
-pub(crate) use wire::Transport;
+pub(crate) use tone::{Tone, nothing, only, strength};
+pub(crate) use wire::{Tasks, Transport, datagram_socket, take_message};
 
 /// How long a test waits for an event before it fails; never slept, only waited out.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! A scripted SIP phone: registers, calls, is called.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::attendant::Dialog;
 use super::call::Call;
 use super::description::Law;
-use super::digest::{self, Algorithm, Challenge, Login};
+use super::digest::{self, Algorithm, Login};
 use super::wire::{Out, Tasks, Wire};
 use super::{PATIENCE, Text, Transport};
 
@@ -21,6 +21,8 @@ pub(crate) struct Profile {
     pub(crate) user: String,
     pub(crate) password: Option<String>,
     pub(crate) server: SocketAddr,
+    /// Its own address; a loopback one.
+    pub(crate) ip: IpAddr,
     pub(crate) transport: Transport,
     /// The hashes it knows, and so the challenges it can answer.
     pub(crate) hashes: Vec<Algorithm>,
@@ -42,6 +44,7 @@ impl Profile {
             user: user.to_owned(),
             password: None,
             server,
+            ip: if server.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() },
             transport: Transport::Udp,
             hashes: vec![Algorithm::Sha256, Algorithm::Md5],
             laws: vec![Law::Ulaw, Law::Alaw],
@@ -55,11 +58,10 @@ impl Profile {
 
     pub(crate) async fn plug_in(self) -> Phone {
         let (arrived, mut messages) = mpsc::unbounded_channel();
-        let loopback: IpAddr =
-            if self.server.is_ipv6() { std::net::Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
-        let wire = Wire::bind(self.transport, loopback, arrived).await;
+        let wire = Wire::bind(self.transport, self.ip, arrived).await;
         let (ringing, incoming) = mpsc::unbounded_channel();
         let station = Arc::new(Station {
+            tasks: Tasks::default(),
             profile: self,
             wire,
             server: AsyncMutex::new(None),
@@ -67,16 +69,15 @@ impl Profile {
             done: Mutex::default(),
             ringing,
         });
-        let tasks = Tasks::default();
         let weak = Arc::downgrade(&station);
-        tasks.spawn(async move {
+        station.tasks.spawn(async move {
             while let Some((out, text)) = messages.recv().await {
                 let Some(station) = weak.upgrade() else { return };
                 station.receive(out, text);
             }
         });
         let call_id = fresh("reg");
-        Phone { station, incoming, registration: Registration { call_id, cseq: 0 }, _tasks: Arc::new(tasks) }
+        Phone { station, incoming, registration: Registration { call_id, cseq: 0 } }
     }
 }
 
@@ -94,6 +95,7 @@ enum Inbox {
 
 /// The part of a phone its calls share.
 pub(crate) struct Station {
+    tasks: Tasks,
     pub(crate) profile: Profile,
     pub(crate) wire: Wire,
     server: AsyncMutex<Option<Out>>,
@@ -170,7 +172,7 @@ impl Station {
         if let Some(dialog) = call {
             dialog.receive(&out, text);
         } else if text.status().is_none() && text.method() == "INVITE" && text.tag("To").is_none() {
-            let call = Call::incoming(Arc::clone(self), out, text);
+            let call = Call::incoming(Arc::clone(self), out, &text);
             let _ = self.ringing.send(call);
         } else if text.status().is_none() && text.method() != "ACK" {
             let status = if text.method() == "OPTIONS" { 200 } else { 481 };
@@ -183,11 +185,8 @@ impl Station {
     /// The header line that answers the challenge in `refusal`, `None` when this phone cannot.
     pub(crate) fn credentials(&self, refusal: &Text, uri: &str, count: u32) -> Option<(String, String)> {
         let password = self.profile.password.as_deref()?;
-        let (asks, answers) = match refusal.status() {
-            Some(407) => ("Proxy-Authenticate", "Proxy-Authorization"),
-            _ => ("WWW-Authenticate", "Authorization"),
-        };
-        let challenges = refusal.all(asks).into_iter().filter_map(Challenge::parse);
+        let answers = if refusal.status() == Some(407) { "Proxy-Authorization" } else { "Authorization" };
+        let challenges = digest::challenges(refusal);
         // the first one it understands (RFC 8760 §2.4)
         let challenge =
             challenges.into_iter().find(|one| one.algorithm.is_some_and(|hash| self.profile.hashes.contains(&hash)))?;
@@ -206,7 +205,6 @@ pub(crate) struct Phone {
     pub(crate) station: Arc<Station>,
     incoming: mpsc::UnboundedReceiver<Call>,
     registration: Registration,
-    _tasks: Arc<Tasks>,
 }
 
 impl Phone {
