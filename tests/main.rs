@@ -7,5 +7,6 @@ mod harness;
 mod house;
 mod phones;
 mod readme;
+mod register;
 mod spy_cli;
 mod torture;
