@@ -1,7 +1,9 @@
 //! One test binary: each module is a subject.
 
+mod call;
 mod cli;
 mod control;
+mod dialplan;
 mod generated;
 mod harness;
 mod house;
