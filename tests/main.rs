@@ -10,5 +10,6 @@ mod house;
 mod phones;
 mod readme;
 mod register;
+mod spy;
 mod spy_cli;
 mod torture;

@@ -1,0 +1,241 @@
+//! Supervision through the control socket: who hears whom, what the parties notice, who may.
+
+use std::time::Duration;
+
+use wirechief::control::client::{ClientError, SpyEvent};
+use wirechief::control::protocol::{CallInfo, FaultCode, SpyRequest};
+use wirechief::control::supervision::{EndedBecause, Hear, Mode, Party, Side};
+
+use crate::call::{DIAL_BOB, hear_each_other, is_gapless, is_relayed, talk};
+use crate::harness::{Call, Ear, Law, Packet, Profile, TestPbx, Tone, Unusual, nothing, only};
+
+pub(crate) fn request(uuid: &str, mode: Mode, to: Option<Party>) -> SpyRequest {
+    SpyRequest { uuid: uuid.to_owned(), mode, to, hear: Hear::Both, max_mode: None, reason: None }
+}
+
+/// A customer (a guest: party A) talks with the agent bob (a user: party B), both speaking.
+struct Scene {
+    pbx: TestPbx,
+    customer: Call,
+    agent: Call,
+    uuids: [String; 2],
+    _phones: [crate::harness::Phone; 2],
+}
+
+impl Scene {
+    async fn new(unusual: Unusual) -> Self {
+        let pbx = TestPbx::unusual(DIAL_BOB, unusual).await;
+        let one_law = |user: &str| Profile { laws: vec![Law::Ulaw], ..pbx.profile(user) };
+        let (customer, mut agent) = (pbx.plugs_in(one_law("guest")).await, pbx.plugs_in(one_law("bob")).await);
+        let (mut calling, mut called) = talk(&customer, &mut agent, "bob").await;
+        hear_each_other(&mut calling, &mut called).await;
+        let calls: Vec<CallInfo> = pbx.calls().await;
+        assert_eq!(calls.len(), 1);
+        let uuids = [calls[0].legs[0].uuid.clone(), calls[0].legs[1].uuid.clone()];
+        assert_eq!(calls[0].uuid, uuids[0], "a call is known by its calling leg");
+        Self { pbx, customer: calling, agent: called, uuids, _phones: [customer, agent] }
+    }
+
+    async fn spies(&self, request: &SpyRequest) -> Result<Ear, ClientError> {
+        Ear::attach(self.pbx.client().await, request).await
+    }
+
+    /// What each party hears besides the other: the supervisor or not.
+    async fn hears(&mut self, [customer_hears_it, agent_hears_it]: [bool; 2]) {
+        let with = |peer: Tone, it: bool| if it { peer + Tone::Supervisor } else { only(peer) };
+        // those who hear the supervisor first: only then is its absence at the other's ear a finding
+        if agent_hears_it {
+            self.agent.hears(with(Tone::A, true)).await;
+        }
+        self.customer.hears(with(Tone::B, customer_hears_it)).await;
+        self.agent.hears(with(Tone::A, agent_hears_it)).await;
+    }
+
+    /// Neither party missed a packet, nor got one too many, since the call began.
+    fn noticed_nothing(&self) {
+        is_gapless(&self.customer.dialog.media.received());
+        is_gapless(&self.agent.dialog.media.received());
+    }
+}
+
+/// Each row of the table: mode, to whom, and which of [customer A, agent B] hears the supervisor when the target is A, and B.
+const WHO_HEARS: [(Mode, &str, [[bool; 2]; 2]); 4] = [
+    (Mode::Listen, "nobody", [[false, false], [false, false]]),
+    (Mode::Whisper, "target", [[true, false], [false, true]]),
+    (Mode::Whisper, "peer", [[false, true], [true, false]]),
+    (Mode::Barge, "both", [[true, true], [true, true]]),
+];
+
+fn party(to: &str, target: usize) -> Option<Party> {
+    match (to, target) {
+        ("target", 0) | ("peer", 1) => Some(Party::A),
+        ("target", 1) | ("peer", 0) => Some(Party::B),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn each_hears_exactly_whom_the_table_says_in_every_mode_and_for_either_uuid() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    for (mode, to, hearers) in WHO_HEARS {
+        for (target, hearers) in hearers.into_iter().enumerate() {
+            let request = request(&scene.uuids[target], mode, party(to, target));
+            let ear = scene.spies(&request).await.expect("a session");
+            let side = if target == 0 { Side::A } else { Side::B };
+            assert_eq!((ear.facts.target.side, ear.facts.mode), (side, mode));
+            ear.hears(only(Tone::A), only(Tone::B)).await;
+            scene.hears(hearers).await;
+            ear.leaves();
+            scene.hears([false, false]).await;
+        }
+    }
+    scene.noticed_nothing();
+}
+
+#[tokio::test]
+async fn a_mode_may_be_changed_in_the_call_and_the_parties_miss_nothing() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    for target in [0, 1] {
+        let mut ear = scene.spies(&request(&scene.uuids[target], Mode::Listen, None)).await.expect("a session");
+        for round in 0..3 {
+            for (mode, to, hearers) in WHO_HEARS.into_iter().cycle().skip(round).take(4) {
+                let changed = ear.changes_to(mode, party(to, target)).await;
+                assert!(matches!(changed, SpyEvent::Changed(_)), "{changed:?}");
+                scene.hears(hearers[target]).await;
+                ear.hears(only(Tone::A), only(Tone::B)).await;
+            }
+        }
+    }
+    scene.noticed_nothing();
+}
+
+#[tokio::test]
+async fn what_the_customer_hears_while_the_agent_is_whispered_to_is_what_the_agent_said() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    let ear = scene.spies(&request(&scene.uuids[1], Mode::Whisper, Some(Party::Agent))).await.expect("a session");
+    scene.hears([false, true]).await;
+    scene.customer.dialog.media.receives("the customer", 50).await;
+    ear.leaves();
+    scene.hears([false, false]).await;
+    is_relayed(&scene.agent.dialog.media.sent(), &scene.customer.dialog.media.received());
+    scene.noticed_nothing();
+    let (said, heard) = (scene.customer.dialog.media.sent(), scene.agent.dialog.media.received());
+    let untouched = |packet: &&Packet| said.iter().any(|sent| sent.payload == packet.payload);
+    let mixed = heard.len() - heard.iter().filter(untouched).count();
+    assert!(mixed > 25, "the agent's packets were mixed while the supervisor spoke, {mixed}");
+    assert!(heard.last().is_some_and(|packet| untouched(&packet)), "and are relayed again");
+}
+
+#[tokio::test]
+async fn a_supervisor_may_hear_one_side_only() {
+    let scene = Scene::new(Unusual::default()).await;
+    for (hear, left, right) in [
+        (Hear::A, only(Tone::A), nothing()),
+        (Hear::B, nothing(), only(Tone::B)),
+        (Hear::Both, only(Tone::A), only(Tone::B)),
+    ] {
+        let request = SpyRequest { hear, ..request(&scene.uuids[0], Mode::Listen, None) };
+        let ear = scene.spies(&request).await.expect("a session");
+        ear.hears(left, right).await;
+    }
+}
+
+#[tokio::test]
+async fn two_supervisors_hear_the_same_call() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    let listening = scene.spies(&request(&scene.uuids[0], Mode::Listen, None)).await.expect("a session");
+    let whispering = scene.spies(&request(&scene.uuids[1], Mode::Whisper, None)).await.expect("a session");
+    scene.hears([false, true]).await;
+    listening.hears(only(Tone::A), only(Tone::B)).await;
+    whispering.hears(only(Tone::A), only(Tone::B)).await;
+    scene.pbx.shows("two spies", Duration::from_secs(5), |now| now.spies == 2).await;
+    assert_eq!(scene.pbx.calls().await[0].spied, 2);
+    whispering.leaves();
+    scene.hears([false, false]).await;
+    listening.hears(only(Tone::A), only(Tone::B)).await;
+    scene.noticed_nothing();
+}
+
+#[tokio::test]
+async fn sound_comes_at_once_and_the_session_ends_with_the_call() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    let client = scene.pbx.client().await;
+    let asked = std::time::Instant::now();
+    let mut link = client.spy(&request(&scene.uuids[0], Mode::Listen, None)).await.expect("a session");
+    let first = loop {
+        match link.incoming.next().await.expect("an event") {
+            SpyEvent::Heard(frame) if frame.iter().any(|sample| sample.unsigned_abs() > 1_000) => {
+                break asked.elapsed();
+            }
+            _ => {}
+        }
+    };
+    assert!(first < Duration::from_secs(1), "{first:?}");
+    let ear = scene.spies(&request(&scene.uuids[1], Mode::Barge, None)).await.expect("a session");
+    scene.hears([true, true]).await;
+    scene.agent.hangs_up().await;
+    scene.customer.is_hung_up().await;
+    assert_eq!(ear.is_ended().await.why, EndedBecause::CallEnded);
+    scene.pbx.shows("no spies", Duration::from_secs(5), |now| now.spies == 0 && now.ports == now.calls).await;
+}
+
+#[tokio::test]
+async fn a_session_that_breaks_off_leaves_the_call_as_it_was() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    for mode in [Mode::Listen, Mode::Whisper, Mode::Barge] {
+        let ear = scene.spies(&request(&scene.uuids[1], mode, None)).await.expect("a session");
+        ear.hears(only(Tone::A), only(Tone::B)).await;
+        drop(ear);
+        scene.hears([false, false]).await;
+    }
+    scene.pbx.shows("no spies", Duration::from_secs(5), |now| now.spies == 0).await;
+    scene.noticed_nothing();
+}
+
+fn fault(result: Result<Ear, ClientError>) -> FaultCode {
+    match result {
+        Err(ClientError::Fault(fault)) => fault.code,
+        Err(other) => panic!("{other}"),
+        Ok(ear) => panic!("it may: {:?}", ear.facts),
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_in_words() {
+    let scene = Scene::new(Unusual::default()).await;
+    let nowhere = "00000000-0000-4000-8000-000000000000";
+    assert_eq!(fault(scene.spies(&request(nowhere, Mode::Listen, None)).await), FaultCode::NotFound);
+    assert_eq!(fault(scene.spies(&request("bob", Mode::Listen, None)).await), FaultCode::NotFound);
+    let capped = SpyRequest { max_mode: Some(Mode::Listen), ..request(&scene.uuids[0], Mode::Listen, None) };
+    let mut ear = scene.spies(&capped).await.expect("a session");
+    assert_eq!(ear.facts.allowed, Mode::Listen);
+    let refused = ear.changes_to(Mode::Barge, None).await;
+    assert!(matches!(&refused, SpyEvent::Refused(fault) if fault.code == FaultCode::Denied), "{refused:?}");
+    ear.hears(only(Tone::A), only(Tone::B)).await;
+}
+
+#[tokio::test]
+async fn between_two_users_nobody_is_the_agent() {
+    let pbx = TestPbx::with(DIAL_BOB).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let (mut alice, mut bob) = talk(&alice, &mut bob, "bob").await;
+    hear_each_other(&mut alice, &mut bob).await;
+    let uuid = pbx.calls().await[0].uuid.clone();
+    for to in [Party::Agent, Party::Customer] {
+        let refused = Ear::attach(pbx.client().await, &request(&uuid, Mode::Whisper, Some(to))).await;
+        assert!([FaultCode::Usage, FaultCode::Invalid].contains(&fault(refused)));
+    }
+    let ear = Ear::attach(pbx.client().await, &request(&uuid, Mode::Whisper, Some(Party::B))).await.expect("a session");
+    bob.hears(Tone::A + Tone::Supervisor).await;
+    alice.hears(only(Tone::B)).await;
+    drop(ear);
+}
+
+#[tokio::test]
+async fn a_user_who_is_exempt_is_heard_by_nobody() {
+    let exempt = Unusual { user_keys: vec![("bob", "may_be_spied = false")], ..Unusual::default() };
+    let scene = Scene::new(exempt).await;
+    for uuid in &scene.uuids {
+        assert_eq!(fault(scene.spies(&request(uuid, Mode::Listen, None)).await), FaultCode::Denied);
+    }
+}
