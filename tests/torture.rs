@@ -1,5 +1,7 @@
 //! RFC 4475 and RFC 5118: every message as the RFC says, against the table `data/torture.txt`.
 
+mod live;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
