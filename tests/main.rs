@@ -7,6 +7,7 @@ mod dialplan;
 mod generated;
 mod harness;
 mod house;
+mod interop;
 mod phones;
 mod readme;
 mod register;

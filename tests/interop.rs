@@ -1,0 +1,241 @@
+//! Other people's SIP: sipp by the thousand, two baresip phones that hear each other. Both from apt (`sip-tester`, `baresip-core`).
+//!
+//! A machine without them skips these tests and says so; with `CI=true` in the environment they are mandatory.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, interval, timeout};
+
+use wirechief::control::protocol::{CallDetail, Target, method};
+
+use crate::harness::{PATIENCE, TestPbx, Tone, Transport, strength};
+
+/// Whether the program is there; where it must be and is not, the test fails.
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    assert!(found || std::env::var("CI").as_deref() != Ok("true"), "{program} is not installed");
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+fn free_port() -> u16 {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.local_addr().expect("its address").port()
+}
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn sipp(scenario: &str, port: u16, folder: &Path) -> Command {
+    let mut command = Command::new("sipp");
+    command.arg("-sf").arg(data(scenario)).args(["-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1000", "-nostdin"]);
+    command.args(["-trace_stat", "-stf"]).arg(folder.join(format!("{port}.csv")));
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// A column of the last line of sipp's statistics.
+fn count(folder: &Path, port: u16, column: &str) -> u64 {
+    let text = std::fs::read_to_string(folder.join(format!("{port}.csv"))).expect("sipp's statistics");
+    let at = text.lines().next().and_then(|names| names.split(';').position(|name| name == column));
+    let value = text.lines().last().and_then(|line| line.split(';').nth(at?)?.parse().ok());
+    value.unwrap_or_else(|| panic!("{column} in sipp's statistics"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_at_two_hundred_a_second_lose_and_repeat_nothing() {
+    if !is_installed("sipp") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (caller, callee) = (free_port(), free_port());
+    let pbx = TestPbx::with(&format!("exten => _X.,1,Dial(SIP/${{EXTEN}}@127.0.0.1:{callee})")).await;
+    let mut answering = sipp("sipp/uas.xml", callee, folder.path()).spawn().expect("sipp");
+    let server = pbx.address(Transport::Udp).to_string();
+    let mut calling = sipp("sipp/uac.xml", caller, folder.path());
+    let calling = calling.args(["-s", "600100", "-r", "200", &server]).status();
+    let status = timeout(Duration::from_secs(60), calling).await.expect("sipp ends").expect("sipp runs");
+    assert!(status.success(), "sipp: {status}");
+    timeout(Duration::from_secs(20), answering.wait()).await.expect("the callee ends").expect("sipp runs");
+    for port in [caller, callee] {
+        assert_eq!(count(folder.path(), port, "SuccessfulCall(C)"), 1_000);
+        assert_eq!(count(folder.path(), port, "FailedCall(C)"), 0);
+        assert_eq!(count(folder.path(), port, "Retransmissions(C)"), 0);
+    }
+    pbx.is_idle().await;
+    pbx.shows("nothing left", Duration::from_secs(40), |now| {
+        (now.calls, now.legs, now.transactions, now.dialogs, now.ports) == (0, 0, 0, 0, 0)
+    })
+    .await;
+}
+
+/// A baresip without a sound card: speaks a tone, writes what it hears to a file, obeys on a TCP port.
+struct Baresip {
+    folder: tempfile::TempDir,
+    control: TcpStream,
+    told: String,
+    user: &'static str,
+    /// Where it takes calls.
+    sip: u16,
+    _child: Child,
+}
+
+impl Baresip {
+    async fn start(pbx: &TestPbx, user: &'static str, tone: Tone, transport: Transport) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (port, sip, server) = (free_port(), free_port(), pbx.address(transport));
+        let word = transport.word().to_lowercase();
+        let hz = tone.hz();
+        let path = folder.path().display();
+        let config = format!(
+            "sip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\naudio_player aubridge,{user}\naudio_source ausine,{hz}\n\
+             audio_alert aubridge,alert\nausrc_srate 48000\nauplay_srate 48000\nausrc_channels 2\nauplay_channels 2\n\
+             module_path {}\nmodule g711.so\nmodule ausine.so\nmodule aubridge.so\nmodule sndfile.so\n\
+             module_tmp uuid.so\nmodule_tmp account.so\nmodule_app ctrl_tcp.so\nmodule_app menu.so\n\
+             ctrl_tcp_listen 127.0.0.1:{port}\nsnd_path {path}\n",
+            modules()
+        );
+        let account =
+            format!("<sip:{user}@{server};transport={word}>;answermode=auto;regint=0;audio_codecs=PCMU/8000/1\n");
+        for (name, text) in [("config", config), ("accounts", account), ("contacts", String::new())] {
+            std::fs::write(folder.path().join(name), text).expect("a file of baresip");
+        }
+        let child = Command::new("baresip")
+            .arg("-f")
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("baresip");
+        let (end, mut beat) = (Instant::now() + PATIENCE, interval(Duration::from_millis(50)));
+        let control = loop {
+            beat.tick().await;
+            if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {
+                break stream;
+            }
+            assert!(Instant::now() < end, "baresip opens no control port");
+        };
+        Self { folder, control, told: String::new(), user, sip, _child: child }
+    }
+
+    /// A command in baresip's netstring JSON.
+    async fn does(&mut self, command: &str, params: &str) {
+        let message = serde_json::json!({ "command": command, "params": params, "token": "t" }).to_string();
+        let message = format!("{}:{message},", message.len());
+        self.control.write_all(message.as_bytes()).await.expect("baresip's control port");
+    }
+
+    /// Waits for an event of that type and, where given, that parameter, that was not waited for before.
+    async fn tells(&mut self, event: &str, param: &str) {
+        let end = Instant::now() + PATIENCE;
+        let mut buffer = [0; 8_192];
+        loop {
+            while let Some(at) = self.told.find("},") {
+                let one: String = self.told.drain(..at + 2).collect();
+                if one.contains(&format!("\"{event}\"")) && one.contains(param) {
+                    return;
+                }
+            }
+            let read = timeout(end - Instant::now(), self.control.read(&mut buffer)).await;
+            let count =
+                read.unwrap_or_else(|_| panic!("{} waits for {event}: {}", self.user, self.told)).expect("baresip");
+            assert!(count > 0, "{}'s baresip is gone", self.user);
+            self.told.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    }
+
+    /// What it heard so far: 16-bit mono at 8 kHz behind the header of a WAV file that still grows.
+    fn heard(&self) -> Vec<i16> {
+        let files = std::fs::read_dir(self.folder.path()).expect("its folder").flatten().map(|file| file.path());
+        let newest = files.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).max();
+        let bytes = newest.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+        bytes.get(44..).unwrap_or(&[]).chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+    }
+
+    /// Waits until a new tenth of a second holds that tone, and of all others less than a twentieth of it.
+    async fn hears_only(&self, tone: Tone) {
+        let mark = self.heard().len();
+        let (end, mut beat) = (Instant::now() + PATIENCE, interval(Duration::from_millis(50)));
+        let mut last = Vec::new();
+        loop {
+            beat.tick().await;
+            let heard = self.heard();
+            if heard.len() >= mark + 1_600 {
+                let window = &heard[heard.len() - 800..];
+                last = Tone::ALL.map(|tone| (tone, strength(tone, window))).to_vec();
+                let wanted = last.iter().find(|(one, _)| *one == tone).map_or(0.0, |(_, strength)| *strength);
+                if wanted > 0.2 && last.iter().all(|(one, strength)| *one == tone || strength * 20.0 < wanted) {
+                    return;
+                }
+            }
+            assert!(Instant::now() < end, "{} hears {last:?} instead of {tone:?} alone", self.user);
+        }
+    }
+}
+
+fn modules() -> String {
+    let folders = ["/usr/lib/baresip/modules", "/usr/lib64/baresip/modules", "/usr/local/lib/baresip/modules"];
+    folders.into_iter().find(|folder| Path::new(folder).is_dir()).expect("baresip's modules").to_owned()
+}
+
+/// Packets sent to each phone of the only call.
+async fn sent(pbx: &TestPbx) -> Vec<u64> {
+    let uuid = pbx.calls().await[0].uuid.clone();
+    let call: CallDetail = pbx.client().await.request(method::CALL, &Target { uuid }).await.expect("the call");
+    call.legs.iter().map(|leg| leg.media.as_ref().map_or(0, |media| media.packets_out)).collect()
+}
+
+/// Waits until a second of audio went to both phones. (This baresip writes no file any more after its first hold.)
+async fn flows_both_ways(pbx: &TestPbx) {
+    let (before, end, mut beat) = (sent(pbx).await, Instant::now() + PATIENCE, interval(Duration::from_millis(50)));
+    loop {
+        beat.tick().await;
+        let now = sent(pbx).await;
+        if now.iter().zip(&before).all(|(now, before)| now >= &(before + 50)) {
+            return;
+        }
+        assert!(Instant::now() < end, "{now:?} packets after {before:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_baresip_phones_talk_hold_resume_and_hang_up() {
+    if !is_installed("baresip") {
+        return;
+    }
+    for transport in [Transport::Udp, Transport::Tcp] {
+        // guests: this baresip gives up at any challenge that also offers SHA-256, so it cannot register here
+        let pbx = TestPbx::with("exten => _X.,1,Dial(SIP/ben@127.0.0.1:${EXTEN},10)").await;
+        let mut anna = Baresip::start(&pbx, "anna", Tone::A, transport).await;
+        let mut ben = Baresip::start(&pbx, "ben", Tone::B, transport).await;
+        for caller_ends in [true, false] {
+            anna.does("dial", &format!("sip:{}@{}", ben.sip, pbx.address(transport))).await;
+            anna.tells("CALL_ESTABLISHED", "").await;
+            ben.tells("CALL_ESTABLISHED", "").await;
+            anna.hears_only(Tone::B).await;
+            ben.hears_only(Tone::A).await;
+            for side in [&mut anna, &mut ben] {
+                for command in ["hold", "resume"] {
+                    side.does(command, "").await;
+                    side.tells("CALL_REMOTE_SDP", "\"param\":\"answer\"").await;
+                }
+            }
+            flows_both_ways(&pbx).await;
+            let (ends, is_told) = if caller_ends { (&mut anna, &mut ben) } else { (&mut ben, &mut anna) };
+            ends.does("hangup", "").await;
+            is_told.tells("CALL_CLOSED", "").await;
+            pbx.is_idle().await;
+        }
+    }
+}
