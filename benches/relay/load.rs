@@ -174,10 +174,15 @@ impl Load {
     fn drains(&mut self) -> anyhow::Result<()> {
         let mut buffer = [0; 8_192];
         while let Ok((length, _)) = self.uac.recv_from(&mut buffer) {
-            self.caller_hears(std::str::from_utf8(&buffer[..length])?)?;
+            // a report of RTCP may land here: the port beside that of a call's audio is anyone's
+            if let Ok(text) = std::str::from_utf8(&buffer[..length]) {
+                self.caller_hears(text)?;
+            }
         }
         while let Ok((length, from)) = self.uas.recv_from(&mut buffer) {
-            self.callee_hears(std::str::from_utf8(&buffer[..length])?, from)?;
+            if let Ok(text) = std::str::from_utf8(&buffer[..length]) {
+                self.callee_hears(text, from)?;
+            }
         }
         Ok(())
     }
@@ -228,7 +233,7 @@ impl Load {
     }
 
     fn callee_hears(&mut self, text: &str, from: SocketAddr) -> anyhow::Result<()> {
-        let id = header(text, "Call-ID").context("a Call-ID")?.to_owned();
+        let id = header(text, "Call-ID").with_context(|| format!("no Call-ID: {text:?}"))?.to_owned();
         let method = text.split(' ').next().unwrap_or("");
         if method == "ACK" {
             return Ok(());
