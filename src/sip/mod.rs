@@ -10,11 +10,11 @@ pub mod digest;
 pub mod header;
 pub mod hop;
 pub mod message;
-#[cfg(test)]
-pub(crate) mod pair;
 pub mod registrar;
 pub(crate) mod session;
 pub mod stack;
+#[cfg(test)]
+pub(crate) mod tests;
 pub(crate) mod timer;
 pub(crate) mod transaction;
 pub mod uri;

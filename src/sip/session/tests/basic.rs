@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{answer, body, hangup, progress, set_up};
 use crate::sip::header::Reason;
-use crate::sip::pair::{Link, Pair, Side};
 use crate::sip::stack::{Command, SessionId};
+use crate::sip::tests::pair::{Link, Pair, Side};
 
 #[test]
 fn a_call_rings_is_answered_and_hung_up_by_the_caller() {

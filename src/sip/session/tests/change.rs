@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{body, end, hangup, talking};
-use crate::sip::pair::{Link, Pair, Side};
 use crate::sip::stack::{Command, SessionId};
+use crate::sip::tests::pair::{Link, Pair, Side};
 
 fn reoffer(id: SessionId, text: &'static str) -> Command {
     Command::Reoffer { id, description: Bytes::from_static(text.as_bytes()) }

@@ -1,7 +1,7 @@
 //! One INVITE, several answers (RFC 3261 §13.2.2.4): the second Bob is made by rewriting the first one's tag.
 
 use super::{answer, end, hangup, progress};
-use crate::sip::pair::{Link, Pair, Side};
+use crate::sip::tests::pair::{Link, Pair, Side};
 
 #[test]
 fn a_second_2xx_is_acknowledged_and_its_dialog_ended() {

@@ -8,8 +8,8 @@ mod reliable;
 
 use bytes::Bytes;
 
-use crate::sip::pair::{Pair, Side};
 use crate::sip::stack::{Command, SessionId};
+use crate::sip::tests::pair::{Pair, Side};
 
 fn body(text: &'static str) -> Option<Bytes> {
     Some(Bytes::from_static(text.as_bytes()))

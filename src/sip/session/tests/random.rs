@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use rsip::Method;
 
 use crate::sip::header::Reason;
-use crate::sip::pair::{Link, Pair, Side};
 use crate::sip::stack::{Command, Event, SessionEvent, SessionId};
+use crate::sip::tests::pair::{Link, Pair, Side};
 
 /// A bad link with bad users: whatever comes to their minds, in any state.
 fn live_randomly(seed: u64, link: Link) {

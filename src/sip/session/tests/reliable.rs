@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{answer, body, end, hangup, progress};
-use crate::sip::pair::{Link, Pair, Side};
 use crate::sip::stack::{Command, SessionId};
+use crate::sip::tests::pair::{Link, Pair, Side};
 
 fn ringing(pair: &mut Pair) -> (SessionId, SessionId) {
     let alice = pair.call(1, Some("offer"));

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::header::NameAddr;
-use super::hop::{Hop, Transport};
-use super::stack::{Command, Counts, Event, Invite, SessionEvent, SessionId, Stack, StackConfig};
-use super::uri::Uri;
+use crate::sip::header::NameAddr;
+use crate::sip::hop::{Hop, Transport};
+use crate::sip::stack::{Command, Counts, Event, Invite, SessionEvent, SessionId, Stack, StackConfig};
+use crate::sip::uri::Uri;
 
 /// How bad the link is.
 #[derive(Clone, Copy, Debug)]
@@ -225,8 +225,8 @@ impl Pair {
 
     /// The To tag of a message.
     pub(crate) fn to_tag(&self, bytes: &[u8]) -> String {
-        let Ok(message) = super::wire::parse(bytes) else { panic!("a message") };
-        super::dialog::tag_of_to(message.headers()).to_owned()
+        let Ok(message) = crate::sip::wire::parse(bytes) else { panic!("a message") };
+        crate::sip::dialog::tag_of_to(message.headers()).to_owned()
     }
 
     /// Everything a side was told of since the last call.

@@ -1,0 +1,3 @@
+//! What the tests of several parts of this room stand on.
+
+pub(crate) mod pair;
