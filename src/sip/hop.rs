@@ -1,7 +1,7 @@
 //! Where a message came from or goes to: transport and both addresses. Used by everything from the stack to the sockets.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// What carries a message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -49,6 +49,15 @@ pub struct Hop {
     pub local: SocketAddr,
     /// The peer's address.
     pub remote: SocketAddr,
+}
+
+impl Hop {
+    /// Whether the remote address is of one socket: no group, no broadcast, no unspecified address, and a port.
+    pub fn is_answerable(self) -> bool {
+        let ip = self.remote.ip().to_canonical();
+        let crowd = ip.is_multicast() || ip.is_unspecified() || ip == Ipv4Addr::BROADCAST;
+        !crowd && self.remote.port() != 0
+    }
 }
 
 impl fmt::Display for Hop {

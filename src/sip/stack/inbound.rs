@@ -76,15 +76,20 @@ impl Stack {
         }
     }
 
-    /// Sends a response that belongs to no transaction.
+    /// Sends a response that belongs to no transaction. A Via nobody can read goes back as it came, to where it came from.
     pub(super) fn answer_statelessly(&mut self, hop: Hop, mut response: Response) {
-        let Some(mut via) = response.headers.top_via() else { return };
-        complete_via(&mut via, hop);
-        response.headers.set_top_via(&via);
+        let way = match response.headers.top_via() {
+            Some(mut via) => {
+                complete_via(&mut via, hop);
+                response.headers.set_top_via(&via);
+                way_back(&via, hop)
+            }
+            None => Way { hop, reopen_at: None },
+        };
         response.headers.set_header("Server", self.core.config.agent.as_str());
         let mut bytes = Vec::with_capacity(512);
         wire::print_response(&response, &mut bytes);
-        self.core.transmit(way_back(&via, hop), Bytes::from(bytes));
+        self.core.transmit(way, Bytes::from(bytes));
     }
 
     /// An ACK that is not of a refusal: of a 2xx, or of nothing (never answered, §17.1.1.3).

@@ -90,6 +90,10 @@ impl Stack {
     /// Takes one whole message: a datagram, or what was framed from a stream.
     pub fn receive(&mut self, now: Instant, hop: Hop, bytes: &[u8]) {
         self.core.now = now;
+        if !hop.is_answerable() {
+            self.core.out.counts.malformed += 1; // a source made up to have us answer a crowd
+            return;
+        }
         match wire::parse(bytes) {
             Ok(Message::Request(request)) => self.receive_request(hop, request),
             Ok(Message::Response(response)) => self.receive_response(hop, response),
@@ -99,6 +103,13 @@ impl Stack {
                 self.answer_statelessly(hop, response);
             }
         }
+    }
+
+    /// Sends the answer that came with a [`wire::FramingError`].
+    pub fn answer_unframed(&mut self, now: Instant, hop: Hop, response: Response) {
+        self.core.now = now;
+        self.core.out.counts.malformed += 1;
+        self.answer_statelessly(hop, response);
     }
 
     /// Carries out a command.

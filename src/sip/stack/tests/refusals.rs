@@ -175,3 +175,34 @@ fn a_header_of_ours_cannot_break_out_of_its_line() {
     assert_eq!(sent[0].matches("Content-Length").count(), 1);
     lone.run_out();
 }
+
+#[test]
+fn a_via_nobody_can_read_goes_back_unchanged_to_where_it_came_from() {
+    for (via, version, expected) in
+        [("SIP/2.0/UDP 192.0.2.15;;,;,,", "2.0", "400"), ("SIP/7.0/UDP c.example.com;branch=z9hG4bKx", "7.0", "505")]
+    {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let mut lone = Lone::with(StackConfig::default(), transport);
+            let own = "SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKodd;rport";
+            let text =
+                request("OPTIONS", "odd", "").replace(own, via).replacen("SIP/2.0", &format!("SIP/{version}"), 1);
+            lone.stack.receive(lone.now, lone.hop, text.as_bytes());
+            let sent = lone.transmits();
+            assert_eq!((sent.len(), sent[0].hop, sent[0].reopen_at), (1, lone.hop, None));
+            let answer = String::from_utf8_lossy(&sent[0].bytes).into_owned();
+            assert_eq!((first_line(&answer).split(' ').nth(1), header(&answer, "Via")), (Some(expected), Some(via)));
+            lone.run_out();
+        }
+    }
+}
+
+#[test]
+fn nobody_is_made_to_answer_a_crowd() {
+    for remote in ["255.255.255.255:5060", "224.0.1.75:5060", "[ff02::1]:5060", "0.0.0.0:5060", "192.0.2.1:0"] {
+        let mut lone = Lone::new();
+        lone.hop.remote = remote.parse().unwrap();
+        assert!(lone.says(&request("OPTIONS", "crowd", "")).is_empty());
+        assert!(lone.says("OPTIONS sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP ;\r\n\r\n").is_empty());
+        assert_eq!((lone.stack.counts().malformed, lone.stack.counts().transactions), (2, 0), "{remote}");
+    }
+}
