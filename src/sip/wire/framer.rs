@@ -3,7 +3,7 @@
 
 use super::check::{self, StartLine};
 use super::head::{self, Head};
-use super::reject::{Fault, Reject, reject};
+use super::reject::{DropReason, Fault, Reject, reject};
 use super::{MAX_BODY, MAX_HEAD};
 use crate::sip::header::table::Name;
 use bytes::{Buf, BytesMut};
@@ -137,15 +137,22 @@ impl Framer {
     fn content_length(&self) -> Result<usize, FramingError> {
         let (text, _) = head::cut(&self.buffer);
         let head = Head::split(&text);
-        let start = check::start_line(head.start).map_err(|_| self.fail(FramingFault::NotSip))?;
+        let start = match check::start_line(head.start) {
+            Ok(start) => Some(start),
+            // its end is where it says, whatever else is wrong: the parser drops it (RFC 4475 §3.1.2.19)
+            Err(DropReason::BadResponse) => None,
+            Err(_) => return Err(self.fail(FramingFault::NotSip)),
+        };
         let mut lengths = head.values(Name::ContentLength);
         let length = match (lengths.next(), lengths.next()) {
             (Some(value), None) => check::content_length(value),
             (None, _) => Err(Fault::bad("Missing Content-Length")),
             (_, Some(_)) => Err(Fault::bad("Repeated Content-Length")),
         };
-        length
-            .map_err(|fault| FramingError { cause: FramingFault::ContentLength, answer: answer(&head, &start, fault) })
+        length.map_err(|fault| {
+            let answer = start.and_then(|start| answer(&head, &start, fault));
+            FramingError { cause: FramingFault::ContentLength, answer }
+        })
     }
 
     fn fail(&self, cause: FramingFault) -> FramingError {

@@ -121,6 +121,18 @@ fn a_stream_that_cannot_be_cut_is_answered_and_ends() {
 }
 
 #[test]
+fn a_response_with_an_impossible_status_is_cut_out_and_the_stream_goes_on() {
+    let bad = "SIP/2.0 4294967301 x\r\nContent-Length: 2\r\n\r\nab";
+    let mut framer = Framer::new();
+    framer.push(format!("{bad}{OPTIONS}Content-Length: 0\r\n\r\n").as_bytes());
+    assert_eq!(framer.next(), Ok(Some(Framed::Message(bad.as_bytes().to_vec()))));
+    assert_eq!(parse(bad.as_bytes()), Err(Reject::Drop(DropReason::BadResponse)));
+    assert!(matches!(framer.next(), Ok(Some(Framed::Message(next))) if next.starts_with(b"OPTIONS")));
+    framer.push(b"SIP/2.0 4294967301 x\r\n\r\n");
+    assert_eq!(framer.next(), Err(FramingError { cause: FramingFault::ContentLength, answer: None }));
+}
+
+#[test]
 fn a_nul_survives_as_a_quoted_pair_only() {
     let sound = request(format!("{OPTIONS}X-Own: \"\\\0\"\r\n\r\n").as_bytes());
     assert_eq!(sound.headers.value("X-Own"), Some("\"\\\0\""));
