@@ -238,6 +238,11 @@ impl Driver {
                 }
                 self.put_out(now);
             }
+            FromTcp::Unframed { hop, answer } => {
+                self.traffic.received += 1;
+                self.stack.answer_unframed(now, hop, *answer);
+                self.put_out(now);
+            }
             FromTcp::Closed { hop, generation } => {
                 if self.connections.closed(hop, generation) {
                     self.stack.transport_failed(now, hop);

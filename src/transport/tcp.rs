@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rsip::Response;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -15,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::TcpLimits;
 use crate::sip::hop::{Hop, Transport};
-use crate::sip::wire::{self, Framed, Framer};
+use crate::sip::wire::{Framed, Framer};
 
 /// Messages that may wait for one connection to write them.
 const OUTBOUND: usize = 256;
@@ -28,6 +29,8 @@ pub(super) enum FromTcp {
     Accepted { stream: TcpStream, local: SocketAddr, remote: SocketAddr },
     /// A whole message came.
     Message { hop: Hop, bytes: Vec<u8> },
+    /// What came cannot be cut into messages; the connection ends once all is answered, with this at last.
+    Unframed { hop: Hop, answer: Box<Response> },
     /// The connection is gone, or could not be made.
     Closed { hop: Hop, generation: u64 },
 }
@@ -105,9 +108,8 @@ impl Connections {
     fn link(&mut self, hop: Hop) -> (Link, Sender<Bytes>) {
         self.generation += 1;
         let (outbound, receiver) = mpsc::channel(OUTBOUND);
-        let link =
-            Link { hop, generation: self.generation, limits: self.limits, tell: self.tell.clone(), outbound: receiver };
-        (link, outbound)
+        let (generation, limits, tell) = (self.generation, self.limits, self.tell.clone());
+        (Link { hop, generation, limits, tell, outbound: receiver, owed: 0 }, outbound)
     }
 
     fn insert(&mut self, hop: Hop, outbound: Sender<Bytes>) {
@@ -168,6 +170,19 @@ struct Link {
     limits: TcpLimits,
     tell: Sender<FromTcp>,
     outbound: Receiver<Bytes>,
+    /// Requests passed on whose final response was not written yet.
+    owed: usize,
+}
+
+/// What was found in the bytes that came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// No whole message yet.
+    Part,
+    /// At least one.
+    Whole,
+    /// Something that nobody can find the end of.
+    OutOfStep,
 }
 
 /// Why a connection's task ends; nobody asks which.
@@ -215,12 +230,15 @@ impl Link {
                     let read = read?;
                     let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(Over)?;
                     framer.push(bytes);
-                    let complete = self.take(&mut framer, &mut stream).await?;
+                    let taken = self.take(&mut framer, &mut stream).await?;
+                    if taken == Taken::OutOfStep {
+                        return self.drain(stream).await;
+                    }
                     let still_inside = framer.is_inside_message();
                     // Each message has its own deadline; one more byte of the same does not move it.
                     if !still_inside {
                         deadline = Instant::now() + self.limits.idle_deadline;
-                    } else if complete || !inside {
+                    } else if taken == Taken::Whole || !inside {
                         deadline = Instant::now() + self.limits.message_deadline;
                     }
                     inside = still_inside;
@@ -236,33 +254,59 @@ impl Link {
         }
     }
 
-    /// Passes on every whole message; true if there was one.
-    async fn take(&self, framer: &mut Framer, stream: &mut TcpStream) -> Result<bool, Over> {
-        let mut complete = false;
+    /// Passes on every whole message.
+    async fn take(&mut self, framer: &mut Framer, stream: &mut TcpStream) -> Result<Taken, Over> {
+        let mut taken = Taken::Part;
         loop {
             match framer.next() {
                 Ok(Some(Framed::Message(bytes))) => {
-                    complete = true;
-                    self.tell.send(FromTcp::Message { hop: self.hop, bytes }).await.map_err(|_| Over)?;
+                    taken = Taken::Whole;
+                    self.owed += usize::from(!bytes.starts_with(b"SIP/") && !bytes.starts_with(b"ACK "));
+                    self.pass(FromTcp::Message { hop: self.hop, bytes }).await?;
                 }
                 Ok(Some(Framed::Ping)) => {
-                    complete = true;
+                    taken = Taken::Whole;
                     self.write(stream, b"\r\n").await?;
                 }
-                Ok(None) => return Ok(complete),
+                Ok(None) => return Ok(taken),
                 Err(error) => {
                     if let Some(answer) = error.answer {
-                        let mut bytes = Vec::new();
-                        wire::print_response(&answer, &mut bytes);
-                        self.write(stream, &bytes).await?;
+                        self.owed += 1;
+                        self.pass(FromTcp::Unframed { hop: self.hop, answer }).await?;
                     }
-                    return Err(Over);
+                    return Ok(Taken::OutOfStep);
                 }
             }
         }
     }
 
-    async fn write(&self, stream: &mut TcpStream, bytes: &[u8]) -> Result<(), Over> {
+    async fn pass(&self, told: FromTcp) -> Result<(), Over> {
+        self.tell.send(told).await.map_err(|_| Over)
+    }
+
+    /// Ends a stream that is out of step: what was asked before is answered first, for as long as a message may take.
+    /// What comes meanwhile is thrown away; left unread it would make the system reset the connection under our answers.
+    async fn drain(&mut self, mut stream: TcpStream) -> Result<(), Over> {
+        let deadline = Instant::now() + self.limits.message_deadline;
+        let mut buffer = [0; 4096];
+        let mut ended = false;
+        loop {
+            if self.owed == 0 && !ended {
+                stream.shutdown().await?;
+                ended = true;
+            }
+            tokio::select! {
+                read = stream.read(&mut buffer) => if read? == 0 { return Ok(()) },
+                bytes = self.outbound.recv(), if !ended => self.write(&mut stream, &bytes.ok_or(Over)?).await?,
+                () = sleep_until(deadline) => return Err(Over),
+            }
+        }
+    }
+
+    async fn write(&mut self, stream: &mut TcpStream, bytes: &[u8]) -> Result<(), Over> {
+        if bytes.strip_prefix(b"SIP/2.0 ").is_some_and(|status| !status.starts_with(b"1")) {
+            self.owed = self.owed.saturating_sub(1);
+        }
         let deadline = Instant::now() + self.limits.send_deadline;
         timeout_at(deadline, stream.write_all(bytes)).await.map_err(|_| Over)?.map_err(Over::from)
     }
