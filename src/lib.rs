@@ -44,7 +44,6 @@
 //! mono 16-bit samples) · *tick* (the 20 ms beat) · *slot* (a part of a tick) · *binding* (a user's registered contact) ·
 //! *application* and *function* (of the dialplan). *Channel* is never an mpsc channel; *connection* is TCP only.
 #![forbid(unsafe_code)]
-#![forbid(unsafe_code)]
 
 pub mod audio;
 pub mod call;

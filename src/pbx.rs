@@ -30,7 +30,7 @@ use crate::{
     },
     dialplan::{Dialplan, Env, exec},
     media::{Engine, MediaConfig, MediaError},
-    sip::{Transport, stack::StackConfig},
+    sip::{Transport, stack::StackConfig, uri::Host},
     transport::{Arrival, Sip, TransportConfig, TransportError},
 };
 
@@ -267,10 +267,15 @@ fn transport_config(config: &Config) -> TransportConfig {
     });
     TransportConfig {
         binds: binds.collect(),
-        stack: StackConfig::default(),
+        stack: StackConfig { advertise: config.sip.advertise.map(host_text), ..StackConfig::default() },
         requests_per_second_per_source: config.limits.requests_per_second_per_source,
         ..TransportConfig::default()
     }
+}
+
+/// An address as it stands in a URI: IPv6 in brackets.
+fn host_text(address: std::net::IpAddr) -> String {
+    Host::from(address).to_string()
 }
 
 fn media_config(config: &Config) -> MediaConfig {

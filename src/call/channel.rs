@@ -372,17 +372,13 @@ impl Channel {
                 self.leg.hangup(cause);
                 return Err(Gone);
             }
-            // A single leg that is silent for the whole time has lost its phone; a bridge looks at both sides itself.
-            LegEvent::Silent => {
+            // A single answered leg that is silent for the whole time has lost its phone; a bridge looks at both sides itself.
+            LegEvent::Silent if self.leg.is_up() => {
                 self.leg.hangup(Cause::NETWORK_FAILURE);
                 self.gone = Some(Cause::NETWORK_FAILURE);
                 return Err(Gone);
             }
-            LegEvent::Digit { digit, .. } => {
-                if self.digits.len() < TYPED_AHEAD {
-                    self.digits.push_back(digit);
-                }
-            }
+            LegEvent::Digit { digit, .. } if self.digits.len() < TYPED_AHEAD => self.digits.push_back(digit),
             LegEvent::Played(id) if self.playing == Some(id) => self.playing = None,
             _ => {}
         }

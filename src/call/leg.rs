@@ -331,7 +331,7 @@ impl Leg {
             return Poll::Ready(LegEvent::Gone(Cause::TEMPORARY_FAILURE));
         }
         while let Poll::Ready(Some(event)) = self.media_events.poll_recv(cx) {
-            if let Some(event) = self.on_media(event) {
+            if let Some(event) = self.on_media(&event) {
                 return Poll::Ready(event);
             }
         }
@@ -422,8 +422,8 @@ impl Leg {
         }
     }
 
-    fn on_media(&mut self, event: media::Event) -> Option<LegEvent> {
-        match event {
+    fn on_media(&mut self, event: &media::Event) -> Option<LegEvent> {
+        match *event {
             media::Event::Digit { digit, ms, .. } => Some(LegEvent::Digit { digit, ms, by_info: false }),
             media::Event::Played { id, .. } => Some(LegEvent::Played(id)),
             media::Event::Silent { .. } => Some(LegEvent::Silent),

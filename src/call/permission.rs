@@ -65,12 +65,9 @@ pub enum Refusal {
 ///
 /// # Errors
 /// Nothing is allowed, with the reason. The opt-out of a party wins over every right (S074).
-pub fn ceiling<'a>(
-    supervisor: Supervisor<'_>,
-    parties: impl Iterator<Item = (&'a str, &'a User)> + Clone,
-) -> Result<Mode, Refusal> {
-    if let Some((name, _)) = parties.clone().find(|(_, user)| !user.may_be_spied) {
-        return Err(Refusal::Exempt(name.into()));
+pub fn ceiling(supervisor: Supervisor<'_>, parties: &[(&str, &User)]) -> Result<Mode, Refusal> {
+    if let Some((name, _)) = parties.iter().find(|(_, user)| !user.may_be_spied) {
+        return Err(Refusal::Exempt((*name).into()));
     }
     let user = match supervisor {
         Supervisor::Admin => return Ok(Mode::Barge),
@@ -85,7 +82,7 @@ pub fn ceiling<'a>(
     };
     match &user.spy_groups {
         Some(reachable)
-            if !parties.clone().flat_map(|(_, party)| &party.groups).any(|group| reachable.contains(group)) =>
+            if !parties.iter().flat_map(|(_, party)| &party.groups).any(|group| reachable.contains(group)) =>
         {
             Err(Refusal::Group)
         }
@@ -115,7 +112,7 @@ mod tests {
     }
 
     fn check(supervisor: &User, party: &User) -> Result<Mode, Refusal> {
-        ceiling(Supervisor::User(supervisor), [("1001", party)].into_iter())
+        ceiling(Supervisor::User(supervisor), &[("1001", party)])
     }
 
     #[test]
@@ -131,14 +128,14 @@ mod tests {
     fn s065_s066_a_new_user_has_no_permission() {
         let party = plain();
         assert_eq!(check(&plain(), &party), Err(Refusal::Level { wanted: Mode::Listen, granted: None }));
-        assert_eq!(ceiling(Supervisor::Nobody, [("1001", &party)].into_iter()), Err(Refusal::Unknown));
+        assert_eq!(ceiling(Supervisor::Nobody, &[("1001", &party)]), Err(Refusal::Unknown));
     }
 
     #[test]
     fn s074_the_opt_out_wins_over_every_level() {
         let exempt = User { may_be_spied: false, ..plain() };
         assert_eq!(check(&user(SpyRight::Barge, &[], None), &exempt), Err(Refusal::Exempt("1001".into())));
-        assert_eq!(ceiling(Supervisor::Admin, [("1001", &exempt)].into_iter()), Err(Refusal::Exempt("1001".into())));
+        assert_eq!(ceiling(Supervisor::Admin, &[("1001", &exempt)]), Err(Refusal::Exempt("1001".into())));
     }
 
     #[test]

@@ -343,9 +343,9 @@ fn allowed(
         }
         Rights::Nobody => permission::Supervisor::Nobody,
     };
-    let parties =
-        legs.iter().filter_map(|leg| leg.user.as_deref()).filter_map(|name| Some((name, settings.users.get(name)?)));
-    let granted = permission::ceiling(supervisor, parties)?;
+    let users = legs.iter().filter_map(|leg| leg.user.as_deref());
+    let parties: Vec<_> = users.filter_map(|name| Some((name, settings.users.get(name)?))).collect();
+    let granted = permission::ceiling(supervisor, &parties)?;
     Ok(ceiling.map_or(granted, |ceiling| granted.min(ceiling)))
 }
 

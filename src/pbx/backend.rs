@@ -124,7 +124,7 @@ impl House {
             legs: legs as u64,
             transactions: sip.transactions as u64,
             dialogs: sip.dialogs as u64,
-            ports: media.ports_open as u64,
+            ports: media.ports_open,
             registrations: exchange.registrar().len() as u64,
             spies: exchange.spies_in_all().into(),
             recordings: 0,
@@ -134,7 +134,7 @@ impl House {
     }
 
     fn call_info(&self, call: &CallFacts) -> CallInfo {
-        info(call, self.exchange.spies_on(&call.uuid), |leg| leg_info(leg))
+        info(call, self.exchange.spies_on(&call.uuid), leg_info)
     }
 
     async fn call_detail(&self, uuid: &str) -> Result<CallDetail, Fault> {

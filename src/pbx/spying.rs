@@ -36,7 +36,8 @@ impl House {
             ceiling: request.max_mode.map(mode_in),
             reason: request.reason.clone(),
         };
-        let (session, ears) = supervisor::attach(&self.exchange, self.rights(who), &wish).map_err(fault)?;
+        let (session, ears) =
+            supervisor::attach(&self.exchange, self.rights(who), &wish).map_err(|error| fault(&error))?;
         let session = Arc::new(session);
         let (end, ended) = oneshot::channel();
         tokio::spawn(watch_over(Arc::downgrade(&session), ears.ended, self.reloads.subscribe(), end));
@@ -90,7 +91,10 @@ async fn watch_over(
 
 impl SpyControl for Handle {
     fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault> {
-        self.session.set_mode(mode_in(mode), to.map(party_in)).map(|facts| self.facts(&facts)).map_err(fault)
+        self.session
+            .set_mode(mode_in(mode), to.map(party_in))
+            .map(|facts| self.facts(&facts))
+            .map_err(|error| fault(&error))
     }
 
     fn set_hear(&self, hear: Hear) -> Result<SpyFacts, Fault> {
@@ -127,7 +131,7 @@ impl Handle {
     }
 }
 
-fn fault(error: SpyError) -> Fault {
+fn fault(error: &SpyError) -> Fault {
     let message = error.to_string();
     match error {
         SpyError::NoSuchCall(_) => Fault::new(FaultCode::NotFound, message).hint("`pbx calls` lists the live ones"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use super::run::start_fault;
+use super::run::{load_fault, start_fault};
 use crate::call::{Cause, Exchange};
 use crate::cli::common::Context;
 use crate::cli::entry::interruptible;
@@ -34,15 +34,15 @@ pub(super) struct Args {}
 pub(super) async fn run(_: Args, context: Context) -> Done {
     log::start_client(&context.common);
     let state = Folder::make()?;
-    let mut talkers = Talkers::start(&state.0).await.map_err(talkers_fault)?;
+    let mut talkers = Talkers::start(&state.0).await.map_err(|error| talkers_fault(&error))?;
     let trunk = talkers.address().ok_or_else(|| Fault::new(FaultCode::Failure, "the talkers have no address"))?;
-    let settings = settings(&state.0, trunk, context.server_sockets()).map_err(super::run::load_fault)?;
+    let settings = settings(&state.0, trunk, context.server_sockets()).map_err(|error| load_fault(&error))?;
     let password = settings.loaded.config.users.get(AGENT).map(|user| user.password.clone());
     let mut pbx = Pbx::start(settings).await.map_err(start_fault)?;
     let served = {
         let server = pbx.sip_addr(Transport::Udp).ok_or_else(|| Fault::new(FaultCode::Failure, "no SIP address"))?;
         let password = password.ok_or_else(|| Fault::new(FaultCode::Failure, "the agent has no password"))?;
-        talkers.register(server, AGENT, password).await.map_err(talkers_fault)?;
+        talkers.register(server, AGENT, password).await.map_err(|error| talkers_fault(&error))?;
         let exchange = pbx.exchange().clone();
         interruptible(async {
             tokio::select! {
@@ -136,7 +136,7 @@ fn settings(state: &Path, talkers: SocketAddr, sockets: Vec<PathBuf>) -> Result<
     Settings::read(Source::Given(Box::new(config), plan), state.to_owned(), sockets)
 }
 
-fn talkers_fault(error: TalkersError) -> Fault {
+fn talkers_fault(error: &TalkersError) -> Fault {
     Fault::new(FaultCode::Failure, format!("demo: {error}"))
 }
 

@@ -51,10 +51,10 @@ pub(super) async fn run(args: Args, context: Context) -> Done {
 pub(super) fn settings(context: &Context) -> Result<Settings, Failure> {
     let files = context.settings_files();
     let source = if files.is_empty() { Source::Builtin } else { Source::Files(files) };
-    Ok(Settings::read(source, context.state_folder(), context.server_sockets()).map_err(load_fault)?)
+    Ok(Settings::read(source, context.state_folder(), context.server_sockets()).map_err(|error| load_fault(&error))?)
 }
 
-pub(super) fn load_fault(error: LoadError) -> Fault {
+pub(super) fn load_fault(error: &LoadError) -> Fault {
     let text = error.to_string();
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default().to_owned();
