@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     call::{
         cause::{Cause, DialStatus},
-        channel::{Channel, Gone},
+        channel::{Channel, Gone, next_play_id},
         leg::{Leg, LegEvent},
         live::{LegState, Order},
         outbound::{Dial, Dialled, send_digits},
@@ -160,8 +160,10 @@ async fn step(channel: &mut Channel, leg: &mut Leg) -> Step {
 /// Does what an event asks for; an error ends the bridge.
 fn serve(channel: &mut Channel, leg: &mut Leg, step: Step) -> Result<(), End> {
     match step {
-        Step::Caller(LegEvent::Digit { digit, ms, by_info }) => pass(channel, leg, Key { digit, ms, by_info }),
-        Step::Callee(LegEvent::Digit { digit, ms, by_info }) => pass(channel, &channel.leg, Key { digit, ms, by_info }),
+        Step::Caller(LegEvent::Digit { digit, ms, by_info }) => pass(channel, leg, &Key { digit, ms, by_info }),
+        Step::Callee(LegEvent::Digit { digit, ms, by_info }) => {
+            pass(channel, &channel.leg, &Key { digit, ms, by_info });
+        }
         Step::Caller(event) => {
             channel.take(event).map_err(|Gone| End::Caller)?;
         }
@@ -181,20 +183,17 @@ struct Key {
     by_info: bool,
 }
 
-/// Carries a key on to `to`: events travel in the relayed stream by themselves, all else is made anew in the form `to` takes.
-fn pass(channel: &Channel, to: &Leg, Key { digit, ms, by_info }: Key) {
-    if to.takes_telephone_event() {
-        if by_info {
-            channel.exchange.media.send(media::Command::SendDigits {
-                port: to.port(),
-                id: super::channel::next_play_id(),
-                digits: digit.to_string(),
-                tone_ms: ms,
-                gap_ms: 0,
-            });
-        }
-    } else {
-        to.send_digit_info(digit, ms);
+/// Carries a key on to `to`: events travel in the relayed stream by themselves; a key by INFO, or for a phone that takes no
+/// events, is pressed anew (there as a tone).
+fn pass(channel: &Channel, to: &Leg, key: &Key) {
+    if key.by_info || !to.takes_telephone_event() {
+        channel.exchange.media.send(media::Command::SendDigits {
+            port: to.port(),
+            id: next_play_id(),
+            digits: key.digit.to_string(),
+            tone_ms: key.ms,
+            gap_ms: 0,
+        });
     }
 }
 

@@ -268,15 +268,6 @@ impl Leg {
         Ok(self.answer.clone())
     }
 
-    /// Sends a key to the phone: the way it understands.
-    pub(super) fn send_digit_info(&self, digit: char, ms: u32) {
-        self.exchange.sip.send(Command::Info {
-            id: self.session,
-            content_type: dtmf_info::CONTENT_TYPE.into(),
-            body: dtmf_info::body(digit, ms),
-        });
-    }
-
     /// Ends the session for `cause`: BYE, CANCEL or a refusal, as its state needs.
     pub(super) fn hangup(&mut self, cause: Cause) {
         if self.over {
