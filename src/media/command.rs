@@ -36,7 +36,7 @@ pub struct MediaConfig {
     pub threads: usize,
     /// Silence on the network after which [`Event::Silent`] is told; zero never tells it.
     pub rtp_timeout: Duration,
-    /// How long a closed port stays bound, so that late packets do not meet the next call.
+    /// How long a closed port whose peer was heard stays bound, so that late packets do not meet the next call.
     pub drain: Duration,
     /// Mean time between RTCP reports (RFC 3550 §6.2 recommends 5 s); zero sends none.
     pub rtcp_interval: Duration,
@@ -51,7 +51,7 @@ impl Default for MediaConfig {
             ports: 10_000..=19_999,
             threads: processors.div_ceil(2),
             rtp_timeout: Duration::from_secs(60),
-            drain: Duration::from_secs(5),
+            drain: Duration::from_secs(2),
             rtcp_interval: Duration::from_secs(5),
         }
     }

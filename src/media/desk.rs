@@ -12,9 +12,18 @@ use super::tap::Tap;
 use super::voice::Side;
 use crate::rtp::rtcp::Leaving;
 
+/// A port that was closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vacated {
+    /// Its former seat.
+    pub(super) seat: Seat,
+    /// Its peer sent packets, so that more may be on their way.
+    pub(super) was_heard: bool,
+}
+
 impl Board {
     /// Obeys a command. Closing gives the port's former seat back, so that its sockets can be drained.
-    pub(super) fn obey(&mut self, command: Command, now: Moment, wire: &mut impl Wire) -> Option<Seat> {
+    pub(super) fn obey(&mut self, command: Command, now: Moment, wire: &mut impl Wire) -> Option<Vacated> {
         match command {
             Command::Configure { port, stream } => self.configure(port, stream, now, wire),
             Command::Join { a, b } => self.join(a, b),
@@ -78,7 +87,7 @@ impl Board {
         self.ports[seat.index()].take().map(|port| (seat, port))
     }
 
-    fn close(&mut self, id: PortId, now: Moment, wire: &mut impl Wire) -> Option<Seat> {
+    fn close(&mut self, id: PortId, now: Moment, wire: &mut impl Wire) -> Option<Vacated> {
         let seat = self.seat_of(id)?;
         let has_talked = self.port(seat).is_some_and(|port| port.stream.is_some());
         if has_talked && !self.settings.rtcp_interval.is_zero() {
@@ -87,8 +96,9 @@ impl Board {
         let (seat, mut port) = self.unseat(id)?;
         port.stop_playing();
         port.stop_digits();
-        port.tell(Event::Closed { port: id, stats: port.stats() });
-        Some(seat)
+        let stats = port.stats();
+        port.tell(Event::Closed { port: id, stats });
+        Some(Vacated { seat, was_heard: stats.packets_in > 0 })
     }
 
     fn configure(&mut self, id: PortId, mut stream: Stream, now: Moment, wire: &mut impl Wire) {

@@ -182,8 +182,10 @@ impl Shard {
 
     fn obey(&mut self, command: Command) {
         let now = Moment::now();
-        if let Some(seat) = self.board.obey(command, now, &mut self.sockets)
-            && let Some(mut pair) = self.sockets.take(seat)
+        if let Some(vacated) = self.board.obey(command, now, &mut self.sockets)
+            && let Some(mut pair) = self.sockets.take(vacated.seat)
+            // Where nothing came, nothing is late: the numbers are free at once.
+            && vacated.was_heard
         {
             pair.drain();
             self.draining.push_back((now.after(self.drain), pair));
