@@ -23,6 +23,8 @@ impl Cause {
     pub const NO_ANSWER: Self = Self(19);
     /// The called party refused.
     pub const REJECTED: Self = Self(21);
+    /// The call went round in circles, or over too many hops.
+    pub const ROUTING_ERROR: Self = Self(25);
     /// Another phone of the same user took the call.
     pub const ANSWERED_ELSEWHERE: Self = Self(26);
     /// The far side does not answer at all.
@@ -68,7 +70,8 @@ impl Cause {
             487 => Self::NORMAL,
             488 | 606 | 415 => Self::INCOMPATIBLE,
             405 | 406 => Self(63),
-            482 | 483 | 420 | 421 | 500 | 501 => Self::INTERWORKING,
+            482 | 483 => Self::ROUTING_ERROR,
+            420 | 421 | 500 | 501 => Self::INTERWORKING,
             502 => Self::NETWORK_FAILURE,
             503 => Self::CONGESTION,
             504 => Self::TIMER,
@@ -85,6 +88,7 @@ impl Cause {
             19 | 20 | 31 => 480,
             21 => 403,
             22 => 410,
+            25 => 483,
             26 => 487,
             27 | 38 => 502,
             28 => 484,
@@ -94,7 +98,8 @@ impl Cause {
             88 => 488,
             102 => 504,
             0 | 16 => 603,
-            _ => 500,
+            // 500 would say that this server is broken (RFC 3398 has it so); the fault is beyond it.
+            _ => 502,
         }
     }
 
@@ -122,6 +127,7 @@ impl Cause {
             20 => "Subscriber absent",
             21 => "Call rejected",
             22 => "Number changed",
+            25 => "Exchange routing error",
             26 => "Answered elsewhere",
             27 => "Destination out of order",
             28 => "Invalid number format",

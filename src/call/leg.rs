@@ -1,6 +1,8 @@
 //! A leg: one SIP session and one media port, with what both say to its owner.
 //! Above: `channel` and `outbound` own legs. Below: `transport::Sip` and `media::Engine`, told by commands.
 
+mod events;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -15,7 +17,6 @@ use crate::{
     audio::codec::Codec,
     call::{
         cause::Cause,
-        dtmf_info,
         exchange::Exchange,
         live::{LegFacts, LegNow, LegState, Order, Way},
     },
@@ -332,100 +333,6 @@ impl Leg {
         }
     }
 
-    fn on_signal(&mut self, signal: SessionEvent) -> Option<LegEvent> {
-        match signal {
-            SessionEvent::Incoming { .. } => None,
-            SessionEvent::Progress { status, description, .. } => {
-                let media = description.is_some_and(|body| self.accept_answer(&body).is_ok());
-                if status > 100 && self.facts.now().state == LegState::Dialling {
-                    self.set_state(LegState::Ringing);
-                }
-                Some(LegEvent::Progress { media })
-            }
-            SessionEvent::Answered { description, .. } => Some(self.on_answered(description)),
-            SessionEvent::Acked { description } => {
-                if std::mem::take(&mut self.awaits_answer)
-                    && description.is_none_or(|body| self.accept_answer(&body).is_err())
-                {
-                    self.hangup(Cause::INCOMPATIBLE);
-                    return Some(LegEvent::Gone(Cause::INCOMPATIBLE));
-                }
-                None
-            }
-            SessionEvent::Refused { status, cause, .. } => {
-                self.finish();
-                let cause = cause.and_then(|r| q850(&r)).unwrap_or_else(|| Cause::from_status(status));
-                Some(LegEvent::Refused(cause))
-            }
-            SessionEvent::Cancelled { .. } => {
-                self.finish();
-                Some(LegEvent::Gone(Cause::NORMAL))
-            }
-            SessionEvent::Offer { description, .. } => self.on_offer(description),
-            SessionEvent::OfferAnswered { .. } | SessionEvent::OfferRefused { .. } => None,
-            SessionEvent::Info { content_type, body } => {
-                let (digit, ms) = dtmf_info::parse(&content_type, &body)?;
-                Some(LegEvent::Digit { digit, ms, by_info: true })
-            }
-            SessionEvent::Ended { reason, .. } => {
-                self.finish();
-                Some(LegEvent::Gone(reason.and_then(|r| q850(&r)).unwrap_or(Cause::NORMAL)))
-            }
-        }
-    }
-
-    fn on_answered(&mut self, description: Option<Bytes>) -> LegEvent {
-        // The answer may have come in a reliable 18x; then the 2xx carries none (RFC 3262 §5).
-        let usable = match description {
-            Some(body) => self.accept_answer(&body).is_ok(),
-            None => self.negotiated.is_some(),
-        };
-        if !usable {
-            self.hangup(Cause::INCOMPATIBLE);
-            return LegEvent::Refused(Cause::INCOMPATIBLE);
-        }
-        self.mark_up();
-        LegEvent::Answered
-    }
-
-    /// A re-INVITE or UPDATE from the phone: answered here, the other leg is not disturbed.
-    fn on_offer(&mut self, description: Option<Bytes>) -> Option<LegEvent> {
-        self.media.version += 1;
-        self.media.codecs = self.exchange.codecs(self.codec());
-        let Some(body) = description else {
-            // No offer: we make one, and the answer comes in the ACK (RFC 3261 §14.2).
-            self.awaits_answer = true;
-            let description = self.make_offer();
-            self.exchange.sip.send(Command::AcceptOffer { id: self.session, description });
-            return None;
-        };
-        let answered = sdp::parse(&body).and_then(|offer| sdp::answer(&offer, &self.media));
-        match answered {
-            Ok((description, negotiated)) => {
-                self.configure(negotiated);
-                self.exchange.sip.send(Command::AcceptOffer { id: self.session, description: description.into() });
-                Some(LegEvent::HoldChanged)
-            }
-            Err(_) => {
-                self.exchange.sip.send(Command::RefuseOffer { id: self.session, status: 488 });
-                None
-            }
-        }
-    }
-
-    fn on_media(&mut self, event: &media::Event) -> Option<LegEvent> {
-        match *event {
-            media::Event::Digit { digit, ms, .. } => Some(LegEvent::Digit { digit, ms, by_info: false }),
-            media::Event::Played { id, .. } => Some(LegEvent::Played(id)),
-            media::Event::Silent { .. } => Some(LegEvent::Silent),
-            media::Event::Latched { remote, .. } => {
-                self.facts.now().address = Some(remote);
-                None
-            }
-            media::Event::TapEnded { .. } | media::Event::Closed { .. } => None,
-        }
-    }
-
     fn accept_answer(&mut self, body: &[u8]) -> Result<(), sdp::SdpError> {
         let negotiated = sdp::accept_answer(&sdp::parse(body)?, &self.media)?;
         self.configure(negotiated);
@@ -487,13 +394,6 @@ impl Drop for Leg {
             self.exchange.media.send(media::Command::Close { port: self.facts.port });
         }
     }
-}
-
-fn q850(reason: &Reason) -> Option<Cause> {
-    if reason.is_q850() {
-        return Some(Cause::from_number(reason.cause.into()));
-    }
-    reason.is_sip().then(|| Cause::from_status(reason.cause))
 }
 
 /// A session id for the `o=` line: unpredictable and unique enough (RFC 8866 §5.2).

@@ -218,7 +218,7 @@ impl Session {
         self.lock().clone()
     }
 
-    /// Changes mode and the side that hears a whisper (absent: the side as it is). The rights are asked again (S070, S090).
+    /// Changes mode and the side that hears a whisper (absent: the target's). The rights are asked again (S070, S090).
     ///
     /// # Errors
     /// The mode is not allowed, the call ended, or the party is not clear; nothing is changed then.
@@ -236,9 +236,7 @@ impl Session {
             return Err(refusal.into());
         }
         let mut facts = self.lock();
-        if let Some(party) = to {
-            facts.to = whom(party, legs)?;
-        }
+        facts.to = whom(to.unwrap_or(Party::Side(facts.target.side)), legs)?;
         facts.mode = mode;
         facts.allowed = granted;
         self.tell_media(&facts);
