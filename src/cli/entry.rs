@@ -111,9 +111,10 @@ fn run_spy(spy: Spy) -> Exit {
 /// How many threads a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Threads {
-    /// A question and an answer.
+    /// A question and an answer; or a server, whose tasks pass each other work all the time: on one thread none of them has to
+    /// be woken, and its sound has threads of its own.
     One,
-    /// A server, or audio.
+    /// Audio, which must not wait for a terminal.
     Many,
 }
 

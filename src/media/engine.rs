@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -52,6 +52,8 @@ struct Inner {
 struct Handle {
     orders: SyncSender<Order>,
     doorbell: Arc<OwnedFd>,
+    /// The doorbell was rung, and the thread has not yet come to look.
+    rung: Arc<AtomicBool>,
     stats: Arc<ShardStats>,
 }
 
@@ -74,7 +76,7 @@ impl Engine {
             };
             let (orders, inbox) = sync_channel(QUEUE);
             let shard = Shard::new(inbox, settings, config.drain).map_err(MediaError::Start)?;
-            shards.push(Handle { orders, doorbell: shard.doorbell(), stats: shard.stats() });
+            shards.push(Handle { orders, doorbell: shard.doorbell(), rung: shard.rung(), stats: shard.stats() });
             let thread = std::thread::Builder::new().name(format!("media-{number}"));
             threads.push(thread.spawn(move || shard.run()).map_err(MediaError::Start)?);
         }
@@ -214,8 +216,11 @@ impl Inner {
     fn order(&self, home: usize, order: Order) -> bool {
         let Some(shard) = self.shards.get(home) else { return false };
         let is_queued = shard.orders.send(order).is_ok();
-        // A full counter means the bell is ringing already.
-        let _ = rustix::io::write(&shard.doorbell, &1u64.to_ne_bytes());
+        // One ring is enough for all orders that the thread has not seen yet.
+        if !shard.rung.swap(true, Ordering::AcqRel) {
+            // A full counter means the bell is ringing already.
+            let _ = rustix::io::write(&shard.doorbell, &1u64.to_ne_bytes());
+        }
         is_queued
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(super) struct Shard {
     orders: Receiver<Order>,
     epoll: Arc<OwnedFd>,
     doorbell: Arc<OwnedFd>,
+    /// Set by who rings, cleared when the orders are looked at: in between nobody need ring again.
+    rung: Arc<AtomicBool>,
     timer: OwnedFd,
     /// What the timer is set to; it is set again only for another slot.
     timer_at: Option<Slot>,
@@ -78,6 +80,7 @@ impl Shard {
         Ok(Self {
             orders,
             doorbell: Arc::new(doorbell),
+            rung: Arc::default(),
             timer,
             timer_at: None,
             board: Board::new(settings),
@@ -94,6 +97,11 @@ impl Shard {
     /// What rings when orders are waiting.
     pub(super) fn doorbell(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.doorbell)
+    }
+
+    /// Whether it rings already.
+    pub(super) fn rung(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.rung)
     }
 
     /// The thread's numbers.
@@ -147,8 +155,9 @@ impl Shard {
     }
 
     fn take_orders(&mut self) -> Goes {
-        // The bell is silenced before the queue is emptied: an order that comes meanwhile rings it again.
-        let _ = rustix::io::read(&self.doorbell, &mut [0u8; 8]);
+        // Before the queue is emptied, so that an order that comes meanwhile rings again. The bell's count is never read: each
+        // ring is an edge of its own.
+        self.rung.swap(false, Ordering::AcqRel);
         let had_beat = self.board.has_beat();
         loop {
             match self.orders.try_recv() {

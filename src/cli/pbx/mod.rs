@@ -82,8 +82,8 @@ pub(super) fn run(pbx: Pbx) -> Exit {
 
 fn execute(command: Command, context: Context) -> Done {
     match command {
-        Command::Run(args) => in_runtime(Threads::Many, run::run(args, context)),
-        Command::Demo(args) => in_runtime(Threads::Many, demo::run(args, context)),
+        Command::Run(args) => in_runtime(Threads::One, run::run(args, context)),
+        Command::Demo(args) => in_runtime(Threads::One, demo::run(args, context)),
         Command::Check(args) => check::run(args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::Completion(args) => completion::run(&args, Tool::Pbx, &context),
