@@ -1,6 +1,12 @@
-//! Supervision through the control socket: who hears whom, what the parties notice, who may.
+//! Supervision through the control socket: who hears whom, what the parties notice, how it ends.
 
-use std::time::Duration;
+mod rights;
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
 
 use wirechief::control::client::{ClientError, SpyEvent};
 use wirechief::control::protocol::{CallInfo, FaultCode, SpyRequest};
@@ -53,8 +59,11 @@ impl Scene {
 
     /// Neither party missed a packet, nor got one too many, since the call began.
     fn noticed_nothing(&self) {
-        is_gapless(&self.customer.dialog.media.received());
-        is_gapless(&self.agent.dialog.media.received());
+        for (heard, peer) in [(&self.customer, &self.agent), (&self.agent, &self.customer)] {
+            let (received, sent) = (heard.dialog.media.received(), peer.dialog.media.sent());
+            is_gapless(&received);
+            assert!(received.len().abs_diff(sent.len()) <= 5, "{} packets for {}", received.len(), sent.len());
+        }
     }
 }
 
@@ -126,6 +135,39 @@ async fn what_the_customer_hears_while_the_agent_is_whispered_to_is_what_the_age
     assert!(heard.last().is_some_and(|packet| untouched(&packet)), "and are relayed again");
 }
 
+/// The speech that the customer's phone gets from the agent's, as bytes on the wire, and what the agent's gets meanwhile.
+async fn recital(whispering: bool) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    const PACKETS: u32 = 150;
+    let mut scene = Scene::new(Unusual::default()).await;
+    scene.customer.falls_silent().await;
+    scene.agent.falls_silent().await.hears(nothing()).await;
+    scene.customer.hears(nothing()).await;
+    let (customer, agent) = (&scene.customer.dialog.media, &scene.agent.dialog.media);
+    let marks = [customer.received().len(), agent.received().len()];
+    agent.recites(Tone::B, PACKETS);
+    customer.recites(Tone::A, PACKETS);
+    customer.receives("the customer", 30).await;
+    if whispering {
+        let ear = scene.spies(&request(&scene.uuids[1], Mode::Whisper, None)).await.expect("a session");
+        customer.receives("the customer", 60).await;
+        ear.leaves();
+    }
+    customer.receives("the customer", PACKETS as usize).await;
+    let payloads = |packets: Vec<Packet>, mark: usize| packets.into_iter().skip(mark).map(|packet| packet.payload);
+    let silence = vec![Law::Ulaw.encode(0); 160];
+    let speech = |packets, mark| payloads(packets, mark).filter(|payload| *payload != silence).collect();
+    (speech(customer.received(), marks[0]), speech(agent.received(), marks[1]))
+}
+
+#[tokio::test]
+async fn the_customer_gets_the_same_bytes_whether_the_agent_is_whispered_to_or_not() {
+    let (alone, agent_alone) = recital(false).await;
+    let (whispered, agent_whispered) = recital(true).await;
+    assert_eq!(alone.len(), 150);
+    assert!(alone == whispered, "what the customer hears differs");
+    assert!(agent_alone != agent_whispered, "the agent hears the whisper");
+}
+
 #[tokio::test]
 async fn a_supervisor_may_hear_one_side_only() {
     let scene = Scene::new(Unusual::default()).await;
@@ -157,20 +199,22 @@ async fn two_supervisors_hear_the_same_call() {
 }
 
 #[tokio::test]
-async fn sound_comes_at_once_and_the_session_ends_with_the_call() {
+async fn sound_comes_at_once() {
+    let scene = Scene::new(Unusual::default()).await;
+    for mode in [Mode::Listen, Mode::Whisper, Mode::Barge] {
+        let asked = Instant::now();
+        let mut link = scene.pbx.client().await.spy(&request(&scene.uuids[0], mode, None)).await.expect("a session");
+        let loud = |frame: &[i16]| frame.iter().any(|sample| sample.unsigned_abs() > 1_000);
+        while !matches!(link.incoming.next().await.expect("an event"), SpyEvent::Heard(frame) if loud(&frame[..])) {}
+        let took = asked.elapsed();
+        println!("attached to first audio in {mode:?}: {} ms", took.as_millis());
+        assert!(took < Duration::from_millis(500), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_session_ends_with_the_call() {
     let mut scene = Scene::new(Unusual::default()).await;
-    let client = scene.pbx.client().await;
-    let asked = std::time::Instant::now();
-    let mut link = client.spy(&request(&scene.uuids[0], Mode::Listen, None)).await.expect("a session");
-    let first = loop {
-        match link.incoming.next().await.expect("an event") {
-            SpyEvent::Heard(frame) if frame.iter().any(|sample| sample.unsigned_abs() > 1_000) => {
-                break asked.elapsed();
-            }
-            _ => {}
-        }
-    };
-    assert!(first < Duration::from_secs(1), "{first:?}");
     let ear = scene.spies(&request(&scene.uuids[1], Mode::Barge, None)).await.expect("a session");
     scene.hears([true, true]).await;
     scene.agent.hangs_up().await;
@@ -189,6 +233,41 @@ async fn a_session_that_breaks_off_leaves_the_call_as_it_was() {
         scene.hears([false, false]).await;
     }
     scene.pbx.shows("no spies", Duration::from_secs(5), |now| now.spies == 0).await;
+    scene.noticed_nothing();
+}
+
+#[tokio::test]
+async fn a_killed_spy_leaves_the_call_as_it_was() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    for (mode, hearers) in [("listen", [false, false]), ("whisper", [false, true]), ("barge", [true, true])] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_spy"))
+            .args(["--mode", mode, "--stdin", "--stdout", "--quiet", &scene.uuids[1]])
+            .env_clear()
+            .env("WIRECHIEF_SOCKET", scene.pbx.pbx.control_path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("spy runs");
+        let (mut voice, mut sound) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
+        let speaking = async move {
+            let mut frame = [0; 320];
+            for at in 0.. {
+                sound.read_exact(&mut frame).await.expect("sound");
+                let said: Vec<u8> =
+                    (0..160).flat_map(|sample| Tone::Supervisor.sample(at * 160 + sample).to_le_bytes()).collect();
+                voice.write_all(&said).await.expect("spy listens");
+            }
+        };
+        tokio::select! {
+            () = speaking => {}
+            () = scene.hears(hearers) => {}
+        }
+        scene.pbx.shows("a spy", Duration::from_secs(5), |now| now.spies == 1).await;
+        child.kill().await.expect("it runs");
+        scene.pbx.shows("no spies", Duration::from_secs(5), |now| now.spies == 0).await;
+        scene.hears([false, false]).await;
+    }
     scene.noticed_nothing();
 }
 

@@ -61,6 +61,8 @@ impl Packet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Voice {
     Tone(Tone),
+    /// A tone from its first sample on, this many packets sent, that many still to send; then silence.
+    Speech(Tone, u32, u32),
     Silence,
     /// No packets at all.
     Gone,
@@ -115,6 +117,11 @@ impl Media {
 
     pub(crate) fn says(&self, tone: Tone) {
         self.line.lock().unwrap().voice = Voice::Tone(tone);
+    }
+
+    /// Speaks `packets` packets of a tone that are the same in every run.
+    pub(crate) fn recites(&self, tone: Tone, packets: u32) {
+        self.line.lock().unwrap().voice = Voice::Speech(tone, 0, packets);
     }
 
     pub(crate) fn falls_silent(&self) {
@@ -301,12 +308,7 @@ impl Sender {
             }
             _ => {
                 let law = *remote.laws.first()?;
-                let first = u64::from(self.timestamp);
-                let sample = |at: u32| match line.voice {
-                    Voice::Tone(tone) => tone.sample(first + u64::from(at)),
-                    Voice::Silence | Voice::Gone => 0,
-                };
-                let payload = (0..self.samples).map(|at| law.encode(sample(at))).collect();
+                let payload = self.speaks(line).into_iter().map(|sample| law.encode(sample)).collect();
                 (law.payload(), false, self.timestamp, payload)
             }
         };
@@ -314,5 +316,18 @@ impl Sender {
         self.sequence = self.sequence.wrapping_add(1);
         let from = remote.address;
         Some((Packet { from, payload_type, marker, sequence, timestamp, ssrc, payload }, remote.address))
+    }
+    /// The samples of the next packet of speech.
+    fn speaks(&self, line: &mut Line) -> Vec<i16> {
+        let samples =
+            |tone: Tone, first: u64| (first..first + u64::from(self.samples)).map(|at| tone.sample(at)).collect();
+        match line.voice {
+            Voice::Tone(tone) => samples(tone, self.timestamp.into()),
+            Voice::Speech(tone, sent, left) => {
+                line.voice = if left > 1 { Voice::Speech(tone, sent + 1, left - 1) } else { Voice::Silence };
+                samples(tone, u64::from(sent * self.samples))
+            }
+            Voice::Silence | Voice::Gone => vec![0; self.samples as usize],
+        }
     }
 }
