@@ -255,8 +255,12 @@ impl Board {
         let dice = self.roll();
         let Some(port) = self.ports.get_mut(at).and_then(Option::as_mut) else { return };
         port.watch(now, rtp_timeout);
+        let is_changed = port.look_at_silence(now);
         if port.stream.is_some() && !rtcp_interval.is_zero() && port.reports.is_due(now, rtcp_interval, dice) {
             self.report(Seat(at as u32), Leaving::No, now, wire); // `at` came from a seat
+        }
+        if is_changed {
+            self.refresh(Seat(at as u32));
         }
     }
 

@@ -6,7 +6,7 @@ use super::clock::{Moment, SLOT_MS, SLOTS_PER_TICK, Slot};
 use super::digits::{Means, Part};
 use super::outgoing::EventPart;
 use super::player::Progress;
-use super::port::{Played, Port, Route};
+use super::port::{Filler, Played, Port, Route};
 use super::voice;
 use crate::audio::frame::SAMPLES_PER_MS;
 use crate::rtp::packet::{HEADER_BYTES, Header};
@@ -81,6 +81,7 @@ impl Board {
             Route::Alone => port.next_of_player(samples),
             // On a bridge the peer's packets carry the voice; only when there are none are they made here.
             Route::Echo | Route::Bridged(_) if has_speakers && port.out.peer_is_silent(now) => Fill::Nothing,
+            Route::Bridged(_) if port.filler == Filler::Fills && port.out.peer_is_silent(now) => Fill::Quiet,
             Route::Echo | Route::Bridged(_) => return Fill::Nothing,
         };
         if port.player.is_none() {
@@ -144,7 +145,11 @@ impl Port {
         let Some(stream) = &self.stream else { return false };
         // What plays goes on for a peer that must not be sent anything: its time passes all the same.
         let has_cause = stream.send || self.player.is_some() || self.digits.is_some();
-        has_cause && (self.route == Route::Alone || self.digits.is_some() || self.speakers > 0)
+        has_cause
+            && (self.route == Route::Alone
+                || self.digits.is_some()
+                || self.speakers > 0
+                || self.filler == Filler::Fills)
     }
 
     fn slots_per_packet(&self) -> u64 {

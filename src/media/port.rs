@@ -64,6 +64,8 @@ pub(super) struct Port {
     pub(super) taps: Vec<(usize, Side)>,
     /// How many of them its peer hears.
     pub(super) speakers: usize,
+    /// What its peer is sent while the other end of the bridge sends nothing.
+    pub(super) filler: Filler,
     pub(super) reports: Reports,
     reception: Reception,
     presses: telephone_event::Receiver,
@@ -84,6 +86,20 @@ struct Counts {
     strangers: u64,
     unexpected: u64,
 }
+
+/// Steady silence for the peer of a bridged port whose other end is muted, on hold or gone, so that its stream goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filler {
+    /// The other end sends, or nobody has looked yet.
+    Idle,
+    /// It was first seen silent then.
+    Waits(Moment),
+    /// Silence is sent in its place.
+    Fills,
+}
+
+/// How long the other end of a bridge may send nothing before silence takes its place.
+const FILL_AFTER: Duration = Duration::from_millis(500);
 
 /// Random numbers a port begins with.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +136,7 @@ impl Port {
             due: Slot::default(),
             taps: Vec::new(),
             speakers: 0,
+            filler: Filler::Idle,
             reports: Reports::new(name),
             reception: Reception::default(),
             presses: telephone_event::Receiver::default(),
@@ -203,6 +220,19 @@ impl Port {
             self.silence_told = Some(now);
             self.tell(Event::Silent { port: self.id });
         }
+    }
+
+    /// Looks whether the other end of the bridge is silent; true when that changes who makes packets.
+    pub(super) fn look_at_silence(&mut self, now: Moment) -> bool {
+        let is_silent = matches!(self.route, Route::Bridged(_)) && self.out.peer_is_silent(now);
+        let next = match self.filler {
+            _ if !is_silent => Filler::Idle,
+            Filler::Idle => Filler::Waits(now),
+            Filler::Waits(since) if now.since(since) >= FILL_AFTER => Filler::Fills,
+            unchanged => unchanged,
+        };
+        let before = std::mem::replace(&mut self.filler, next);
+        (before == Filler::Fills) != (next == Filler::Fills)
     }
 
     /// The statistics for a report, with the stream they stand beside.

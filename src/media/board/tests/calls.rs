@@ -56,6 +56,32 @@ fn a_party_on_hold_is_sent_nothing_and_resumes_without_a_gap() {
 }
 
 #[test]
+fn a_party_hears_steady_silence_while_the_other_end_sends_nothing_and_then_the_voice_again() {
+    let mut hall = Hall::new();
+    let (mut left, right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    for _ in 0..20 {
+        hall.speak(&mut left);
+        hall.tick();
+    }
+    assert_eq!(hall.heard_by(&right).len(), 20, "nothing is added while the other end speaks");
+    for _ in 0..100 {
+        hall.tick();
+    }
+    let quiet = hall.heard_by(&right);
+    assert!((60..=80).contains(&quiet.len()), "{} packets in two seconds of silence", quiet.len());
+    assert!(quiet.iter().all(|bytes| bytes[12..] == [Codec::Pcmu.silence(); 160]));
+    for _ in 0..50 {
+        hall.speak(&mut left);
+        hall.tick();
+    }
+    let packets = hall.heard_by(&right);
+    assert!((49..=51).contains(&packets.len()), "{} packets in one second of voice", packets.len());
+    let all: Vec<_> = quiet.iter().chain(&packets).map(|bytes| header(bytes).sequence).collect();
+    assert!(all.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "one stream without a gap");
+}
+
+#[test]
 fn a_change_of_source_goes_on_in_one_stream() {
     let mut hall = Hall::new();
     let (mut left, right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
