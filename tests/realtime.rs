@@ -397,19 +397,35 @@ fn ports_are_even_skipped_when_taken_and_drained_before_reuse() {
     assert_eq!(numbers, [49_000, 49_004, 49_006]);
     let message = open().expect_err("all taken").to_string();
     assert_eq!(message, "all RTP ports from 49000 to 49007 on 127.0.0.1 are taken");
-    let closed = std::time::Instant::now();
-    stage.engine.send(Command::Close { port: ports[0].id });
-    let again = loop {
-        match open() {
-            Ok(port) => break port,
-            Err(_) => {
-                assert!(closed.elapsed() < PATIENCE, "a drained port is free again");
-                std::thread::yield_now();
+    // A port that heard nobody is free at once.
+    let free = |port: &OpenPort| {
+        let closed = std::time::Instant::now();
+        stage.engine.send(Command::Close { port: port.id });
+        loop {
+            match open() {
+                Ok(again) => {
+                    assert_eq!(again.rtp, port.rtp);
+                    return (again, closed.elapsed());
+                }
+                Err(_) => assert!(closed.elapsed() < PATIENCE, "a closed port is free again"),
             }
+            std::thread::yield_now();
         }
     };
-    assert_eq!(again.rtp, ports[0].rtp);
-    assert!(closed.elapsed() >= Duration::from_millis(300));
+    let (again, _) = free(&ports[0]);
+    let (events, told) = mpsc::channel(4);
+    stage.engine.send(Command::Close { port: again.id });
+    let heard = loop {
+        if let Ok(port) = stage.engine.open(None, events.clone()) {
+            break port;
+        }
+    };
+    let mut phone = Phone::new(heard, told);
+    stage.engine.send(Command::Configure { port: heard.id, stream: phone.stream() });
+    stage.engine.send(Command::Echo { port: heard.id, on: true });
+    phone.say(&[1; 160]);
+    phone.hear();
+    assert!(free(&heard).1 >= Duration::from_millis(300), "late packets must not meet the next call");
 }
 
 #[test]
