@@ -268,6 +268,34 @@ async fn a_caller_who_demands_reliable_ringing_gets_it() {
 }
 
 #[tokio::test]
+async fn a_callee_who_rings_reliably_is_acknowledged() {
+    let pbx = TestPbx::with(DIAL_BOB).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let mut calling = alice.invite("bob").await;
+    let mut called = bob.is_called().await;
+    assert!(called.invite().lists("Supported", "100rel"));
+    called.rings_reliably(7_001).await;
+    calling.expects([180]).await;
+    called.rings_reliably(7_002).await;
+    both_answer(&mut calling, &mut called).await;
+    hear_each_other(&mut calling, &mut called).await;
+    called.hangs_up().await;
+    calling.is_hung_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn a_call_without_hops_left_is_refused() {
+    let pbx = TestPbx::with(DIAL_BOB).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let uri = alice.station.address("bob");
+    alice.invite_uri(&uri, &[("Max-Forwards", "0")]).await.is_refused(&[483]).await;
+    let _calling = alice.invite_uri(&uri, &[("Max-Forwards", "12")]).await;
+    let hops = bob.is_called().await.invite().header("Max-Forwards").map(str::to_owned);
+    assert_eq!(hops.as_deref(), Some("11"), "only the second call came, and one hop is used");
+}
+
+#[tokio::test]
 async fn a_call_that_demands_the_unknown_is_told_so() {
     let pbx = TestPbx::with(DIAL_BOB).await;
     let profile = Profile { required: vec!["teleportation".to_owned()], ..pbx.profile("alice") };

@@ -271,6 +271,17 @@ async fn a_killed_spy_leaves_the_call_as_it_was() {
     scene.noticed_nothing();
 }
 
+#[tokio::test]
+async fn a_whisper_asked_for_without_a_name_goes_to_the_target() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    let whisper = request(&scene.uuids[1], Mode::Whisper, Some(Party::A));
+    let mut ear = scene.spies(&whisper).await.expect("a session");
+    scene.hears([true, false]).await;
+    let changed = ear.changes_to(Mode::Whisper, None).await;
+    assert!(matches!(&changed, SpyEvent::Changed(facts) if facts.to == Side::B), "{changed:?}");
+    scene.hears([false, true]).await;
+}
+
 fn fault(result: Result<Ear, ClientError>) -> FaultCode {
     match result {
         Err(ClientError::Fault(fault)) => fault.code,

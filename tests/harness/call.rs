@@ -151,6 +151,16 @@ impl Call {
         self
     }
 
+    /// 180 sent reliably (RFC 3262), and waits for its PRACK.
+    pub(crate) async fn rings_reliably(&mut self, number: u32) -> &mut Self {
+        let ringing = self.response(180).with("Require", "100rel").with("RSeq", number.to_string());
+        self.responds(&ringing);
+        let prack = self.request("PRACK").await;
+        let invite = self.invite();
+        assert_eq!(prack.header("RAck"), Some(format!("{number} {} INVITE", invite.cseq()).as_str()), "{}", self.who);
+        self
+    }
+
     /// 183 with a description: early media both ways.
     pub(crate) async fn progresses(&mut self) -> &mut Self {
         let body = self.dialog.answers_offer(&self.invite().body);
