@@ -9,7 +9,7 @@ use rsip::{Headers, Method, Request};
 use super::compose::Writer;
 use super::header::name_addr::AddrRef;
 use super::header::{Contact, HeadersExt, NameAddr};
-use super::hop::{Hop, Transport};
+use super::hop::{Hop, Transport, is_crowd};
 use super::message::method_name;
 use super::stack::Transmit;
 use super::stack::core::Core;
@@ -233,11 +233,10 @@ pub(crate) fn way_to(uri: &Uri, flow: Hop) -> Way {
     Way { hop: Hop { remote: address, ..flow }, reopen_at: None }
 }
 
-/// Whether a peer at `source` can be meant by `ip`: never all hosts or many hosts (threat S13), and not an address behind
+/// Whether a peer at `source` can be meant by `ip`: no crowd, and not an address behind
 /// the peer's NAT.
 fn is_reachable(ip: IpAddr, source: IpAddr) -> bool {
-    let many = ip.is_multicast() || ip.is_unspecified() || ip == IpAddr::from([255, 255, 255, 255]);
-    !many && (ip == source || is_public(ip) || !is_public(source))
+    !is_crowd(ip) && (ip == source || is_public(ip) || !is_public(source))
 }
 
 fn is_public(ip: IpAddr) -> bool {

@@ -1,7 +1,7 @@
 //! Where a message came from or goes to: transport and both addresses. Used by everything from the stack to the sockets.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What carries a message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,10 +54,14 @@ pub struct Hop {
 impl Hop {
     /// Whether the remote address is of one socket: no group, no broadcast, no unspecified address, and a port.
     pub fn is_answerable(self) -> bool {
-        let ip = self.remote.ip().to_canonical();
-        let crowd = ip.is_multicast() || ip.is_unspecified() || ip == Ipv4Addr::BROADCAST;
-        !crowd && self.remote.port() != 0
+        !is_crowd(self.remote.ip()) && self.remote.port() != 0
     }
+}
+
+/// Whether an address means all hosts, many hosts, or none (threat S13).
+pub(crate) fn is_crowd(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_multicast() || ip.is_unspecified() || ip == Ipv4Addr::BROADCAST
 }
 
 impl fmt::Display for Hop {
