@@ -21,8 +21,8 @@ use std::time::Instant;
 
 use world::{Tally, World};
 
-/// Mutated messages of the short form.
-const SHORT: u64 = 200_000;
+/// Mutated messages of the short form: a few seconds without optimisation.
+const SHORT: u64 = 50_000;
 
 /// Mutated messages in one round, that is, in one life of two stacks.
 const PER_ROUND: u64 = 250;

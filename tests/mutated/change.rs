@@ -130,12 +130,12 @@ const LINES: &[&[u8]] = &[
 const NUMBERS: &[&[u8]] =
     &[b"0", b"1", b"2", b"3", b"7", b"00000000001", b"255", b"256", b"65536", b"2147483648", b"4294967296"];
 
-/// Changes a message in one to four places; one in sixteen stays as it is. `other` is a message to take pieces from.
+/// Changes a message in one to three places; one in sixteen stays as it is. `other` is a message to take pieces from.
 pub(super) fn mutate(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
     if chance.one_in(16) {
         return;
     }
-    for _ in 0..=chance.below(4) {
+    for _ in 0..=chance.below(3) {
         match chance.below(4) {
             0 | 1 => change_bytes(bytes, other, chance),
             _ => change_lines(bytes, chance),
@@ -205,18 +205,33 @@ fn change_number(bytes: &mut Vec<u8>, (start, end): (usize, usize), chance: &mut
     bytes.splice(first..last, number.iter().copied());
 }
 
-/// Makes the message a transaction of its own: another branch wherever one begins with the cookie.
-pub(super) fn renew_branch(bytes: &[u8], serial: u64) -> Vec<u8> {
-    const COOKIE: &[u8] = b"branch=z9hG4bK";
+/// What of a message is made new, so that it is not taken for a repeat.
+#[derive(Clone, Copy)]
+pub(super) enum Renewal {
+    /// The branch: a request of its own within the same dialog.
+    Transaction,
+    /// The Call-ID too: a call of its own.
+    Call,
+}
+
+/// Puts a mark of its own wherever a branch, and a Call-ID, begins.
+pub(super) fn renew(bytes: &[u8], renewal: Renewal, serial: u64) -> Vec<u8> {
     let mark = format!("n{serial}x");
-    let mut renewed = Vec::with_capacity(bytes.len() + 32);
-    let mut rest = bytes;
-    while let Some(at) = memchr::memmem::find(rest, COOKIE) {
-        let (before, after) = rest.split_at(at + COOKIE.len());
-        renewed.extend_from_slice(before);
-        renewed.extend_from_slice(mark.as_bytes());
-        rest = after;
+    let renewed = put_behind(b"branch=z9hG4bK", mark.as_bytes(), bytes);
+    match renewal {
+        Renewal::Transaction => renewed,
+        Renewal::Call => put_behind(b"Call-ID: ", mark.as_bytes(), &renewed),
     }
-    renewed.extend_from_slice(rest);
+}
+
+fn put_behind(wanted: &[u8], mark: &[u8], mut bytes: &[u8]) -> Vec<u8> {
+    let mut renewed = Vec::with_capacity(bytes.len() + 4 * mark.len());
+    while let Some(at) = memchr::memmem::find(bytes, wanted) {
+        let (before, after) = bytes.split_at(at + wanted.len());
+        renewed.extend_from_slice(before);
+        renewed.extend_from_slice(mark);
+        bytes = after;
+    }
+    renewed.extend_from_slice(bytes);
     renewed
 }
