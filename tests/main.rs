@@ -10,6 +10,7 @@ mod house;
 mod interop;
 mod mutated;
 mod phones;
+mod process;
 mod readme;
 mod register;
 mod spy;

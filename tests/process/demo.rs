@@ -1,0 +1,54 @@
+//! The demo and `spy` on it, as the README shows them.
+
+use std::process::Output;
+
+use rustix::process::Signal;
+
+use super::house::{House, Running, done};
+
+/// Speech: some tenths of a second are loud, some are quiet.
+fn is_speech(samples: &[i16]) -> bool {
+    let loudness = |part: &[i16]| part.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / 800.0;
+    let parts: Vec<f64> = samples.chunks_exact(800).map(|part| loudness(part).sqrt()).collect();
+    let (loud, quiet) =
+        (parts.iter().filter(|part| **part > 500.0).count(), parts.iter().filter(|part| **part < 300.0).count());
+    loud >= 3 && quiet >= 3
+}
+
+/// The two sides of a WAV on standard output.
+fn heard(output: &Output) -> (Vec<i16>, Vec<i16>) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let spec = hound::WavReader::new(&output.stdout[..]).expect("a WAV").spec();
+    assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (2, 8_000, 16));
+    let samples: Vec<i16> =
+        output.stdout[44..].as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
+    samples.as_chunks::<2>().0.iter().map(|&[left, right]| (left, right)).unzip()
+}
+
+#[tokio::test]
+async fn the_demo_is_a_call_whose_two_talkers_spy_hears() {
+    let house = House::new();
+    let mut demo = Running::of(house.program(env!("CARGO_BIN_EXE_pbx"), &["demo"])).await;
+    let line = demo.says("Call ").await;
+    let uuid = line.split([' ', ':']).nth(1).expect("a UUID").to_owned();
+    assert_eq!(uuid.len(), 36, "{line}");
+    let shown = demo.says("--stdout").await;
+    assert!(shown.contains(&uuid) && shown.contains("spy"), "{shown}");
+    assert_eq!(house.pbx(&["run"]).await.status.code(), Some(75), "a second server gives way");
+
+    // each talks for up to five seconds while the other listens
+    let words = ["--stdout", "--format", "wav", "--channels", "split", "--duration", "6s", &uuid];
+    let (left, right) = heard(&house.spy(&words).await);
+    assert!((46_000..=50_000).contains(&left.len()), "{} samples in 6 s", left.len());
+    assert!(is_speech(&left), "the customer speaks");
+    assert!(is_speech(&right), "the agent speaks");
+
+    // a link of that name to the other program is the same program
+    let link = house.path("spy");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pbx"), &link).expect("a link");
+    let words = ["--stdout", "--format", "wav", "--channels", "split", "--duration", "1s", &uuid];
+    let (left, _) = heard(&done(house.program(link, &words)).await);
+    assert!((7_000..=9_000).contains(&left.len()), "{} samples in 1 s", left.len());
+    demo.gets(Signal::INT);
+    assert_eq!(demo.ends().await, Some(130));
+}
