@@ -4,6 +4,7 @@
 //! [`Backend`](backend::Backend) its meaning. Below: nothing of telephony; this room never looks inside a call.
 
 pub mod backend;
+mod calls;
 pub mod client;
 pub mod frame;
 mod link;
