@@ -1,14 +1,17 @@
 //! Who may listen to whom, and how: decided here, below every way in (requirements S063–S074).
 //! Pure: a rule over the settings of two users; `supervisor` asks it at attach and at each change of mode.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::{SpyRight, User};
 
 /// What a supervisor does in a call; each mode includes the ones before it (S064).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Hears, is heard by nobody.
+    #[default]
     Listen,
     /// Is heard by one party.
     Whisper,
@@ -17,7 +20,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The word of the command line.
+    /// The word of flags, documents and screens.
     pub fn word(self) -> &'static str {
         match self {
             Self::Listen => "listen",

@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -25,11 +26,12 @@ const FRAMES: usize = 100;
 const VOICE: usize = 10;
 
 /// A side of a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// The party that called.
+    /// The party that called: left.
     A,
-    /// The party that answered.
+    /// The party that answered: right.
     B,
 }
 
@@ -47,15 +49,27 @@ impl Side {
     }
 }
 
-/// Whom a whisper is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A party as the user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Party {
     /// The leg of a configured user.
     Agent,
     /// The other one.
     Customer,
-    /// The party that called, or that answered.
-    Side(Side),
+    /// The party that called.
+    A,
+    /// The party that answered.
+    B,
+}
+
+impl From<Side> for Party {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::A => Self::A,
+            Side::B => Self::B,
+        }
+    }
 }
 
 /// What a supervisor wants.
@@ -182,7 +196,7 @@ pub fn attach(exchange: &Arc<Exchange>, rights: Rights, wish: &Wish) -> Result<(
         note_refusal(exchange, &rights, &call, wish.mode, &refusal);
         return Err(refusal.into());
     }
-    let to = whom(wish.to.unwrap_or(Party::Side(side)), [&a, &b])?;
+    let to = whom(wish.to.unwrap_or(Party::from(side)), [&a, &b])?;
     let parties = |which: Side| party_facts(which, [&a, &b]);
     let facts = Facts {
         call: call.uuid.clone(),
@@ -236,7 +250,7 @@ impl Session {
             return Err(refusal.into());
         }
         let mut facts = self.lock();
-        facts.to = whom(to.unwrap_or(Party::Side(facts.target.side)), legs)?;
+        facts.to = whom(to.unwrap_or(Party::from(facts.target.side)), legs)?;
         facts.mode = mode;
         facts.allowed = granted;
         self.tell_media(&facts);
@@ -351,7 +365,8 @@ fn whom(party: Party, legs: [&Arc<LegFacts>; 2]) -> Result<Side, SpyError> {
     let users = legs.iter().filter(|leg| leg.user.is_some()).count();
     let agent = if legs[0].user.is_some() { Side::A } else { Side::B };
     match party {
-        Party::Side(side) => Ok(side),
+        Party::A => Ok(Side::A),
+        Party::B => Ok(Side::B),
         _ if users != 1 => Err(SpyError::Ambiguous(users)),
         Party::Agent => Ok(agent),
         Party::Customer => Ok(agent.other()),

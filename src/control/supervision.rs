@@ -3,60 +3,17 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::call::{
+    permission::Mode,
+    supervisor::{Party, Side},
+};
+
 /// Samples of one 20 ms frame of one party, at 8 kHz.
 pub const FRAME_SAMPLES: usize = 160;
 /// A heard frame: 160 samples of party A, then 160 of party B.
 pub type HeardFrame = [i16; 2 * FRAME_SAMPLES];
 /// A spoken frame: 160 samples, mono.
 pub type VoiceFrame = [i16; FRAME_SAMPLES];
-
-/// What the supervisor does to the call, in rising order of rights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Hears both, is heard by nobody.
-    #[default]
-    Listen,
-    /// Is heard by one party.
-    Whisper,
-    /// Is heard by both parties.
-    Barge,
-}
-
-impl Mode {
-    /// The word of flags, documents and screens.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Listen => "listen",
-            Self::Whisper => "whisper",
-            Self::Barge => "barge",
-        }
-    }
-}
-
-/// A party as the user names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Party {
-    /// The leg of a configured user.
-    Agent,
-    /// The other one.
-    Customer,
-    /// The party that called.
-    A,
-    /// The party that answered.
-    B,
-}
-
-/// One of the two sides of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// The party that called: left.
-    A,
-    /// The party that answered: right.
-    B,
-}
 
 /// Which sides are heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::{
         protocol::{Fault, FaultCode},
         server::{Identity, SpyControl, SpySession},
         supervision::{
-            EndedBecause, Hear, Mode, Party, PartyFacts, Role, Side as WireSide, SpyEnd, SpyFacts, SpyRequest,
+            EndedBecause, Hear, Mode, Party, PartyFacts, Role, SpyEnd, SpyFacts, SpyRequest,
         },
     },
 };
@@ -30,10 +30,10 @@ impl House {
     pub(crate) fn spy(self: &Arc<Self>, who: &Identity, request: &SpyRequest) -> Result<SpySession, Fault> {
         let wish = Wish {
             uuid: request.uuid.clone(),
-            mode: mode_in(request.mode),
-            to: request.to.map(party_in),
+            mode: request.mode,
+            to: request.to,
             hear: hear_in(request.hear),
-            ceiling: request.max_mode.map(mode_in),
+            ceiling: request.max_mode,
             reason: request.reason.clone(),
         };
         let (session, ears) =
@@ -92,7 +92,7 @@ async fn watch_over(
 impl SpyControl for Handle {
     fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault> {
         self.session
-            .set_mode(mode_in(mode), to.map(party_in))
+            .set_mode(mode, to)
             .map(|facts| self.facts(&facts))
             .map_err(|error| fault(&error))
     }
@@ -109,13 +109,13 @@ impl Handle {
             call: facts.call.clone(),
             target: self.party(&facts.target),
             peer: self.party(&facts.peer),
-            mode: mode_out(facts.mode),
-            to: side_out(facts.to),
+            mode: facts.mode,
+            to: facts.to,
             hear: facts.hear.map_or(Hear::Both, |side| match side {
                 Side::A => Hear::A,
                 Side::B => Hear::B,
             }),
-            allowed: mode_out(facts.allowed),
+            allowed: facts.allowed,
         }
     }
 
@@ -127,7 +127,7 @@ impl Handle {
         };
         let settings = self.house.upgrade().map(|house| house.exchange.settings.load_full());
         let name = settings.and_then(|s| Some(s.users.get(party.user.as_deref()?)?.caller_id.as_ref()?.name.clone()));
-        PartyFacts { side: side_out(party.side), role, number: party.number.clone(), name: name.unwrap_or_default() }
+        PartyFacts { side: party.side, role, number: party.number.clone(), name: name.unwrap_or_default() }
     }
 }
 
@@ -143,38 +143,6 @@ fn fault(error: &SpyError) -> Fault {
         SpyError::Refused(_) => Fault::new(FaultCode::Denied, message),
         SpyError::Ambiguous(_) => Fault::new(FaultCode::Usage, message).hint("name the side: --to a or --to b"),
         SpyError::Ended => Fault::new(FaultCode::Ended, message),
-    }
-}
-
-fn mode_in(mode: Mode) -> permission::Mode {
-    match mode {
-        Mode::Listen => permission::Mode::Listen,
-        Mode::Whisper => permission::Mode::Whisper,
-        Mode::Barge => permission::Mode::Barge,
-    }
-}
-
-fn mode_out(mode: permission::Mode) -> Mode {
-    match mode {
-        permission::Mode::Listen => Mode::Listen,
-        permission::Mode::Whisper => Mode::Whisper,
-        permission::Mode::Barge => Mode::Barge,
-    }
-}
-
-fn side_out(side: Side) -> WireSide {
-    match side {
-        Side::A => WireSide::A,
-        Side::B => WireSide::B,
-    }
-}
-
-fn party_in(party: Party) -> supervisor::Party {
-    match party {
-        Party::Agent => supervisor::Party::Agent,
-        Party::Customer => supervisor::Party::Customer,
-        Party::A => supervisor::Party::Side(Side::A),
-        Party::B => supervisor::Party::Side(Side::B),
     }
 }
 
