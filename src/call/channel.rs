@@ -65,8 +65,8 @@ pub struct Channel {
     hangup: Option<Cause>,
     playing: Option<PlayId>,
     pub(super) ended_legs: Vec<LegRecord>,
-    /// What is left of the caller's Max-Forwards for the legs it dials (RFC 3261 §16.6).
-    pub(super) max_forwards: u8,
+    /// The caller's Max-Forwards, for the legs it dials.
+    pub(super) max_forwards: Option<u8>,
 }
 
 impl Channel {
@@ -95,11 +95,11 @@ impl Channel {
             hangup: None,
             playing: None,
             ended_legs: Vec::new(),
-            max_forwards: 70,
+            max_forwards: None,
         }
     }
 
-    pub(super) fn with_max_forwards(mut self, max_forwards: u8) -> Self {
+    pub(super) fn with_max_forwards(mut self, max_forwards: Option<u8>) -> Self {
         self.max_forwards = max_forwards;
         self
     }

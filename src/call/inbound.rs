@@ -103,7 +103,7 @@ fn open_channel(exchange: &Arc<Exchange>, call: NewCall) -> Result<Channel, Refu
     let uri = request_uri(&call.request).map_err(|_| 400)?;
     let extension =
         uri.user_plain().filter(|user| !user.is_empty()).map_or_else(|| "s".into(), |user| user.into_owned());
-    let max_forwards = call.request.headers.max_forwards().unwrap_or(70);
+    let max_forwards = call.request.headers.max_forwards();
     let parts = LegParts {
         session: call.id,
         signals: call.events,
@@ -128,7 +128,7 @@ fn open_channel(exchange: &Arc<Exchange>, call: NewCall) -> Result<Channel, Refu
         }
     }
     let position = Position { context: party.context, extension, priority: 1 };
-    Ok(Channel::new(leg, exchange, party.caller, position).with_max_forwards(max_forwards.saturating_sub(1)))
+    Ok(Channel::new(leg, exchange, party.caller, position).with_max_forwards(max_forwards))
 }
 
 /// A caller that takes no session description as an answer cannot be served (RFC 3261 §21.4.7).

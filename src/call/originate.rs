@@ -40,7 +40,7 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
     let mut cause = Cause::NO_ROUTE;
     for route in route::find(exchange, &wanted.endpoint).await? {
         let calling = Calling { id: &wanted.caller, codec: None, near: None };
-        match place(exchange, route, &calling, 70) {
+        match place(exchange, route, &calling, None) {
             Ok(leg) => ringing.push(leg),
             Err(refused) => cause = refused,
         }

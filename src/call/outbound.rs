@@ -183,7 +183,7 @@ pub(super) fn place(
     exchange: &Arc<Exchange>,
     route: Route,
     calling: &Calling<'_>,
-    max_forwards: u8,
+    max_forwards: Option<u8>,
 ) -> Result<Leg, Cause> {
     let limit = exchange.settings.load().limits.calls_per_user;
     if let Some(user) = &route.user

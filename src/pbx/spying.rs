@@ -10,9 +10,7 @@ use crate::{
     control::{
         protocol::{Fault, FaultCode},
         server::{Identity, SpyControl, SpySession},
-        supervision::{
-            EndedBecause, Hear, Mode, Party, PartyFacts, Role, SpyEnd, SpyFacts, SpyRequest,
-        },
+        supervision::{EndedBecause, Hear, Mode, Party, PartyFacts, Role, SpyEnd, SpyFacts, SpyRequest},
     },
 };
 
@@ -91,10 +89,7 @@ async fn watch_over(
 
 impl SpyControl for Handle {
     fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault> {
-        self.session
-            .set_mode(mode, to)
-            .map(|facts| self.facts(&facts))
-            .map_err(|error| fault(&error))
+        self.session.set_mode(mode, to).map(|facts| self.facts(&facts)).map_err(|error| fault(&error))
     }
 
     fn set_hear(&self, hear: Hear) -> Result<SpyFacts, Fault> {

@@ -47,7 +47,7 @@ fn invite(hop: Hop) -> Box<Invite> {
         routes: Vec::new(),
         headers: Vec::new(),
         offer: Some(Bytes::from_static(b"offer")),
-        max_forwards: 70,
+        max_forwards: None,
         call_id: None,
     })
 }

@@ -164,7 +164,7 @@ impl<'a> World<'a> {
             routes: Vec::new(),
             headers: if self.chance.one_in(2) { vec![supported] } else { Vec::new() },
             offer: (!self.chance.one_in(4)).then(|| Bytes::from_static(b"v=0\r\n")),
-            max_forwards: 70,
+            max_forwards: None,
             call_id: None,
         }
     }

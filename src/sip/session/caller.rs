@@ -51,7 +51,7 @@ impl Calling {
 impl Session {
     /// Sends the INVITE. A call without hops left ends here (§16.3 step 3): then there is no session.
     pub(crate) fn call(core: &mut Core, id: SessionId, invite: &Invite) -> Option<Self> {
-        if invite.max_forwards == 0 {
+        if invite.max_forwards == Some(0) {
             core.emit(id, refused_here(483));
             return None;
         }
@@ -226,7 +226,8 @@ fn refused_here(status: u16) -> SessionEvent {
 fn write_invite(core: &mut Core, key: ClientKey, invite: &Invite, (tag, contact): (&str, &str)) -> Bytes {
     let call_id = invite.call_id.clone().unwrap_or_else(|| core.random.call_id());
     let mut writer = Writer::request("INVITE", &invite.uri.to_string());
-    writer.header("Via", &core.via(invite.hop, key)).header("Max-Forwards", &invite.max_forwards.to_string());
+    let hops = invite.max_forwards.map_or(70, |left| left.saturating_sub(1));
+    writer.header("Via", &core.via(invite.hop, key)).header("Max-Forwards", &hops.to_string());
     for route in &invite.routes {
         writer.header("Route", &route.to_string());
     }

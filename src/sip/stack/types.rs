@@ -204,8 +204,9 @@ pub struct Invite {
     pub headers: Vec<(String, String)>,
     /// Our offer; without one, theirs comes in the 2xx.
     pub offer: Option<Bytes>,
-    /// Hops left; 0 refuses the call here with 483.
-    pub max_forwards: u8,
+    /// The Max-Forwards of the call that this one goes on from: one less is sent, 0 refuses it here with 483 (RFC 3261 §16.3,
+    /// §16.6). Absent for a call of our own, which is sent with 70.
+    pub max_forwards: Option<u8>,
     /// The Call-ID; made here when absent.
     pub call_id: Option<String>,
 }

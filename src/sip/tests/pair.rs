@@ -141,7 +141,7 @@ impl Pair {
             routes: Vec::new(),
             headers: Vec::new(),
             offer: offer.map(|offer| Bytes::from_static(offer.as_bytes())),
-            max_forwards: 70,
+            max_forwards: None,
             call_id: None,
         }
     }

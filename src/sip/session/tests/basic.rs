@@ -171,7 +171,7 @@ fn a_call_without_hops_left_is_refused_here() {
     pair.run_out();
     pair.told(Side::Alice);
     let id = SessionId(2);
-    let invite = crate::sip::stack::Invite { max_forwards: 0, ..pair.invite_to_bob(None) };
+    let invite = crate::sip::stack::Invite { max_forwards: Some(0), ..pair.invite_to_bob(None) };
     pair.command(Side::Alice, Command::Invite { id, invite: Box::new(invite) });
     assert_eq!(pair.told(Side::Alice), ["refused 483"]);
     pair.run_out();

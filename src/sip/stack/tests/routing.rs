@@ -19,7 +19,7 @@ pub(super) fn invite(hop: Hop) -> Invite {
         routes: Vec::new(),
         headers: Vec::new(),
         offer: Some(Bytes::from_static(b"offer")),
-        max_forwards: 70,
+        max_forwards: None,
         call_id: None,
     }
 }
