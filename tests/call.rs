@@ -285,14 +285,19 @@ async fn a_callee_who_rings_reliably_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_call_without_hops_left_is_refused() {
+async fn a_call_without_hops_left_is_refused_and_each_call_uses_one() {
     let pbx = TestPbx::with(DIAL_BOB).await;
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
     let uri = alice.station.address("bob");
     alice.invite_uri(&uri, &[("Max-Forwards", "0")]).await.is_refused(&[483]).await;
-    let _calling = alice.invite_uri(&uri, &[("Max-Forwards", "12")]).await;
-    let hops = bob.is_called().await.invite().header("Max-Forwards").map(str::to_owned);
-    assert_eq!(hops.as_deref(), Some("11"), "only the second call came, and one hop is used");
+    for (came, goes) in [("12", "11"), ("1", "0")] {
+        let mut calling = alice.invite_uri(&uri, &[("Max-Forwards", came)]).await;
+        let mut called = bob.is_called().await;
+        assert_eq!(called.invite().header("Max-Forwards"), Some(goes), "one hop is used");
+        called.refuses(486).await;
+        calling.is_refused(&[486]).await;
+    }
+    pbx.is_idle().await;
 }
 
 #[tokio::test]
