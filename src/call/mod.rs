@@ -1,7 +1,7 @@
 //! Legs, channels and the B2BUA that bridges them; supervision by UUID, causes, detail records.
 //!
-//! A call comes in by [`inbound`], becomes a [`Channel`] that the dialplan drives, dials further legs by [`outbound`], and is
-//! bridged in [`b2bua`]. Everything that another task may see or touch is found in [`live`] by UUID.
+//! A call comes in by [`inbound`], becomes a [`Channel`] that the dialplan drives, dials further legs by `outbound`, and is
+//! bridged in `b2bua`. Everything that another task may see or touch is found in [`live`] by UUID.
 
 mod b2bua;
 pub mod cause;

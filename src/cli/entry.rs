@@ -77,7 +77,7 @@ enum SpyCommand {
     Man(man::Args),
 }
 
-/// Runs the tool that argv[0] names, else `usual`.
+/// Runs the tool that `argv[0]` names, else `usual`.
 pub fn main(usual: Tool) -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let tool = words.first().and_then(|name| Tool::called(name)).unwrap_or(usual);

@@ -39,7 +39,7 @@ pub enum ValueWarning {
         /// What it says.
         error: FuncError,
     },
-    /// A value above [`MAX_VALUE_BYTES`].
+    /// A value above `MAX_VALUE_BYTES`.
     #[error("a value was cut to {MAX_VALUE_BYTES} bytes")]
     Cut,
 }

@@ -1,5 +1,5 @@
 //! Where a session's sound goes and where the supervisor's voice comes from, when not standard streams.
-//! Above: `session`. One device, one file, one line in [`Device::parse`].
+//! Above: `session`. One device, one file, one line in `parse`.
 
 mod file;
 mod none;
