@@ -1,5 +1,5 @@
 //! Where a session's sound goes and where the supervisor's voice comes from, when not standard streams.
-//! Above: `session`. One device, one file, one line in `parse`.
+//! Above: `session`. One device, one file, one line in `open`.
 
 mod file;
 mod none;
