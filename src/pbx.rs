@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     call::{Cause, Channel, Exchange, detail_record::Records, inbound, live::Order},
-    config::{Config, SipTransport},
+    config::{self, Config, SipTransport},
     control::{
         protocol::{Status, Stop},
         server::{self, Bound, Limits, SocketError},
@@ -265,10 +265,15 @@ fn transport_config(config: &Config) -> TransportConfig {
         };
         (transport, bind.address)
     });
+    let written = config.limits.requests_per_second_per_source;
+    let trunks = config.trunks.values().flat_map(|trunk| trunk.matches.iter().cloned());
+    let loopback = if written.is_none() { &["127.0.0.0/8", "::1/128"][..] } else { &[] };
+    let this_machine = loopback.iter().filter_map(|text| text.parse().ok());
     TransportConfig {
         binds: binds.collect(),
         stack: StackConfig { advertise: config.sip.advertise.map(host_text), ..StackConfig::default() },
-        requests_per_second_per_source: config.limits.requests_per_second_per_source,
+        requests_per_second_per_source: written.unwrap_or(config::Limits::USUAL_REQUESTS),
+        unlimited: trunks.chain(this_machine).collect(),
         ..TransportConfig::default()
     }
 }

@@ -28,7 +28,7 @@ impl Config {
             "limits": {
                 "calls": self.limits.calls,
                 "calls_per_user": self.limits.calls_per_user,
-                "requests_per_second_per_source": self.limits.requests_per_second_per_source,
+                "requests_per_second_per_source": self.limits.requests_per_second_per_source.unwrap_or(Limits::USUAL_REQUESTS),
                 "bad_logins": self.limits.bad_logins,
                 "ban_time": print_duration(self.limits.ban_time),
             },

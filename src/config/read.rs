@@ -225,7 +225,9 @@ fn limits(limits: &mut Limits, section: &Section<'_>) -> Result<(), ConfigError>
     let any = |value: &Value<'_>| value.integer(0..=u32::MAX);
     section.set("calls", &mut limits.calls, any)?;
     section.set("calls_per_user", &mut limits.calls_per_user, any)?;
-    section.set("requests_per_second_per_source", &mut limits.requests_per_second_per_source, any)?;
+    section.set("requests_per_second_per_source", &mut limits.requests_per_second_per_source, |value| {
+        any(value).map(Some)
+    })?;
     section.set("bad_logins", &mut limits.bad_logins, any)?;
     section.set("ban_time", &mut limits.ban_time, |value| value.parse(parse_duration))
 }

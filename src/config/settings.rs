@@ -329,12 +329,18 @@ pub struct Limits {
     pub calls: u32,
     /// Calls at once of one user.
     pub calls_per_user: u32,
-    /// Requests per second from one source address.
-    pub requests_per_second_per_source: u32,
+    /// Requests per second from one source address. Trunks are never limited; programs on this machine only where it is
+    /// written: absent, it is [`Self::USUAL_REQUESTS`] for all others.
+    pub requests_per_second_per_source: Option<u32>,
     /// Failed logins until a source is banned.
     pub bad_logins: u32,
     /// First ban; doubled each time.
     pub ban_time: Duration,
+}
+
+impl Limits {
+    /// Requests per second from one source address that is no trunk's and not this machine's, where nothing is written.
+    pub const USUAL_REQUESTS: u32 = 50;
 }
 
 impl Default for Limits {
@@ -342,7 +348,7 @@ impl Default for Limits {
         Self {
             calls: 0,
             calls_per_user: 10,
-            requests_per_second_per_source: 50,
+            requests_per_second_per_source: None,
             bad_logins: 5,
             ban_time: Duration::from_secs(300),
         }

@@ -96,7 +96,7 @@ pub(super) fn bind(config: TransportConfig) -> Result<(Sip, Receiver<Arrival>, D
         arrivals: arrivals_in,
         outlets: Outlets::default(),
         expected: HashMap::new(),
-        buckets: Buckets::new(config.requests_per_second_per_source),
+        buckets: Buckets::new(config.requests_per_second_per_source, config.unlimited),
         traffic: Traffic::default(),
         shared: Arc::clone(&shared),
         buffer: vec![0; DATAGRAM],
@@ -217,7 +217,7 @@ impl Driver {
             let hop = Hop { transport: Transport::Udp, local: socket.local_for(remote.ip()), remote };
             let Some(bytes) = self.buffer.get(..length) else { continue };
             self.traffic.received += 1;
-            if self.buckets.admit(now, remote.ip(), bytes) {
+            if self.buckets.admit(now, remote, bytes) {
                 self.stack.receive(now, hop, bytes);
             } else {
                 self.traffic.limited += 1;
@@ -231,7 +231,7 @@ impl Driver {
             FromTcp::Accepted { stream, local, remote } => self.connections.accept(stream, tcp::hop(local, remote)),
             FromTcp::Message { hop, bytes } => {
                 self.traffic.received += 1;
-                if self.buckets.admit(now, hop.remote.ip(), &bytes) {
+                if self.buckets.admit(now, hop.remote, &bytes) {
                     self.stack.receive(now, hop, &bytes);
                 } else {
                     self.traffic.limited += 1;

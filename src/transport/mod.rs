@@ -22,6 +22,7 @@ use bytes::Bytes;
 use rsip::Request;
 use tokio::sync::mpsc;
 
+use crate::config::Match;
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::stack::{RequestId, SessionEvent, SessionId, StackConfig};
 
@@ -37,6 +38,8 @@ pub struct TransportConfig {
     pub stack: StackConfig,
     /// Requests read each second from one source; more are dropped unread. 0 is no limit.
     pub requests_per_second_per_source: u32,
+    /// Sources that the limit does not concern.
+    pub unlimited: Vec<Match>,
     /// Limits of TCP connections.
     pub tcp: TcpLimits,
     /// Calls and requests that may wait to be taken; more get 503.
@@ -51,6 +54,7 @@ impl Default for TransportConfig {
             binds: Vec::new(),
             stack: StackConfig::default(),
             requests_per_second_per_source: 0,
+            unlimited: Vec::new(),
             tcp: TcpLimits::default(),
             arrivals: 4096,
             grace: Duration::from_secs(1),
