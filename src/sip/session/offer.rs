@@ -271,7 +271,12 @@ impl Session {
         let kind = if ours.method == Method::Invite { Kind::Invite } else { Kind::Other };
         let way = dialog.way();
         let user = User::Session(self.id, Purpose::Offer);
-        ours.transaction = Some(core.send((kind, user), key, way, request));
+        let transaction = core.send((kind, user), key, way, request);
+        ours.transaction = Some(transaction);
+        if kind == Kind::Invite {
+            // A phone does not ring for a change: one that answers 1xx and no more has 64·T1, whatever becomes of the offer.
+            core.transactions.limit((&mut core.out, core.now), transaction);
+        }
     }
 
     fn acknowledge_offer(&mut self, core: &mut Core, (invite, number): (TransactionId, u32)) {
