@@ -1,6 +1,6 @@
 //! What a call costs: the release `pbx` over loopback, beside a bare forwarder of the same packets in the same run.
 //!
-//! `cargo bench --bench relay [-- --calls 100 --seconds 5]`. Read the ratio to the bare forwarder, not the absolute values.
+//! `cargo bench --bench relay [-- --calls 100 --seconds 5 --rate 200]`. Read the ratio to the bare forwarder, not the absolute values.
 
 mod forwarder;
 mod load;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use load::Load;
 use process::Process;
 
-/// Calls a second in the set-up test.
+/// Calls a second in the set-up test, unless asked otherwise.
 const RATE: u32 = 200;
 const SET_UPS: usize = 2_000;
 
@@ -25,6 +25,7 @@ fn main() -> anyhow::Result<()> {
     }
     let standing = argument(&arguments, "--calls").unwrap_or(100) as usize;
     let time = Duration::from_secs(argument(&arguments, "--seconds").unwrap_or(5));
+    let rate = argument(&arguments, "--rate").map_or(Ok(RATE), u32::try_from)?;
 
     let folder = tempfile::tempdir()?;
     let uas = UdpSocket::bind("127.0.0.1:0")?;
@@ -37,14 +38,14 @@ fn main() -> anyhow::Result<()> {
     let started = began.elapsed();
 
     // a first round makes the pools and tables that later ones use again
-    load.calls(200, RATE)?;
+    load.calls(200, rate)?;
     load.hangs_up()?;
     let before = pbx.cpu()?;
-    let set_up = load.calls_and_ends(SET_UPS, RATE)?;
+    let set_up = load.calls_and_ends(SET_UPS, rate)?;
     let set_up_cpu = (pbx.cpu()? - before) / u32::try_from(SET_UPS)?;
 
     let rss = pbx.resident_bytes()?;
-    load.calls(standing, RATE)?;
+    load.calls(standing, rate)?;
     let streams = load.streams()?;
     let relayed = stream::measure(&streams, time, &pbx)?;
     let per_call = pbx.resident_bytes()?.saturating_sub(rss) / standing as u64;
