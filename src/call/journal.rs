@@ -75,9 +75,11 @@ impl Journal {
         if kept.entries.len() == KEPT {
             kept.entries.pop_front();
         }
-        kept.entries.push_back(entry.clone());
         // Sent under the lock, so that `subscribe` can neither miss an event nor see it twice. No reader is no error.
-        let _ = self.live.send(entry);
+        if self.live.receiver_count() > 0 {
+            let _ = self.live.send(entry.clone());
+        }
+        kept.entries.push_back(entry);
     }
 
     /// Events after number `since` that are still kept (none for `None`), and all that will come.
