@@ -191,11 +191,11 @@ impl Shard {
 
     fn obey(&mut self, command: Command) {
         let now = Moment::now();
-        if let Some(vacated) = self.board.obey(command, now, &mut self.sockets)
-            && let Some(mut pair) = self.sockets.take(vacated.seat)
+        let Some(vacated) = self.board.obey(command, now, &mut self.sockets) else { return };
+        if !vacated.was_heard {
             // Where nothing came, nothing is late: the numbers are free at once.
-            && vacated.was_heard
-        {
+            self.sockets.close(vacated.seat);
+        } else if let Some(mut pair) = self.sockets.take(vacated.seat) {
             pair.drain();
             self.draining.push_back((now.after(self.drain), pair));
         }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::event::epoll;
-use rustix::net::{connect_unspec, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect_unspec, socket_with, sockopt};
 
 use super::board::{Seat, Target, Wire};
 use super::numbers::Numbers;
@@ -78,8 +78,10 @@ impl Drop for Pair {
 
 impl Plug {
     fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = UdpSocket::bind(address)?;
-        socket.set_nonblocking(true)?;
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = UdpSocket::from(socket_with(family, SocketType::DGRAM, flags, None)?);
+        rustix::net::bind(&socket, &address)?;
         sockopt::set_socket_recv_buffer_size(&socket, BUFFER_BYTES)?;
         Ok(Self { socket, to: None, is_connected: false, is_settled: false })
     }
@@ -149,6 +151,11 @@ impl Sockets {
         if is_watched {
             self.watch(seat);
         }
+    }
+
+    /// Takes the sockets of a port away to close them, which ends their watch too.
+    pub(super) fn close(&mut self, seat: Seat) {
+        drop(self.pairs.get_mut(seat.index()).and_then(Option::take));
     }
 
     /// Takes the sockets of a port away; they are no longer watched.
