@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -98,9 +98,10 @@ impl Engine {
     /// [`MediaError`] when no port is left, the address cannot be bound, or the engine has ended.
     pub fn open(&self, near: Option<PortId>, events: mpsc::Sender<Event>) -> Result<OpenPort, MediaError> {
         let inner = &self.inner;
-        let pair = inner.bind()?;
-        let mut seed = [0; 22];
-        getrandom::fill(&mut seed).map_err(MediaError::Random)?;
+        let mut random = [0; 30];
+        getrandom::fill(&mut random).map_err(MediaError::Random)?;
+        let [p0, p1, p2, p3, p4, p5, p6, p7, seed @ ..] = random;
+        let pair = inner.bind(u64::from_ne_bytes([p0, p1, p2, p3, p4, p5, p6, p7]))?;
         let id = PortId(inner.next_id.fetch_add(1, Ordering::Relaxed));
         let rtp = SocketAddr::new(inner.config.bind, pair.number());
         let port = Box::new(Port::new(id, events, Seed(seed)));
@@ -108,7 +109,7 @@ impl Engine {
         let home = near.and_then(|near| homes.get(&near).copied()).unwrap_or(id.0 as usize % inner.shards.len());
         homes.insert(id, home);
         drop(homes);
-        if !inner.order(home, Order::Adopt(port, Box::new(pair))) {
+        if !inner.order_later(home, Order::Adopt(port, Box::new(pair))) {
             return Err(MediaError::Ended);
         }
         Ok(OpenPort { id, rtp })
@@ -162,6 +163,16 @@ impl Engine {
     }
 }
 
+impl Handle {
+    fn ring(&self) {
+        // One ring is enough for all orders that the thread has not seen yet.
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // A full counter means the bell is ringing already.
+            let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());
+        }
+    }
+}
+
 impl Inner {
     fn homes(&self) -> MutexGuard<'_, HashMap<PortId, usize>> {
         // The map is whole between any two statements, so a panic elsewhere does not spoil it.
@@ -169,9 +180,9 @@ impl Inner {
     }
 
     /// Binds a free pair of ports, begun at a random one.
-    fn bind(&self) -> Result<Pair, MediaError> {
+    fn bind(&self, random: u64) -> Result<Pair, MediaError> {
         let bind = self.config.bind;
-        for number in self.numbers.take_from(random_u64()?) {
+        for number in self.numbers.take_from(random) {
             match Pair::bind(bind, number, &self.numbers) {
                 Ok(pair) => return Ok(pair),
                 Err(source) => {
@@ -215,13 +226,26 @@ impl Inner {
     /// Queues an order and rings; `false` when the thread has ended.
     fn order(&self, home: usize, order: Order) -> bool {
         let Some(shard) = self.shards.get(home) else { return false };
-        let is_queued = shard.orders.send(order).is_ok();
-        // One ring is enough for all orders that the thread has not seen yet.
-        if !shard.rung.swap(true, Ordering::AcqRel) {
-            // A full counter means the bell is ringing already.
-            let _ = rustix::io::write(&shard.doorbell, &1u64.to_ne_bytes());
-        }
+        let is_queued = match shard.orders.try_send(order) {
+            Ok(()) => true,
+            Err(TrySendError::Full(order)) => {
+                shard.ring();
+                shard.orders.send(order).is_ok()
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        };
+        shard.ring();
         is_queued
+    }
+
+    /// Queues an order that has no effect before the next one does: nobody is woken for it alone.
+    fn order_later(&self, home: usize, order: Order) -> bool {
+        let Some(shard) = self.shards.get(home) else { return false };
+        match shard.orders.try_send(order) {
+            Ok(()) => true,
+            Err(TrySendError::Full(order)) => self.order(home, order),
+            Err(TrySendError::Disconnected(_)) => false,
+        }
     }
 
     fn stop(&self) {
