@@ -21,6 +21,7 @@ use crate::{
 const DIGITS_TIME: Duration = Duration::from_secs(60);
 
 /// How a bridge ended.
+#[derive(Clone, Copy)]
 enum End {
     Caller,
     Callee(Cause),
@@ -37,10 +38,10 @@ pub(super) async fn connect(channel: &mut Channel, mut leg: Leg, dial: &Dial, be
     if !dial.send_called.is_empty()
         && let Err(end) = send_first(channel, &mut leg, &dial.send_called).await
     {
-        return finish(channel, leg, end, Times { began, answered: None }, (peer_name, peer_number)).await;
+        return finish(channel, leg, end, Times { began, answered: None }, (peer_name, peer_number));
     }
     if channel.answer_like(leg.codec()).is_err() {
-        channel.drop_leg(leg, Cause::NORMAL).await;
+        channel.drop_leg(leg, Cause::NORMAL);
         return Err(Gone);
     }
     let answered = Instant::now();
@@ -58,15 +59,16 @@ pub(super) async fn connect(channel: &mut Channel, mut leg: Leg, dial: &Dial, be
     let end = talk(channel, &mut leg).await;
     channel.call.set_bridged(None);
     channel.exchange.media.send(media::Command::Part { port: channel.leg.port() });
-    finish(channel, leg, end, Times { began, answered: Some(answered) }, (peer_name, peer_number)).await
+    finish(channel, leg, end, Times { began, answered: Some(answered) }, (peer_name, peer_number))
 }
 
+#[derive(Clone, Copy)]
 struct Times {
     began: Instant,
     answered: Option<Instant>,
 }
 
-async fn finish(
+fn finish(
     channel: &mut Channel,
     leg: Leg,
     end: End,
@@ -77,7 +79,7 @@ async fn finish(
         End::Caller => (channel.cause(), Err(Gone)),
         End::Callee(cause) => (cause, Ok(())),
     };
-    channel.drop_leg(leg, cause).await;
+    channel.drop_leg(leg, cause);
     outcome.map(|()| Dialled {
         status: DialStatus::Answer,
         cause,

@@ -18,7 +18,7 @@ use crate::{
         cause::Cause,
         detail_record::{DetailRecord, LegRecord},
         exchange::Exchange,
-        leg::{Leg, LegEvent},
+        leg::{Closing, Leg, LegEvent},
         live::{CallFacts, LegFacts, Order},
     },
     media::{self, PlayId, PortStats, Source},
@@ -64,7 +64,8 @@ pub struct Channel {
     gone: Option<Cause>,
     hangup: Option<Cause>,
     playing: Option<PlayId>,
-    pub(super) ended_legs: Vec<LegRecord>,
+    /// The statistics of a leg come when its port is closed: nobody waits for them before the record is written.
+    pub(super) ended_legs: Vec<(LegRecord, Closing)>,
     /// The caller's Max-Forwards, for the legs it dials.
     pub(super) max_forwards: Option<u8>,
 }
@@ -307,13 +308,18 @@ impl Channel {
                 self.leg.reject(cause.status(), headers);
             }
         }
-        let stats = self.leg.close().await;
+        let closing = self.leg.close();
         let answered = self.leg.facts.now().answered;
-        self.ended_legs.insert(0, leg_record(&self.leg.facts, stats, cause));
-        self.write_record(cause, answered);
+        self.ended_legs.insert(0, (leg_record(&self.leg.facts, cause), closing));
+        let mut legs = Vec::with_capacity(self.ended_legs.len());
+        for (mut leg, closing) in std::mem::take(&mut self.ended_legs) {
+            leg.count(&closing.stats().await.unwrap_or_default());
+            legs.push(leg);
+        }
+        self.write_record(cause, answered, legs);
     }
 
-    fn write_record(&mut self, cause: Cause, answered: Option<jiff::Timestamp>) {
+    fn write_record(&mut self, cause: Cause, answered: Option<jiff::Timestamp>, legs: Vec<LegRecord>) {
         let ended = jiff::Timestamp::now();
         let seconds = |from: jiff::Timestamp| ended.duration_since(from).as_secs_f64().max(0.0);
         let disposition = match cause {
@@ -336,7 +342,7 @@ impl Channel {
             disposition: disposition.into(),
             cause: cause.number(),
             cause_text: cause.text().into(),
-            legs: std::mem::take(&mut self.ended_legs),
+            legs,
         };
         self.exchange.journal.note(
             "call.ended",
@@ -439,10 +445,9 @@ pub(super) fn next_play_id() -> PlayId {
     PlayId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What the detail record keeps of a leg.
-pub(super) fn leg_record(facts: &LegFacts, stats: Option<PortStats>, cause: Cause) -> LegRecord {
+/// What the detail record keeps of a leg, its statistics not counted in yet.
+pub(super) fn leg_record(facts: &LegFacts, cause: Cause) -> LegRecord {
     let now = facts.now();
-    let stats = stats.unwrap_or_default();
     LegRecord {
         uuid: facts.uuid.clone(),
         user: facts.user.clone(),
@@ -453,9 +458,18 @@ pub(super) fn leg_record(facts: &LegFacts, stats: Option<PortStats>, cause: Caus
         answered: now.answered,
         ended: jiff::Timestamp::now(),
         cause: cause.number(),
-        packets_in: stats.packets_in,
-        packets_out: stats.packets_out,
-        packets_lost: stats.lost,
-        jitter_ms: stats.jitter_ms.into(),
+        packets_in: 0,
+        packets_out: 0,
+        packets_lost: 0,
+        jitter_ms: 0.0,
+    }
+}
+
+impl LegRecord {
+    fn count(&mut self, stats: &PortStats) {
+        self.packets_in = stats.packets_in;
+        self.packets_out = stats.packets_out;
+        self.packets_lost = stats.lost;
+        self.jitter_ms = stats.jitter_ms.into();
     }
 }

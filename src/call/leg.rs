@@ -114,8 +114,9 @@ impl Leg {
         let port = exchange.media.open(parts.near, events)?;
         let (orders, inbox) = mpsc::channel(QUEUE);
         let number = exchange.live.next_number();
+        let (uuid, session_id) = names();
         let facts = LegFacts {
-            uuid: uuid::Uuid::new_v4().to_string(),
+            uuid,
             name: format!("{}-{number:08x}", parts.label),
             user: parts.user,
             number: parts.number,
@@ -132,7 +133,7 @@ impl Leg {
             codecs: parts.codecs,
             direction: Direction::SendRecv,
             ptime_ms: 20,
-            session_id: session_number(),
+            session_id,
             version: 1,
             // Taken where the phone offers it, never asked for.
             rtcp_mux: parts.way == Way::In,
@@ -294,16 +295,13 @@ impl Leg {
         self.exchange.sip.send(Command::Reject { id: self.session, status, headers });
     }
 
-    /// Gives the media port back and returns what it counted.
-    pub(super) async fn close(&mut self) -> Option<PortStats> {
+    /// Gives the media port back; what it counted comes later.
+    pub(super) fn close(&mut self) -> Closing {
         self.closed = true;
+        let (_, nothing) = mpsc::channel(1);
+        let events = std::mem::replace(&mut self.media_events, nothing);
         self.exchange.media.send(media::Command::Close { port: self.port() });
-        while let Some(event) = self.media_events.recv().await {
-            if let media::Event::Closed { stats, .. } = event {
-                return Some(stats);
-            }
-        }
-        None
+        Closing(events)
     }
 
     /// The next thing this leg has to say.
@@ -386,6 +384,21 @@ impl Leg {
     }
 }
 
+/// A media port that was given back.
+pub(super) struct Closing(mpsc::Receiver<media::Event>);
+
+impl Closing {
+    /// What the port counted, once its thread has closed it.
+    pub(super) async fn stats(mut self) -> Option<PortStats> {
+        while let Some(event) = self.0.recv().await {
+            if let media::Event::Closed { stats, .. } = event {
+                return Some(stats);
+            }
+        }
+        None
+    }
+}
+
 impl Drop for Leg {
     /// A task that unwinds, or is aborted, leaves neither a session nor a port behind.
     fn drop(&mut self) {
@@ -396,7 +409,14 @@ impl Drop for Leg {
     }
 }
 
-/// A session id for the `o=` line: unpredictable and unique enough (RFC 8866 §5.2).
-fn session_number() -> u64 {
-    uuid::Uuid::new_v4().as_u64_pair().0 >> 1
+/// A UUID, and a session id for the `o=` line: unpredictable and unique enough (RFC 8866 §5.2). One question to the system
+/// does for both.
+fn names() -> (String, u64) {
+    let mut random = [0; 24];
+    if getrandom::fill(&mut random).is_err() {
+        return (uuid::Uuid::new_v4().to_string(), uuid::Uuid::new_v4().as_u64_pair().0 >> 1);
+    }
+    let [s0, s1, s2, s3, s4, s5, s6, s7, uuid @ ..] = random;
+    let session = u64::from_ne_bytes([s0, s1, s2, s3, s4, s5, s6, s7]) >> 1;
+    (uuid::Builder::from_random_bytes(uuid).into_uuid().to_string(), session)
 }

@@ -61,7 +61,7 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
             Ok((at, LegEvent::Answered)) => break Some(ringing.swap_remove(at)),
             Ok((at, LegEvent::Refused(refused) | LegEvent::Gone(refused))) => {
                 cause = refused;
-                end(ringing.swap_remove(at), refused).await;
+                end(ringing.swap_remove(at), refused);
             }
             Ok(_) => {}
             Err(_) => {
@@ -72,14 +72,14 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
     };
     let others = if answered.is_some() { Cause::ANSWERED_ELSEWHERE } else { Cause::NORMAL };
     for leg in ringing {
-        end(leg, others).await;
+        end(leg, others);
     }
     let leg = answered.ok_or(cause)?;
     let caller = CallerId { name: String::new(), number: leg.facts.number.clone() };
     Ok(Channel::new(leg, exchange, caller, wanted.position))
 }
 
-async fn end(mut leg: Leg, cause: Cause) {
+fn end(mut leg: Leg, cause: Cause) {
     leg.hangup(cause);
-    leg.close().await;
+    leg.close();
 }

@@ -132,7 +132,7 @@ impl Channel {
             _ => Cause::NORMAL,
         };
         for leg in legs {
-            self.drop_leg(leg, losers).await;
+            self.drop_leg(leg, losers);
         }
         match ended {
             Ringing::Answered(leg) => b2bua::connect(self, *leg, &dial, began).await,
@@ -160,11 +160,11 @@ impl Channel {
     }
 
     /// Ends a leg of this call and keeps its part of the record when it had been answered.
-    pub(super) async fn drop_leg(&mut self, mut leg: Leg, cause: Cause) {
+    pub(super) fn drop_leg(&mut self, mut leg: Leg, cause: Cause) {
         leg.hangup(cause);
-        let stats = leg.close().await;
+        let closing = leg.close();
         if leg.facts.now().answered.is_some() {
-            self.ended_legs.push(leg_record(&leg.facts, stats, cause));
+            self.ended_legs.push((leg_record(&leg.facts, cause), closing));
         }
         self.exchange.live.drop_leg(&self.call, &leg.facts);
     }
@@ -277,7 +277,7 @@ impl Wait<'_> {
                         self.early = None;
                     }
                     let leg = legs.swap_remove(at);
-                    channel.drop_leg(leg, cause).await;
+                    channel.drop_leg(leg, cause);
                     if legs.is_empty() {
                         return Ringing::Nobody(best(&refusals));
                     }
@@ -285,7 +285,7 @@ impl Wait<'_> {
                 Step::Called(at, LegEvent::Order(Order::Hangup(cause))) => {
                     refusals.push(cause);
                     let leg = legs.swap_remove(at);
-                    channel.drop_leg(leg, cause).await;
+                    channel.drop_leg(leg, cause);
                     if legs.is_empty() {
                         return Ringing::Nobody(Cause::NO_ANSWER);
                     }
