@@ -7,7 +7,8 @@ use bytes::Bytes;
 use rsip::Request;
 
 use super::body::SDP;
-use super::header::{HeadersExt, Via};
+use super::header::HeadersExt;
+use super::header::text::split_list;
 use super::message::reason_phrase;
 
 /// What we understand within and outside dialogs, as the Allow header says it.
@@ -100,11 +101,10 @@ pub(crate) struct ReplyHead {
 
 impl ReplyHead {
     /// Takes what is needed of a request whose topmost Via has been completed; `tag` goes into To unless there is one.
-    pub(crate) fn new(request: &Request, via: &Via, tag: Option<&str>) -> Self {
+    pub(crate) fn new(request: &Request, tag: Option<&str>) -> Self {
         let headers = &request.headers;
         let mut writer = Writer { text: String::with_capacity(512) };
-        writer.header("Via", &via.to_string());
-        for via in headers.values("Via").into_iter().skip(1) {
+        for via in headers.lines("Via").flat_map(split_list).filter(|via| !via.is_empty()) {
             writer.header("Via", via);
         }
         writer.header("From", headers.value("From").unwrap_or_default());

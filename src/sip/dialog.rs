@@ -8,7 +8,8 @@ use rsip::{Headers, Method, Request};
 
 use super::compose::Writer;
 use super::header::name_addr::AddrRef;
-use super::header::{Contact, HeadersExt, NameAddr};
+use super::header::text::split_list;
+use super::header::{HeadersExt, NameAddr};
 use super::hop::{Hop, Transport, is_crowd};
 use super::message::method_name;
 use super::stack::Transmit;
@@ -64,15 +65,14 @@ impl Dialog {
     /// The dialog of an INVITE that came (§12.1.1); `local` is its To value with our tag.
     pub(crate) fn of_request(request: &Request, local: &str, flow: Hop) -> Self {
         let headers = &request.headers;
-        let from = headers.from_addr();
         let mut dialog = Self {
             call_id: headers.call_id().unwrap_or_default().into(),
             local: local.into(),
             remote: headers.value("From").unwrap_or_default().into(),
-            remote_tag: from.as_ref().and_then(NameAddr::tag).unwrap_or_default().into(),
+            remote_tag: tag_of_from(headers).into(),
             local_seq: 0,
-            remote_seq: headers.cseq().map(|cseq| cseq.number),
-            target: from.map(|from| from.uri.to_string()).unwrap_or_default().into(),
+            remote_seq: headers.cseq_number(),
+            target: uri_of(headers.value("From")).into(),
             routes: headers.values("Record-Route").into_iter().map(Into::into).collect(),
             way: Way { hop: flow, reopen_at: None },
             reliable_seen: None,
@@ -83,17 +83,16 @@ impl Dialog {
 
     /// The dialog of a response to our INVITE (§12.1.2); without a Contact, To is the target.
     pub(crate) fn of_response(response: &Headers, flow: Hop) -> Self {
-        let to = response.to_addr();
         let mut routes: Vec<Box<str>> = response.values("Record-Route").into_iter().map(Into::into).collect();
         routes.reverse();
         let mut dialog = Self {
             call_id: response.call_id().unwrap_or_default().into(),
             local: response.value("From").unwrap_or_default().into(),
             remote: response.value("To").unwrap_or_default().into(),
-            remote_tag: to.as_ref().and_then(NameAddr::tag).unwrap_or_default().into(),
-            local_seq: response.cseq().map_or(0, |cseq| cseq.number),
+            remote_tag: tag_of_to(response).into(),
+            local_seq: response.cseq_number().unwrap_or_default(),
             remote_seq: None,
-            target: to.map(|to| to.uri.to_string()).unwrap_or_default().into(),
+            target: uri_of(response.value("To")).into(),
             routes,
             way: Way { hop: flow, reopen_at: None },
             reliable_seen: None,
@@ -139,10 +138,10 @@ impl Dialog {
 
     /// Takes over their Contact (§12.2.1.2, §12.2.2) and the way that follows from it.
     pub(crate) fn refresh_target(&mut self, headers: &Headers, flow: Hop) {
-        if let Ok(contacts) = headers.contacts()
-            && let Some(Contact::Address(contact)) = contacts.into_iter().next()
-        {
-            self.target = contact.uri.to_string().into();
+        let contact = headers.value("Contact").and_then(|value| split_list(value).find(|element| !element.is_empty()));
+        let contact = uri_of(contact.filter(|contact| *contact != "*"));
+        if !contact.is_empty() {
+            self.target = contact.into();
         }
         let next = match self.routes.first() {
             Some(route) => NameAddr::parse(route).ok().map(|route| route.uri),
@@ -197,6 +196,12 @@ pub(crate) fn tag_of_to(headers: &Headers) -> &str {
 /// The From tag of a message, empty when absent: RFC 2543 had none.
 pub(crate) fn tag_of_from(headers: &Headers) -> &str {
     tag_of(headers.value("From"))
+}
+
+/// The URI of an address, as written; empty when there is none or it is malformed.
+fn uri_of(value: Option<&str>) -> &str {
+    let address = value.and_then(|value| AddrRef::split(value).ok()).filter(|address| address.check().is_ok());
+    address.map(|address| address.uri()).unwrap_or_default()
 }
 
 fn tag_of(value: Option<&str>) -> &str {

@@ -20,7 +20,7 @@ pub use via::{MAGIC_COOKIE, Via};
 
 use crate::sip::uri::UriError;
 use rsip::Headers;
-use table::{make, name_and_value};
+use table::{Name, build, make, name_and_value};
 
 /// Why a header's value cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +74,8 @@ pub trait HeadersExt {
     fn call_id(&self) -> Option<&str>;
     /// The CSeq; `None` when absent or malformed.
     fn cseq(&self) -> Option<CSeq>;
+    /// The number in the CSeq; `None` when absent or malformed.
+    fn cseq_number(&self) -> Option<u32>;
     /// The From; `None` when absent or malformed.
     #[allow(clippy::wrong_self_convention)] // the header's name is From
     fn from_addr(&self) -> Option<NameAddr>;
@@ -154,6 +156,10 @@ impl HeadersExt for Headers {
         CSeq::parse(self.value("CSeq")?).ok()
     }
 
+    fn cseq_number(&self) -> Option<u32> {
+        cseq::split(self.value("CSeq")?).map(|(number, _)| number)
+    }
+
     fn from_addr(&self) -> Option<NameAddr> {
         NameAddr::parse(self.value("From")?).ok()
     }
@@ -212,12 +218,17 @@ impl ReplaceVia for Headers {
     fn replace_first_via(&mut self, new: Option<String>) {
         let mut all = Vec::from(std::mem::take(self));
         if let Some(at) = all.iter().position(|header| matches!(header, rsip::Header::Via(_))) {
-            let line = all.remove(at);
-            let mut elements = text::split_list(name_and_value(&line).1);
-            elements.next();
-            let kept: Vec<&str> = new.as_deref().into_iter().chain(elements).collect();
-            if !kept.is_empty() {
-                all.insert(at, make("Via", kept.join(", ")));
+            let mut kept = new.unwrap_or_default();
+            for element in all.get(at).into_iter().flat_map(|line| text::split_list(name_and_value(line).1)).skip(1) {
+                if !kept.is_empty() {
+                    kept.push_str(", ");
+                }
+                kept.push_str(element);
+            }
+            if kept.is_empty() {
+                all.remove(at);
+            } else if let Some(line) = all.get_mut(at) {
+                *line = build(Name::Via, "Via", kept);
             }
         }
         *self = Self::from(all);

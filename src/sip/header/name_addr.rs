@@ -98,6 +98,11 @@ impl<'a> AddrRef<'a> {
         Ok(Self { display: "", uri: uri.trim_end_matches(text::is_blank), params })
     }
 
+    /// The URI, as written.
+    pub(crate) fn uri(&self) -> &'a str {
+        self.uri
+    }
+
     /// The `tag` parameter, without allocating; an empty one counts as absent.
     pub(crate) fn tag(&self) -> Option<&'a str> {
         let is_tag = |(name, _): &(&str, Option<&str>)| name.eq_ignore_ascii_case("tag");

@@ -109,7 +109,7 @@ impl Session {
             phase: Phase::Ringing(Box::new(Ringing {
                 invite,
                 head,
-                number: request.headers.cseq().map_or(0, |cseq| cseq.number),
+                number: request.headers.cseq_number().unwrap_or_default(),
                 offered: offer.is_some(),
                 reliability: Reliability::of(&request.headers),
                 described: Described::Nothing,
@@ -229,7 +229,7 @@ impl Session {
 
     /// Takes the ACK of our 2xx; false if it belongs to nothing here.
     pub(crate) fn on_ack(&mut self, core: &mut Core, request: &mut Request) -> bool {
-        let number = request.headers.cseq().map(|cseq| cseq.number);
+        let number = request.headers.cseq_number();
         let Some(unacked) = self.unacked.as_ref().filter(|unacked| Some(unacked.wanted.number) == number) else {
             return false;
         };

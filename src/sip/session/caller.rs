@@ -196,7 +196,7 @@ impl Session {
             }
             None => Dialog::of_response(&response.headers, hop),
         };
-        let number = response.headers.cseq().map_or(0, |cseq| cseq.number);
+        let number = response.headers.cseq_number().unwrap_or_default();
         self.dialogs.push(dialog);
         self.note_abilities(&response.headers);
         self.phase = Phase::Up;

@@ -154,7 +154,7 @@ impl Session {
             transaction: asked.transaction,
             head: asked.head,
             method,
-            number: asked.request.headers.cseq().map_or(0, |cseq| cseq.number),
+            number: asked.request.headers.cseq_number().unwrap_or_default(),
             wants_offer: description.is_none(),
         });
         self.tell(core, SessionEvent::Offer { description, method });

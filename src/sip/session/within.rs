@@ -15,7 +15,7 @@ use crate::sip::transaction::{Kind, LocalFailure, Purpose, User};
 impl Session {
     /// Takes a request that names one of our dialogs.
     pub(crate) fn on_request(&mut self, core: &mut Core, asked: Asked<'_>) {
-        let number = asked.request.headers.cseq().map_or(0, |cseq| cseq.number);
+        let number = asked.request.headers.cseq_number().unwrap_or_default();
         let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.remote_tag() == asked.tag) else {
             core.reply_bare(asked.transaction, &asked.head, 481);
             return;

@@ -10,14 +10,15 @@ use super::core::check_body;
 use super::{Event, Pending, RequestId, SessionId, Stack};
 use crate::sip::compose::{self, RELIABLE, ReplyHead};
 use crate::sip::dialog::{Way, tag_of_from, tag_of_to};
+use crate::sip::header::text::split_list;
 use crate::sip::header::{HeadersExt, Via};
 use crate::sip::hop::{Hop, Transport};
-use crate::sip::message::{request_uri, response_to};
+use crate::sip::message::{request_uri_text, response_to};
 use crate::sip::session::{Asked, NewInvite, Session};
 use crate::sip::transaction::key::{ServerKey, merge_mark};
 use crate::sip::transaction::table::NewServer;
 use crate::sip::transaction::{Kind, Purpose, TransactionId, User};
-use crate::sip::uri::Scheme;
+use crate::sip::uri;
 use crate::sip::wire;
 
 /// A request with what every step needs of it.
@@ -168,8 +169,7 @@ impl Stack {
         } else if is_invite {
             self.core.reply_bare(transaction, &head, 100);
             let id = SessionId(serial);
-            let user = request_uri(&arrived.request).ok().and_then(|uri| uri.user).unwrap_or_default();
-            let contact = self.core.contact(arrived.hop, &user);
+            let contact = self.core.contact(arrived.hop, user_of(&request_uri_text(&arrived.request)));
             let Arrived { request, hop, .. } = arrived;
             let new = NewInvite { request, hop, invite: transaction, head, local_tag, contact };
             let session = Session::ring(&mut self.core, id, new);
@@ -189,17 +189,16 @@ impl Stack {
             Method::Bye | Method::Update | Method::PRack | Method::Info => return Err(Refusal::bare(481)),
             _ => return Err(Refusal::with(405, ("Allow", compose::ALLOW))),
         }
-        match request_uri(request).map(|uri| uri.scheme) {
-            Ok(Scheme::Sip | Scheme::Sips | Scheme::Tel) => {}
+        match uri::split(&request_uri_text(request)) {
+            Ok(uri) if ["sip", "sips", "tel"].iter().any(|known| uri.scheme.eq_ignore_ascii_case(known)) => {}
             Ok(_) => return Err(Refusal::bare(416)), // §8.2.2.1
             Err(_) => return Err(Refusal::bare(400)),
         }
-        let own_via = |value: &str| {
-            let via = Via::parse(value).ok();
-            via.and_then(|via| self.core.instance.number(via.branch()?)).is_some()
-        };
+        let is_ours = |via: &Via| via.branch().and_then(|branch| self.core.instance.number(branch)).is_some();
+        let mut lower = request.headers.lines("Via").flat_map(split_list).skip(1);
         // §16.3 step 4, and §8.2.2.2: the same request by two ways.
-        if request.headers.values("Via").into_iter().any(own_via)
+        if is_ours(&arrived.via)
+            || lower.any(|value| Via::parse(value).is_ok_and(|via| is_ours(&via)))
             || merge.is_some_and(|merge| self.core.transactions.is_merged(merge))
         {
             return Err(Refusal::bare(482));
@@ -243,7 +242,7 @@ impl Stack {
         tag: Option<&str>,
     ) -> (TransactionId, ReplyHead) {
         let way = way_back(&arrived.via, arrived.hop);
-        let head = ReplyHead::new(&arrived.request, &arrived.via, tag);
+        let head = ReplyHead::new(&arrived.request, tag);
         let new = NewServer { kind, key, merge, user, way };
         (self.core.transactions.start_server((&mut self.core.out, self.core.now), new), head)
     }
@@ -252,6 +251,11 @@ impl Stack {
         let id = self.tags.get(local_tag)?;
         self.sessions.get(id)?.has_dialog(call_id, remote_tag).then_some(*id)
     }
+}
+
+/// The user part of a URI, as written.
+fn user_of(uri: &str) -> &str {
+    uri::split(uri).ok().and_then(|uri| uri.user).unwrap_or_default()
 }
 
 /// Notes in the topmost Via where the request came from (§18.2.1, RFC 3581 §4).

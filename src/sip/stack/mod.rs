@@ -30,7 +30,7 @@ use self::random::Random;
 use self::types::FROM_NETWORK;
 use super::compose::ReplyHead;
 use super::dialog::{Way, tag_of_to};
-use super::header::HeadersExt;
+use super::header::{HeadersExt, cseq};
 use super::hop::Hop;
 use super::message::{Message, status_code};
 use super::session::{Session, Waiting};
@@ -259,11 +259,12 @@ impl Stack {
     fn receive_response(&mut self, hop: Hop, response: Response) {
         let headers = &response.headers;
         let branch = headers.top_via().and_then(|via| self.core.instance.number(via.branch()?));
-        let (Some(branch), Some(cseq), 1) = (branch, headers.cseq(), headers.via_count()) else {
+        let cseq = headers.value("CSeq").and_then(cseq::split);
+        let (Some(branch), Some((_, method)), 1) = (branch, cseq, headers.via_count()) else {
             self.core.out.counts.stray += 1; // §18.1.2, §8.1.3.3: not ours
             return;
         };
-        let key = ClientKey { branch, cancel: cseq.method == "CANCEL" };
+        let key = ClientKey { branch, cancel: method == "CANCEL" };
         let to_tag = tag_of_to(headers);
         let status = response.status_code.code();
         let answer = Answer { status, to: headers.value("To").unwrap_or_default(), to_tag };

@@ -1,11 +1,14 @@
 //! How a message finds its transaction (RFC 3261 §17.1.3, §17.2.3), and the mark of a merged request (§8.2.2.2).
 
+use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rsip::{Method, Request};
 
 use crate::sip::dialog::tag_of_from;
-use crate::sip::header::{HeadersExt, MAGIC_COOKIE, Via};
+use crate::sip::header::{HeadersExt, MAGIC_COOKIE, Via, cseq};
+use crate::sip::message::method_name;
+use crate::sip::uri::Host;
 
 /// Names a client transaction: the random part of our branch, and whether it is the CANCEL of the INVITE with that branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,28 +55,32 @@ impl ServerKey {
     }
 
     fn with_class(request: &Request, via: &Via, class: Method) -> Self {
-        let host = via.host.to_string().to_ascii_lowercase();
-        let port = via.port.unwrap_or(5060);
-        let key = match via.unique_branch() {
-            Some(branch) => format!("{branch} {host}:{port} {class}"),
-            // §17.2.3, last part: no cookie, so an RFC 2543 peer.
-            None => {
-                let headers = &request.headers;
-                let number = headers.cseq().map_or(0, |cseq| cseq.number);
-                let (call_id, tag) = (headers.call_id().unwrap_or_default(), tag_of_from(headers));
-                let branch = via.branch().unwrap_or_default();
-                format!("{call_id} {tag} {number} {branch} {host}:{port} {class}")
-            }
-        };
+        let branch = via.branch().unwrap_or_default();
+        let mut key = String::with_capacity(branch.len() + 48);
+        // §17.2.3, last part: no cookie, so an RFC 2543 peer.
+        if via.unique_branch().is_none() {
+            let headers = &request.headers;
+            let number = headers.cseq_number().unwrap_or_default();
+            let (call_id, tag) = (headers.call_id().unwrap_or_default(), tag_of_from(headers));
+            let _ = write!(key, "{call_id} {tag} {number} ");
+        }
+        key.push_str(branch);
+        key.push(' ');
+        match &via.host {
+            Host::Name(name) => key.extend(name.chars().map(|c| c.to_ascii_lowercase())),
+            address => drop(write!(key, "{address}")),
+        }
+        let _ = write!(key, ":{} ", via.port.unwrap_or(5060));
+        key.push_str(method_name(class));
         Self(key.into_boxed_str())
     }
 }
 
 /// A mark that is equal for the same request by two ways (§8.2.2.2): From tag, Call-ID and CSeq.
 pub(crate) fn merge_mark(seed: u64, request: &Request, from_tag: &str) -> Option<u64> {
-    let cseq = request.headers.cseq()?;
+    let (number, method) = cseq::split(request.headers.value("CSeq")?)?;
     let mut hasher = DefaultHasher::new();
-    (seed, from_tag, request.headers.call_id()?, cseq.number, cseq.method).hash(&mut hasher);
+    (seed, from_tag, request.headers.call_id()?, number, method).hash(&mut hasher);
     Some(hasher.finish())
 }
 

@@ -77,7 +77,7 @@ pub struct Uri {
 /// The same parts, borrowed from a text that was found valid.
 pub(crate) struct UriRef<'a> {
     pub(crate) scheme: &'a str,
-    user: Option<&'a str>,
+    pub(crate) user: Option<&'a str>,
     password: Option<&'a str>,
     host: &'a str,
     port: Option<u16>,
