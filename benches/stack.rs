@@ -131,7 +131,7 @@ fn second_leg(hop: Hop, number: u32) -> Invite {
         routes: Vec::new(),
         headers: Vec::new(),
         offer: Some(DESCRIPTION.into()),
-        max_forwards: 69,
+        max_forwards: Some(69),
         call_id: Some(format!("{number}@second")),
     }
 }
