@@ -1,7 +1,12 @@
 //! Values of variables and substitutions: `${NAME:offset:length}`, functions, `$[ ]`. Above: `piece`. Below: [`Scope`].
 
+use std::sync::Arc;
+
+use crate::call::Channel;
 use crate::config::CallerIdText;
 
+use super::context::Dialplan;
+use super::env::Env;
 use super::func::FuncError;
 use super::template::{Part, Slice, Variable, What};
 
@@ -20,6 +25,22 @@ pub trait Scope {
     fn set_caller(&mut self, caller: CallerIdText);
     /// Something evaluated to less than was asked for; the script goes on.
     fn warn(&mut self, warning: ValueWarning);
+    /// What all scripts of the server share; `None` where there is no server.
+    fn env(&self) -> Option<&Arc<Env>> {
+        None
+    }
+    /// The plan the script runs on.
+    fn plan(&self) -> Option<&Arc<Dialplan>> {
+        None
+    }
+    /// The channel whose script it is; `None` in `[globals]` and `pbx eval`.
+    fn channel(&mut self) -> Option<&mut Channel> {
+        None
+    }
+    /// Whether the variable's present value is text that an administrator wrote, nothing of it from outside.
+    fn is_written(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// What went wrong while a value was computed.

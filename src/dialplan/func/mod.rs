@@ -16,11 +16,13 @@ pub trait Func: Sync {
     fn syntax(&self) -> &'static str;
     /// One line for the manual.
     fn synopsis(&self) -> &'static str;
-    /// What can be known to be wrong with the arguments before any value is.
+    /// What can be known to be wrong with the arguments before any value is; nothing, unless a function says otherwise.
     ///
     /// # Errors
     /// What is wrong.
-    fn check(&self, args: &Piece<'_>) -> Result<(), CheckError>;
+    fn check(&self, _args: &Piece<'_>) -> Result<(), CheckError> {
+        Ok(())
+    }
     /// Its value.
     ///
     /// # Errors
@@ -29,8 +31,15 @@ pub trait Func: Sync {
     /// Sets it.
     ///
     /// # Errors
-    /// Why it was not set; the script goes on.
-    fn write(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Result<(), FuncError>;
+    /// Why it was not set, [`FuncError::ReadOnly`] for most; the script goes on.
+    fn write(&self, _scope: &mut dyn Scope, _args: Piece<'_>, _value: String) -> Result<(), FuncError> {
+        Err(FuncError::ReadOnly)
+    }
+    /// For a function that only chooses among its written arguments: the one chosen, not yet evaluated, so that what is
+    /// written in it may still be split as the arguments of an application.
+    fn chosen<'p>(&self, _scope: &mut dyn Scope, _args: &Piece<'p>) -> Option<Piece<'p>> {
+        None
+    }
 }
 
 impl fmt::Debug for dyn Func {
@@ -45,6 +54,18 @@ pub enum FuncError {
     /// An argument that is none of those it takes.
     #[error("`{0}` is no argument of it")]
     Argument(String),
+    /// An argument that must be there.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// Set, though it can only be read.
+    #[error("can only be read")]
+    ReadOnly,
+    /// Asked where there is no call, as in `pbx eval`.
+    #[error("needs a call")]
+    NoCall,
+    /// Anything else, as a sentence.
+    #[error("{0}")]
+    Wrong(String),
 }
 
 /// All functions, in the order of the manual.
