@@ -23,6 +23,7 @@ mod piece;
 mod problem;
 mod sounds;
 mod template;
+mod times;
 mod vars;
 
 pub use args::Args;
@@ -34,6 +35,7 @@ pub use piece::Piece;
 pub use problem::{PlanError, ProblemKind, Span};
 pub use sounds::{SoundProblem, Sounds};
 pub use template::{Template, TemplateError};
+pub use times::{TimeRange, TimeRangeError};
 pub use vars::{Scope, ValueWarning};
 
 #[cfg(test)]
