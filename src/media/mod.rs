@@ -1,9 +1,9 @@
-//! Media threads: RTP ports, bridges, taps, the player. Everything that sounds happens here.
+//! Media threads: RTP ports, bridges, rooms, taps, the player. Everything that sounds happens here.
 //!
 //! [`Engine`] is the handle; commands go in by a bounded queue, [`Event`]s come out by `try_send`. A thread (`shard`) owns the
-//! sockets (`socket`) and a `board`: its ports, bridges and taps, without sockets, so that who hears whom is tested without any.
-//! The way of a packet: `shard` → `board` → `port` (source, statistics, digits) → `tap` (a copy) → `bridge` (relay or mix) → `socket`.
-//! The way of a beat: `shard` → `board` → `generator` (what we say ourselves) and `tap` (what a supervisor hears).
+//! sockets (`socket`) and a `board`: its ports, bridges, rooms and taps, without sockets, so that who hears whom is tested without any.
+//! The way of a packet: `shard` → `board` → `port` (source, statistics, digits) → `tap` (a copy) → `bridge` (relay or mix) → `socket`, or `room` (kept for the beat).
+//! The way of a beat: `shard` → `board` → `room` (mix) → `generator` (what we say ourselves) and `tap` (what a supervisor hears).
 
 mod board;
 mod bridge;
@@ -11,6 +11,7 @@ mod clock;
 mod command;
 mod desk;
 mod digits;
+mod ear;
 mod engine;
 mod generator;
 mod latch;
@@ -26,7 +27,8 @@ mod tap;
 mod voice;
 
 pub use command::{
-    Command, Event, MediaConfig, MediaError, OpenPort, PlayId, PortId, Sides, Source, Stream, TapAudio, TapId, ToneStep,
+    Command, Event, MediaConfig, MediaError, OpenPort, PlayId, PortId, Sides, Source, Stream, TapAudio, TapId,
+    ToneStep,
 };
 pub use engine::Engine;
 pub use stats::{EngineStats, PortStats};

@@ -1,15 +1,14 @@
 //! A supervisor at a bridge: what both parties say, through jitter buffers and concealment, as a steady beat of stereo frames.
-//! Above: `board`, which shows it packets and beats. Below: `rtp/jitter`, `audio/conceal`, `voice`.
+//! Above: `board`, which shows it packets and beats. Below: `ear`, `voice`.
 
 use tokio::sync::mpsc;
 
 use super::board::Seat;
 use super::clock::{Moment, Slot};
 use super::command::{Event, Sides, TapAudio, TapId};
+use super::ear::Ear;
 use super::voice::{Side, Voice};
-use crate::audio::conceal::Conceal;
 use crate::audio::frame::FRAME_SAMPLES;
-use crate::rtp::jitter::{JitterBuffer, Run};
 use crate::rtp::packet::Header;
 
 /// Voice that nobody took for this long is dropped, in ms: it would come too late.
@@ -31,13 +30,6 @@ pub(super) struct Tap {
     ears: [Ear; 2],
     out: rtrb::Producer<[i16; 2 * FRAME_SAMPLES]>,
     events: mpsc::Sender<Event>,
-}
-
-/// One party as the supervisor hears it.
-#[derive(Debug, Default)]
-struct Ear {
-    jitter: JitterBuffer,
-    conceal: Conceal,
 }
 
 /// What became of a frame.
@@ -87,7 +79,7 @@ impl Tap {
     /// Takes the samples of a packet that `side`'s party sent.
     pub(super) fn show(&mut self, side: Side, header: &Header, samples: &[i16], now: Moment) {
         if self.hears.has(side) {
-            self.ear(side).jitter.insert(now.samples(), header, samples);
+            self.ear(side).take(header, samples, now);
         }
     }
 
@@ -102,7 +94,7 @@ impl Tap {
             self.voice.drop_waiting();
         }
         // One delay for both sides keeps them aligned.
-        let delay = self.ears.iter().map(|ear| ear.jitter.wanted_delay(FRAME_SAMPLES)).max().unwrap_or(0);
+        let delay = self.ears.iter().map(Ear::wanted_delay).max().unwrap_or(0);
         let mut frame = [0; 2 * FRAME_SAMPLES];
         for (ear, half) in self.ears.iter_mut().zip(frame.chunks_exact_mut(FRAME_SAMPLES)) {
             ear.listen(now, delay, half);
@@ -124,20 +116,5 @@ impl Tap {
             Side::Left => &mut self.ears[0],
             Side::Right => &mut self.ears[1],
         }
-    }
-}
-
-impl Ear {
-    fn listen(&mut self, now: Moment, delay: i64, out: &mut [i16]) {
-        let conceal = &mut self.conceal;
-        self.jitter.pull(now.samples(), delay, out, |run, samples| match run {
-            Run::Heard => conceal.heard(samples),
-            Run::Missing => conceal.fill(samples),
-        });
-    }
-
-    fn forget(&mut self) {
-        self.jitter.clear();
-        self.conceal.reset();
     }
 }
