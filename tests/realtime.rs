@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use wirechief::audio::codec::Codec;
 use wirechief::audio::tone;
 use wirechief::media::{
-    Command, Engine, Event, MediaConfig, OpenPort, PlayId, PortId, Sides, Source, Stream, TapAudio, TapId,
+    Command, Engine, Event, MediaConfig, OpenPort, PlayId, PortId, RoomId, Sides, Source, Stream, TapAudio, TapId,
 };
 use wirechief::rtp::packet::{Header, Packet};
 
@@ -272,6 +272,52 @@ fn a_running_call_with_a_supervisor_allocates_nothing() {
     let during = ALLOCATIONS.load(Ordering::SeqCst) - before;
     assert!(mixed > 40, "{mixed} of 60 packets towards a were mixed");
     assert_eq!(during, 0, "allocations while three ports, a bridge, a tap and reports were running");
+}
+
+#[test]
+fn a_room_of_members_who_talk_press_keys_and_hear_music_allocates_nothing() {
+    const ROOM: RoomId = RoomId(1);
+    let stage = Stage::new(|config| (config.rtcp_interval, config.threads) = (Duration::from_millis(100), 2));
+    let mut phones: Vec<Phone> = (0..5).map(|_| stage.phone()).collect();
+    for phone in &phones {
+        stage.engine.send(Command::EnterRoom { room: ROOM, port: phone.id(), muted: false });
+    }
+    let mut music = vec![0i16; 80_000];
+    tone::Oscillator::new([440.0, 0.0], -30.0).fill(&mut music);
+    let source = Source::Samples { rate_hz: 8_000, samples: music.into(), repeat: true };
+    stage.engine.send(Command::PlayToRoom { room: ROOM, source });
+    let mut before = 0;
+    let mut loudest = 0;
+    for n in 0..60u8 {
+        if n == 10 {
+            before = ALLOCATIONS.load(Ordering::SeqCst);
+        }
+        for phone in &mut phones {
+            phone.say(&[0xb0; 160]);
+        }
+        if n % 10 == 5 {
+            let mut packet = [0; 16];
+            packet[..12].copy_from_slice(&phones[4].next.to_bytes());
+            packet[1] = 101;
+            packet[12..].copy_from_slice(&[n / 10, 0x8a, 3, 0x20]); // its end, 800 units
+            phones[4].rtp.send_to(&packet, phones[4].port.rtp).expect("sent");
+        }
+        let mut samples = [0i16; 160];
+        for phone in &mut phones {
+            let (_, payload) = phone.hear();
+            Codec::Pcmu.decode(payload, &mut samples);
+            loudest = loudest.max(samples[80]);
+        }
+    }
+    let during = ALLOCATIONS.load(Ordering::SeqCst) - before;
+    let mut one = [0i16];
+    Codec::Pcmu.decode(&[0xb0], &mut one);
+    assert!(loudest > 3 * one[0], "four others at {} each, {loudest} in all", one[0]);
+    assert_eq!(during, 0, "allocations while a room of five was running");
+    for phone in &mut phones {
+        stage.engine.send(Command::LeaveRoom { port: phone.id() });
+    }
+    assert_eq!(stage.engine.stats().send_failures, 0);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The ports, bridges and taps of one media thread, without their sockets: packets and beats come in, packets go to a [`Wire`].
+//! The ports, bridges, rooms and taps of one media thread, without their sockets: packets and beats come in, packets go to a [`Wire`].
 //! Above: `shard`. Beside: `bridge` (packets from port to port), `generator` (the beat), `desk` (commands).
 
 use std::collections::HashMap;
@@ -10,6 +10,7 @@ use super::clock::{Moment, SLOTS_PER_TICK, Slot};
 use super::command::{Event, PortId, TapId};
 use super::port::{Kind, Port, Route};
 use super::report::Epoch;
+use super::room::Room;
 use super::tap::{Frame, Tap};
 use super::voice::Side;
 use crate::audio::codec::Codec;
@@ -74,6 +75,7 @@ pub(super) struct Board {
     pub(super) settings: Settings,
     pub(super) ports: Vec<Option<Box<Port>>>,
     pub(super) taps: Vec<Option<Box<Tap>>>,
+    pub(super) rooms: Vec<Option<Box<Room>>>,
     pub(super) by_id: HashMap<PortId, Seat>,
     pub(super) by_tap: HashMap<TapId, usize>,
     /// Ports that make packets of their own.
@@ -99,6 +101,7 @@ impl Board {
             settings,
             ports: Vec::new(),
             taps: Vec::new(),
+            rooms: Vec::new(),
             by_id: HashMap::new(),
             by_tap: HashMap::new(),
             generating: Vec::new(),
@@ -133,11 +136,11 @@ impl Board {
             return;
         };
         let to = match port.route {
-            Route::Alone => None,
+            Route::Alone | Route::Room => None,
             Route::Echo => Some(seat),
             Route::Bridged(to) => Some(to),
         };
-        if taken.kind == Kind::Audio && !port.taps.is_empty() {
+        if taken.kind == Kind::Audio && (!port.taps.is_empty() || port.route == Route::Room) {
             self.show(seat, codec, (&packet, bytes), now);
         }
         if let Some(to) = to {
@@ -169,6 +172,7 @@ impl Board {
 
     /// Does what is due in a slot.
     pub(super) fn beat(&mut self, slot: Slot, wire: &mut impl Wire) {
+        self.mix_rooms(slot);
         for at in (0..self.generating.len()).rev() {
             self.emit(self.generating[at], slot, wire);
         }
@@ -185,7 +189,7 @@ impl Board {
 
     /// Whether every slot has something to do.
     pub(super) fn has_beat(&self) -> bool {
-        !self.generating.is_empty() || !self.by_tap.is_empty()
+        !self.generating.is_empty() || !self.by_tap.is_empty() || self.has_rooms()
     }
 
     /// Whether there is anything to watch over.
@@ -223,7 +227,7 @@ impl Board {
         wire.send_report(seat, &bytes[..length]);
     }
 
-    /// Shows the taps of a port what its peer says.
+    /// Shows the taps of a port, and the room it is in, what its peer says.
     fn show(&mut self, seat: Seat, codec: Codec, (packet, bytes): (&Packet, &[u8]), now: Moment) {
         let Some(port) = self.ports.get(seat.index()).and_then(Option::as_ref) else { return };
         let payload = &bytes[packet.payload.clone()];
@@ -234,6 +238,8 @@ impl Board {
                 tap.show(side, &packet.header, samples, now);
             }
         }
+        let count = samples.len();
+        self.hear_member(seat, &packet.header, count, now);
     }
 
     /// Gives a supervisor the frame that is due.

@@ -25,6 +25,10 @@ pub struct PlayId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TapId(pub u64);
 
+/// A room; chosen by whoever makes it, and by it the thread that all of its ports are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RoomId(pub u64);
+
 /// How the media threads are set up.
 #[derive(Clone, Debug)]
 pub struct MediaConfig {
@@ -169,7 +173,36 @@ pub enum Command {
         /// Either port of the bridge.
         port: PortId,
     },
-    /// Plays to a port's peer while it is not bridged. What played before stops.
+    /// Lets a port hear everybody in a room and be heard by them. What it played stops; it leaves the bridge or room it was in.
+    /// The room is made for its first port and gone with its last.
+    EnterRoom {
+        /// The room.
+        room: RoomId,
+        /// The port.
+        port: PortId,
+        /// Whether it only listens.
+        muted: bool,
+    },
+    /// Lets the others in a port's room hear it no longer, or again.
+    MuteInRoom {
+        /// The port.
+        port: PortId,
+        /// Whether it only listens.
+        muted: bool,
+    },
+    /// Takes a port out of the room it is in.
+    LeaveRoom {
+        /// The port.
+        port: PortId,
+    },
+    /// Plays to everybody in a room, over what they say. What played before stops.
+    PlayToRoom {
+        /// The room.
+        room: RoomId,
+        /// The sound.
+        source: Source,
+    },
+    /// Plays to a port's peer while it is not bridged; in a room, over what it hears there. What played before stops.
     Play {
         /// The port.
         port: PortId,

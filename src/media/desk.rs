@@ -32,6 +32,14 @@ impl Board {
                     self.part(seat);
                 }
             }
+            Command::EnterRoom { room, port, muted } => self.enter(room, port, muted),
+            Command::MuteInRoom { port, muted } => self.mute(port, muted),
+            Command::LeaveRoom { port } => {
+                if let Some(seat) = self.seat_of(port) {
+                    self.leave(seat);
+                }
+            }
+            Command::PlayToRoom { room, source } => self.play_to_room(room, source),
             Command::Play { port, id, source } => {
                 self.with_alone(port, id, |port| port.player = Some(Box::new(Player::new(id, source))));
             }
@@ -78,7 +86,7 @@ impl Board {
     /// Takes a port off the board: parted, without taps, otherwise as it is.
     pub(super) fn unseat(&mut self, id: PortId) -> Option<(Seat, Box<Port>)> {
         let seat = self.seat_of(id)?;
-        self.part(seat);
+        self.stand_alone(seat);
         while let Some(&(tap, _)) = self.port(seat).and_then(|port| port.taps.first()) {
             self.end_tap(tap);
         }
@@ -148,6 +156,8 @@ impl Board {
 
     fn join(&mut self, a: PortId, b: PortId) {
         let (Some(left), Some(right)) = (self.seat_of(a), self.seat_of(b)) else { return };
+        self.leave(left);
+        self.leave(right);
         for (seat, other) in [(left, right), (right, left)] {
             let before = self.port(seat).map(|port| port.route);
             if let Some(Route::Bridged(old)) = before
@@ -169,6 +179,12 @@ impl Board {
         self.set_route(other, Route::Alone);
     }
 
+    /// Takes a port out of its bridge and its room.
+    pub(super) fn stand_alone(&mut self, seat: Seat) {
+        self.part(seat);
+        self.leave(seat);
+    }
+
     fn echo(&mut self, id: PortId, on: bool) {
         let Some(seat) = self.seat_of(id) else { return };
         let Some(port) = self.port_mut(seat) else { return };
@@ -182,7 +198,7 @@ impl Board {
         }
     }
 
-    fn set_route(&mut self, seat: Seat, route: Route) {
+    pub(super) fn set_route(&mut self, seat: Seat, route: Route) {
         if let Some(port) = self.port_mut(seat) {
             port.route = route;
         }
@@ -198,12 +214,12 @@ impl Board {
         self.refresh(seat);
     }
 
-    /// Like `with`, for what only a port that is alone can play; on a bridge it is over at once.
+    /// Like `with`, for what only a port that is alone or in a room can play; on a bridge it is over at once.
     fn with_alone(&mut self, id: PortId, play: PlayId, change: impl FnOnce(&mut Port)) {
         self.with(id, |port| {
             port.stop_playing();
             match port.route {
-                Route::Alone => change(port),
+                Route::Alone | Route::Room => change(port),
                 Route::Echo | Route::Bridged(_) => port.tell_played(play, Played::Stopped),
             }
         });

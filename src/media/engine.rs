@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::board::Settings;
 use super::clock::Moment;
-use super::command::{Command, Event, MediaConfig, MediaError, OpenPort, PortId, Source};
+use super::command::{Command, Event, MediaConfig, MediaError, OpenPort, PortId, RoomId, Source};
 use super::numbers::Numbers;
 use super::port::{Port, Seed};
 use super::report::Epoch;
@@ -126,7 +126,13 @@ impl Engine {
                 // Both are on one bridge, so they are together; if not, the tap is told so.
                 let _ = inner.bring_together(&mut homes, *left, *right);
             }
+            Command::EnterRoom { room, port, .. } if !inner.bring(&mut homes, *port, inner.home_of(*room)) => return,
             _ => {}
+        }
+        if let Command::PlayToRoom { room, .. } = command {
+            drop(homes);
+            inner.order(inner.home_of(room), Order::Obey(command));
+            return;
         }
         let Some(port) = port_of(&command) else {
             drop(homes);
@@ -199,17 +205,28 @@ impl Inner {
 
     /// Moves port `b` to the thread of `a`; `false` when either is gone.
     fn bring_together(&self, homes: &mut HashMap<PortId, usize>, a: PortId, b: PortId) -> bool {
-        let (Some(&to), Some(&from)) = (homes.get(&a), homes.get(&b)) else { return false };
+        let Some(&to) = homes.get(&a) else { return false };
+        self.bring(homes, b, to)
+    }
+
+    /// Moves a port to a thread; `false` when it is gone.
+    fn bring(&self, homes: &mut HashMap<PortId, usize>, port: PortId, to: usize) -> bool {
+        let Some(&from) = homes.get(&port) else { return false };
         if to == from {
             return true;
         }
         let (reply, released) = sync_channel(1);
-        if !self.order(from, Order::Release(b, reply)) {
+        if !self.order(from, Order::Release(port, reply)) {
             return false;
         }
-        let Ok(Some((port, pair))) = released.recv_timeout(HANDOVER) else { return false };
-        homes.insert(b, to);
-        self.order(to, Order::Adopt(port, pair))
+        let Ok(Some((belongings, pair))) = released.recv_timeout(HANDOVER) else { return false };
+        homes.insert(port, to);
+        self.order(to, Order::Adopt(belongings, pair))
+    }
+
+    /// The thread of a room: its number alone says which.
+    fn home_of(&self, room: RoomId) -> usize {
+        (room.0 % self.shards.len() as u64) as usize // fewer shards than usize
     }
 
     fn tell_everyone(&self, command: &Command) {
@@ -265,12 +282,15 @@ impl Drop for Inner {
     }
 }
 
-/// The port whose thread a command goes to; `None` for taps, whose thread their ports chose.
+/// The port whose thread a command goes to; `None` for rooms, and for taps, whose thread their ports chose.
 fn port_of(command: &Command) -> Option<PortId> {
     match *command {
         Command::Configure { port, .. }
         | Command::Join { a: port, .. }
         | Command::Part { port }
+        | Command::EnterRoom { port, .. }
+        | Command::MuteInRoom { port, .. }
+        | Command::LeaveRoom { port }
         | Command::Play { port, .. }
         | Command::StopPlay { port }
         | Command::Echo { port, .. }
@@ -278,20 +298,21 @@ fn port_of(command: &Command) -> Option<PortId> {
         | Command::Attach { left: port, .. }
         | Command::Measure { port, .. }
         | Command::Close { port } => Some(port),
-        Command::SetTap { .. } | Command::Detach { .. } => None,
+        Command::PlayToRoom { .. } | Command::SetTap { .. } | Command::Detach { .. } => None,
     }
 }
 
 /// Resamples what is to be played, here and not in a media thread.
-fn at_8khz(command: Command) -> Command {
-    match command {
-        Command::Play { port, id, source: Source::Samples { rate_hz, samples, repeat } } if rate_hz != RATE_HZ => {
-            // A rate that cannot be played is a sound without length: it is over at once.
-            let samples = resample::to_8khz(&samples, rate_hz).unwrap_or_default().into();
-            Command::Play { port, id, source: Source::Samples { rate_hz: RATE_HZ, samples, repeat } }
-        }
-        other => other,
+fn at_8khz(mut command: Command) -> Command {
+    if let Command::Play { source, .. } | Command::PlayToRoom { source, .. } = &mut command
+        && let Source::Samples { rate_hz, samples, .. } = source
+        && *rate_hz != RATE_HZ
+    {
+        // A rate that cannot be played is a sound without length: it is over at once.
+        *samples = resample::to_8khz(samples, *rate_hz).unwrap_or_default().into();
+        *rate_hz = RATE_HZ;
     }
+    command
 }
 
 fn random_u64() -> Result<u64, MediaError> {

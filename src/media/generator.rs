@@ -1,5 +1,5 @@
 //! The packets we make ourselves, on the beat: what plays, keys, silence, and supervisors where the peer's bridge is silent.
-//! Above: `board`. Below: `player`, `digits`, `outgoing`.
+//! Above: `board`. Beside: `room`. Below: `player`, `digits`, `outgoing`.
 
 use super::board::{Board, Seat, Wire};
 use super::clock::{Moment, SLOT_MS, SLOTS_PER_TICK, Slot};
@@ -9,6 +9,7 @@ use super::player::Progress;
 use super::port::{Filler, Played, Port, Route};
 use super::voice;
 use crate::audio::frame::SAMPLES_PER_MS;
+use crate::audio::mix;
 use crate::rtp::packet::{HEADER_BYTES, Header};
 use crate::rtp::telephone_event::Payload;
 
@@ -31,7 +32,9 @@ impl Board {
     pub(super) fn emit(&mut self, seat: Seat, slot: Slot, wire: &mut impl Wire) {
         let now = slot.start();
         let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
-        if port.due == Slot::default() {
+        if port.due == Slot::default() && port.member.is_some() {
+            port.due = slot;
+        } else if port.due == Slot::default() {
             // Just began: ports keep to different phases of the tick, so that not all are due in one slot.
             port.due = slot.next_of_phase(u64::from(seat.0) % SLOTS_PER_TICK);
         }
@@ -39,11 +42,22 @@ impl Board {
             return;
         }
         let slots = port.slots_per_packet();
-        port.due = port.due.after(slots).max(slot.after(1));
         let count = (slots as u32 * SLOT_MS * SAMPLES_PER_MS) as usize;
+        if port.member.as_ref().is_some_and(|member| !member.fills(count)) {
+            // It waits for the next mix of its room, and so finds the room's phase of the tick.
+            port.due = slot.after(1);
+            return;
+        }
+        port.due = port.due.after(slots).max(slot.after(1));
         let fill = match port.next_of_digits(&mut self.scratch.samples[..count]) {
-            Part::Event(payload, part) => return self.send_event(seat, (payload, part), now, wire),
-            Part::Tone => Fill::Sound,
+            Part::Event(payload, part) => {
+                port.skip_room(count);
+                return self.send_event(seat, (payload, part), now, wire);
+            }
+            Part::Tone => {
+                port.skip_room(count);
+                Fill::Sound
+            }
             Part::Pause => self.fill(seat, count, now),
             Part::Over => {
                 self.end_digits(seat);
@@ -62,7 +76,7 @@ impl Board {
             (true, None) => {
                 self.generating.push(seat);
                 if let Some(port) = self.port_mut(seat) {
-                    port.due = Slot::default();
+                    port.begin();
                 }
             }
             (false, Some(at)) => {
@@ -79,12 +93,13 @@ impl Board {
         let has_speakers = port.speakers > 0;
         let sound = match port.route {
             Route::Alone => port.next_of_player(samples),
+            Route::Room => port.next_of_room(samples, &mut self.scratch.total[..count]),
             // On a bridge the peer's packets carry the voice; only when there are none are they made here.
             Route::Echo | Route::Bridged(_) if has_speakers && port.out.peer_is_silent(now) => Fill::Nothing,
             Route::Bridged(_) if port.filler == Filler::Fills && port.out.peer_is_silent(now) => Fill::Quiet,
             Route::Echo | Route::Bridged(_) => return Fill::Nothing,
         };
-        if port.player.is_none() {
+        if port.player.is_none() && port.route != Route::Room {
             self.refresh(seat);
         }
         if !has_speakers || !self.has_voice(seat, count, now) {
@@ -146,10 +161,18 @@ impl Port {
         // What plays goes on for a peer that must not be sent anything: its time passes all the same.
         let has_cause = stream.send || self.player.is_some() || self.digits.is_some();
         has_cause
-            && (self.route == Route::Alone
+            && (matches!(self.route, Route::Alone | Route::Room)
                 || self.digits.is_some()
                 || self.speakers > 0
                 || self.filler == Filler::Fills)
+    }
+
+    /// Begins to make packets: with the next slot, and with nothing from before.
+    pub(super) fn begin(&mut self) {
+        self.due = Slot::default();
+        if let Some(member) = &mut self.member {
+            member.begin();
+        }
     }
 
     fn slots_per_packet(&self) -> u64 {
@@ -174,5 +197,24 @@ impl Port {
             self.tell_played(id, Played::Finished);
         }
         Fill::Sound
+    }
+
+    /// What a member hears, and over it what is played to it alone.
+    fn next_of_room(&mut self, samples: &mut [i16], total: &mut [i32]) -> Fill {
+        let Some(member) = &mut self.member else { return Fill::Quiet };
+        member.next(samples);
+        if self.player.is_some() {
+            total.fill(0);
+            mix::add(total, samples);
+            self.next_of_player(samples);
+            voice::speak_over(total, samples);
+        }
+        Fill::Sound
+    }
+
+    fn skip_room(&mut self, samples: usize) {
+        if let Some(member) = &mut self.member {
+            member.skip(samples);
+        }
     }
 }

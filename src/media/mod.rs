@@ -20,6 +20,7 @@ mod outgoing;
 mod player;
 mod port;
 mod report;
+mod room;
 mod shard;
 mod socket;
 mod stats;
@@ -27,7 +28,7 @@ mod tap;
 mod voice;
 
 pub use command::{
-    Command, Event, MediaConfig, MediaError, OpenPort, PlayId, PortId, Sides, Source, Stream, TapAudio, TapId,
+    Command, Event, MediaConfig, MediaError, OpenPort, PlayId, PortId, RoomId, Sides, Source, Stream, TapAudio, TapId,
     ToneStep,
 };
 pub use engine::Engine;

@@ -14,6 +14,7 @@ use super::latch::{Admission, Latch};
 use super::outgoing::Outgoing;
 use super::player::Player;
 use super::report::Reports;
+use super::room::Member;
 use super::stats::PortStats;
 use super::voice::Side;
 use crate::rtp::packet::{Header, Packet};
@@ -33,6 +34,8 @@ pub(super) enum Route {
     Echo,
     /// To the port on that seat.
     Bridged(Seat),
+    /// To everybody in the room it is in, on the beat.
+    Room,
 }
 
 /// What a packet carries.
@@ -54,8 +57,10 @@ pub(super) struct Port {
     /// What the sockets were last aimed at.
     pub(super) target: Option<Target>,
     pub(super) out: Outgoing,
-    /// What plays, while the port is alone.
+    /// What plays, while the port is alone or in a room.
     pub(super) player: Option<Box<Player>>,
+    /// Its place in a room.
+    pub(super) member: Option<Box<Member>>,
     /// Keys being pressed.
     pub(super) digits: Option<Box<Digits>>,
     /// When its own next packet is due, while it makes any; the default when it has just begun.
@@ -132,6 +137,7 @@ impl Port {
             target: None,
             out,
             player: None,
+            member: None,
             digits: None,
             due: Slot::default(),
             taps: Vec::new(),
