@@ -2,7 +2,7 @@
 //! Above: `dialplan` drives it with straight-line async code. Below: `leg` speaks SIP and media.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,8 +18,10 @@ use crate::{
         cause::Cause,
         detail_record::{DetailRecord, LegRecord},
         exchange::Exchange,
+        frame::Frame,
         leg::{Closing, Leg, LegEvent},
         live::{CallFacts, LegFacts, Order},
+        variables::Variables,
     },
     media::{self, PlayId, PortStats, Source},
 };
@@ -58,7 +60,8 @@ pub struct Channel {
     pub(super) call: Arc<CallFacts>,
     pub(super) exchange: Arc<Exchange>,
     caller: CallerId,
-    variables: HashMap<String, String>,
+    pub(super) variables: Variables,
+    pub(super) frames: Vec<Frame>,
     position: Position,
     digits: VecDeque<char>,
     gone: Option<Cause>,
@@ -89,7 +92,8 @@ impl Channel {
             call,
             exchange: exchange.clone(),
             caller,
-            variables: HashMap::new(),
+            variables: Variables::default(),
+            frames: Vec::new(),
             position,
             digits: VecDeque::new(),
             gone: None,
@@ -127,17 +131,27 @@ impl Channel {
 
     /// A variable's value.
     pub fn var(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str)
+        self.variables.get(name)
     }
 
     /// Sets a variable.
     pub fn set_var(&mut self, name: &str, value: impl Into<String>) {
-        self.variables.insert(name.into(), value.into());
+        self.variables.set(name, value.into());
     }
 
-    /// Every variable, in no order.
-    pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    /// All variables.
+    pub fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// All variables, to be changed.
+    pub fn variables_mut(&mut self) -> &mut Variables {
+        &mut self.variables
+    }
+
+    /// What all calls share.
+    pub fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
     }
 
     /// Where in the dialplan it is.
@@ -148,6 +162,11 @@ impl Channel {
     /// Moves it in the dialplan.
     pub fn set_position(&mut self, position: Position) {
         self.position = position;
+    }
+
+    /// Moves it within its extension.
+    pub fn set_priority(&mut self, priority: u32) {
+        self.position.priority = priority;
     }
 
     /// The calling phone's leg is answered.
@@ -397,7 +416,8 @@ impl Channel {
 
     /// Everything the dialplan could read, for `pbx calls show`.
     pub(super) fn describe(&self) -> Vec<(String, String)> {
-        let mut all: Vec<_> = self.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut all: Vec<_> =
+            self.variables.iter().map(|(name, variable)| (name.to_owned(), variable.value.clone())).collect();
         all.push(("CALLERID(num)".into(), self.caller.number.clone()));
         all.push(("CALLERID(name)".into(), self.caller.name.clone()));
         all.push(("CHANNEL".into(), self.name().into()));
