@@ -1,19 +1,34 @@
 //! What an application is given: its arguments as written, and the scope in which their values are computed.
 //! Above: `app/*`. Below: `piece`, `call::Channel`.
 
+use std::sync::Arc;
+
+use super::context::Dialplan;
 use super::env::{ChannelScope, Env};
 use super::piece::Piece;
+use super::template::Template;
 use crate::call::Channel;
 
 /// The arguments of one step.
 pub struct Args<'a> {
     piece: Piece<'a>,
-    env: &'a Env,
+    plan: &'a Arc<Dialplan>,
+    env: &'a Arc<Env>,
 }
 
 impl<'a> Args<'a> {
-    pub(super) fn new(piece: Piece<'a>, env: &'a Env) -> Self {
-        Self { piece, env }
+    pub(super) fn new(piece: Piece<'a>, (plan, env): (&'a Arc<Dialplan>, &'a Arc<Env>)) -> Self {
+        Self { piece, plan, env }
+    }
+
+    /// The same script with other arguments, for applications that run another one.
+    pub(super) fn with(&self, piece: Piece<'a>) -> Self {
+        Self { piece, plan: self.plan, env: self.env }
+    }
+
+    /// The plan the script runs on.
+    pub fn plan(&self) -> &'a Arc<Dialplan> {
+        self.plan
     }
 
     /// All of them as one piece.
@@ -22,7 +37,7 @@ impl<'a> Args<'a> {
     }
 
     /// What the script shares with all others.
-    pub fn env(&self) -> &'a Env {
+    pub fn env(&self) -> &'a Arc<Env> {
         self.env
     }
 
@@ -42,11 +57,23 @@ impl<'a> Args<'a> {
         std::array::from_fn(|index| pieces.get(index).map(|piece| self.value(chan, piece)).unwrap_or_default())
     }
 
+    /// A piece with everything resolved that an administrator wrote: variables set from written text alone, `[globals]` of the
+    /// file, the branch that `IF` chooses. What was written there is then split like the rest of the line
+    /// (`Dial(${RINGALL})`), while a value from outside stays one operand.
+    pub fn written(&self, chan: &mut Channel, piece: &Piece<'_>) -> Template {
+        piece.written(&mut self.scope(chan))
+    }
+
+    /// Whether a piece is text of the dialplan and nothing else.
+    pub fn is_written(&self, chan: &mut Channel, piece: &Piece<'_>) -> bool {
+        piece.is_written(&self.scope(chan))
+    }
+
     /// The scope for what needs more than values.
     pub fn scope<'c>(&self, chan: &'c mut Channel) -> ChannelScope<'c>
     where
         'a: 'c,
     {
-        ChannelScope::new(chan, self.env)
+        ChannelScope::new(chan, self.plan, self.env)
     }
 }

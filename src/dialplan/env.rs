@@ -1,19 +1,23 @@
 //! What all scripts share: global variables and sounds; and the scope in which one channel's values are looked up.
 //! Above: `exec`, `args`. Below: `vars`, `sounds`.
 
-use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
 use super::context::Dialplan;
+use super::exec::run_away;
 use super::sounds::Sounds;
 use super::vars::{Scope, ValueWarning};
+use crate::call::variables::Variables;
 use crate::call::{CallerId, Cause, Channel};
 use crate::config::{CallerIdText, Config};
 
+/// Bytes of names and values that all global variables may take.
+const MAX_GLOBAL_BYTES: usize = 64 * 1024 * 1024;
+
 /// What all scripts of a server share.
 pub struct Env {
-    globals: RwLock<HashMap<String, String>>,
+    globals: RwLock<Variables>,
     sounds: Sounds,
 }
 
@@ -28,14 +32,30 @@ impl Env {
     /// Sets the plan's `[globals]` again, as a reload does; others keep their values.
     pub fn set_globals(&self, plan: &Dialplan) {
         for (name, template) in &plan.globals {
-            let value = template.piece().value(&mut GlobalScope(self));
-            self.set_global(name, value);
+            let piece = template.piece();
+            let written = piece.is_written(&GlobalScope(self));
+            let value = piece.value(&mut GlobalScope(self));
+            self.set_global(name, value, written);
         }
     }
 
-    /// Sets a global variable.
-    pub fn set_global(&self, name: &str, value: String) {
-        self.globals.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value);
+    /// Sets a global variable; `written` when the value is text of the dialplan only. False when there is no room for more.
+    pub fn set_global(&self, name: &str, value: String, written: bool) -> bool {
+        let mut globals = self.globals.write().unwrap_or_else(PoisonError::into_inner);
+        if globals.bytes() + name.len() + value.len() > MAX_GLOBAL_BYTES {
+            return false;
+        }
+        if written {
+            globals.set_written(name, value)
+        } else {
+            globals.set(name, value)
+        }
+        true
+    }
+
+    /// The value of a global variable that is text of the dialplan only.
+    pub fn written_global(&self, name: &str) -> Option<String> {
+        self.read().find(name).filter(|variable| variable.written).map(|variable| variable.value.clone())
     }
 
     /// A global variable, or one of the built-in ones.
@@ -45,7 +65,7 @@ impl Env {
                 let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 Some(since.as_secs().to_string())
             }
-            _ => self.read().get(name).cloned(),
+            _ => self.read().get(name).map(str::to_owned),
         }
     }
 
@@ -54,7 +74,7 @@ impl Env {
         &self.sounds
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, String>> {
+    fn read(&self) -> RwLockReadGuard<'_, Variables> {
         self.globals.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,7 +88,11 @@ impl Scope for GlobalScope<'_> {
     }
 
     fn set_variable(&mut self, name: &str, value: String) {
-        self.0.set_global(name, value);
+        self.0.set_global(name, value, false);
+    }
+
+    fn is_written(&self, name: &str) -> bool {
+        self.0.written_global(name).is_some()
     }
 
     fn caller(&self) -> CallerIdText {
@@ -85,15 +109,22 @@ impl Scope for GlobalScope<'_> {
 /// The scope of a channel: its built-ins, its variables, then globals.
 pub struct ChannelScope<'a> {
     chan: &'a mut Channel,
-    env: &'a Env,
+    plan: &'a Arc<Dialplan>,
+    env: &'a Arc<Env>,
 }
 
+/// Names that mean something of the channel itself.
+const BUILTINS: [&str; 6] = ["EXTEN", "CONTEXT", "PRIORITY", "CHANNEL", "UNIQUEID", "HANGUPCAUSE"];
+
 impl<'a> ChannelScope<'a> {
-    pub(super) fn new(chan: &'a mut Channel, env: &'a Env) -> Self {
-        Self { chan, env }
+    pub(super) fn new(chan: &'a mut Channel, plan: &'a Arc<Dialplan>, env: &'a Arc<Env>) -> Self {
+        Self { chan, plan, env }
     }
 
     fn builtin(&self, name: &str) -> Option<String> {
+        if !BUILTINS.contains(&name) {
+            return None;
+        }
         let position = self.chan.position();
         match name {
             "EXTEN" => Some(position.extension.clone()),
@@ -101,32 +132,34 @@ impl<'a> ChannelScope<'a> {
             "PRIORITY" => Some(position.priority.to_string()),
             "CHANNEL" => Some(self.chan.name().to_owned()),
             "UNIQUEID" => Some(self.chan.uuid().to_owned()),
-            "HANGUPCAUSE" => {
+            _ => {
                 let own = Some(self.chan.cause()).filter(|cause| *cause != Cause::UNKNOWN);
                 // while the channel lives: what the last Dial left
                 let text = own.map(|cause| cause.number().to_string());
                 text.or_else(|| self.chan.var(name).map(str::to_owned)).or_else(|| Some("0".to_owned()))
             }
-            _ => None,
         }
     }
 }
 
 impl Scope for ChannelScope<'_> {
     fn variable(&self, name: &str) -> Option<String> {
-        let own = || spellings(name).iter().find_map(|name| self.chan.var(name).map(str::to_owned));
+        let own = || self.chan.var(name).map(str::to_owned);
         self.builtin(name).or_else(own).or_else(|| self.env.global(name))
     }
 
-    /// `_NAME` and `__NAME` are the same variable as `NAME`, marked for channels it calls; a mark once given stays.
     fn set_variable(&mut self, name: &str, value: String) {
-        let plain = name.trim_start_matches('_');
-        for spelling in spellings(plain) {
-            if spelling != name && self.chan.var(&spelling).is_some() {
-                self.chan.set_var(&spelling, value.as_str());
-            }
+        self.chan.variables_mut().set(name, value);
+    }
+
+    fn is_written(&self, name: &str) -> bool {
+        if BUILTINS.contains(&name) {
+            return false;
         }
-        self.chan.set_var(name, value);
+        match self.chan.variables().find(name) {
+            Some(variable) => variable.written,
+            None => self.env.written_global(name).is_some(),
+        }
     }
 
     fn caller(&self) -> CallerIdText {
@@ -139,6 +172,10 @@ impl Scope for ChannelScope<'_> {
     }
 
     fn warn(&mut self, warning: ValueWarning) {
+        if warning == ValueWarning::Cut {
+            run_away(self.chan, "a value longer than 64 KiB");
+            return;
+        }
         let position = self.chan.position();
         tracing::warn!(
             uuid = self.chan.uuid(),
@@ -149,9 +186,16 @@ impl Scope for ChannelScope<'_> {
             "dialplan value"
         );
     }
-}
 
-/// A name and its two marked forms.
-fn spellings(name: &str) -> [String; 3] {
-    [name.to_owned(), format!("_{name}"), format!("__{name}")]
+    fn env(&self) -> Option<&Arc<Env>> {
+        Some(self.env)
+    }
+
+    fn plan(&self) -> Option<&Arc<Dialplan>> {
+        Some(self.plan)
+    }
+
+    fn channel(&mut self) -> Option<&mut Channel> {
+        Some(self.chan)
+    }
 }

@@ -3,19 +3,23 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 
-use super::app::{AppError, Jump, Line, Next};
+use serde_json::json;
+
+use super::app::{AppError, Doing, Jump, Line, Next};
 use super::args::Args;
 use super::context::{Dialplan, Extension, Step};
 use super::env::Env;
-use crate::call::{Cause, Channel, Position};
+use crate::call::{Cause, Channel, Frame, FrameKind, Gone, Position, variables};
 
 /// Priorities a script may run without waiting once; then it is taken for an endless loop.
 const MAX_BUSY_STEPS: u32 = 100_000;
 
 /// Priorities after which other tasks get their turn.
 const STEPS_PER_TURN: u32 = 64;
+
+/// Subroutines that may run inside each other; one more is a runaway recursion.
+const MAX_FRAMES: usize = 256;
 
 /// Runs the script at the channel's position to its end, then its `h` extension; the caller of this finishes the channel.
 pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Channel {
@@ -27,7 +31,7 @@ pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Ch
         return channel;
     }
     channel.set_position(start);
-    let mut script = Script { plan: &plan, env: &env, busy_steps: 0 };
+    let mut script = Script::new(&plan, &env);
     script.run(&mut channel, Phase::Call).await;
     if !channel.is_gone() && channel.cause() == Cause::UNKNOWN {
         let cause = cause_of_last_dial(&channel);
@@ -39,11 +43,14 @@ pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Ch
 
 /// Runs one step that is not in the plan, as `pbx originate` asks for; there is no `h`.
 pub async fn run_application(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel, step: Step) -> Channel {
-    let script = Script { plan: &plan, env: &env, busy_steps: 0 };
+    let mut script = Script::new(&plan, &env);
     let next = script.step(&step, &mut channel).await;
-    if let Ok(Next::Jump(jump)) = next
-        && let Ok(position) = plan.target(channel.position(), &jump)
-    {
+    let target = match next {
+        Ok(Next::Jump(jump)) => plan.target(channel.position(), &jump).ok(),
+        Ok(Next::At(position)) => Some(position),
+        _ => None,
+    };
+    if let Some(position) = target {
         channel.set_position(position);
         return run(plan, env, channel).await;
     }
@@ -52,6 +59,64 @@ pub async fn run_application(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Ch
     }
     channel
 }
+
+/// Runs a subroutine to its `Return` from inside an application, and comes back to where the channel was. `None`: it ended
+/// otherwise, and so does the script.
+///
+/// # Errors
+/// The channel hung up.
+pub(super) async fn subroutine(
+    channel: &mut Channel,
+    (plan, env): (&Arc<Dialplan>, &Arc<Env>),
+    target: &Jump,
+    arguments: Vec<Argument>,
+) -> Result<Option<String>, Gone> {
+    let here = channel.position().clone();
+    let Ok(position) = plan.target(&here, target) else {
+        tracing::warn!(uuid = channel.uuid(), ?target, "there is no such subroutine");
+        return Ok(None);
+    };
+    let floor = channel.frames().len();
+    enter(channel, FrameKind::Gosub, arguments);
+    channel.set_position(position);
+    channel.set_var("GOSUB_RETVAL", "");
+    let mut script = Script { floor, within: Some(floor + 1), ..Script::new(plan, env) };
+    let ended = script.run(channel, Phase::Call).await;
+    while channel.frames().len() > floor {
+        channel.pop_frame();
+    }
+    channel.set_position(here);
+    if channel.is_gone() {
+        return Err(Gone);
+    }
+    Ok((ended == Ended::Returned).then(|| channel.var("GOSUB_RETVAL").unwrap_or_default().to_owned()))
+}
+
+/// An argument of a subroutine, and whether it is text of the dialplan only.
+pub(super) struct Argument {
+    pub(super) value: String,
+    pub(super) written: bool,
+}
+
+/// Begins a subroutine: its arguments are `ARG1`…, those of an outer one are hidden.
+pub(super) fn enter(channel: &mut Channel, kind: FrameKind, arguments: Vec<Argument>) {
+    let outer = channel.var("ARGC").and_then(|count| count.parse().ok()).unwrap_or(0_usize);
+    let back = channel.position().clone();
+    channel.push_frame(Frame::new(kind, back));
+    for number in 1..=outer.max(arguments.len()).min(MAX_ARGUMENTS) {
+        channel.hide_var(&format!("ARG{number}"));
+    }
+    channel.hide_var("ARGC");
+    channel.set_var("ARGC", arguments.len().to_string());
+    for (number, Argument { value, written }) in (1..).zip(arguments) {
+        let name = format!("ARG{number}");
+        let variables = channel.variables_mut();
+        if written { variables.set_written(&name, value) } else { variables.set(&name, value) }
+    }
+}
+
+/// Arguments of a subroutine that are given names.
+const MAX_ARGUMENTS: usize = 1_000;
 
 /// Why the last Dial of an unanswered channel failed; for all others a normal end.
 pub(super) fn cause_of_last_dial(channel: &Channel) -> Cause {
@@ -107,19 +172,57 @@ enum Phase {
     HungUp,
 }
 
+/// How a script ended.
+#[derive(Clone, Copy, PartialEq)]
+enum Ended {
+    /// The subroutine it was run for returned.
+    Returned,
+    Over,
+}
+
+/// Where an extension leads.
+enum Along {
+    To(Position),
+    /// Past its last step, or into a gap.
+    Out,
+    Over,
+}
+
 struct Script<'a> {
-    plan: &'a Dialplan,
-    env: &'a Env,
+    plan: &'a Arc<Dialplan>,
+    env: &'a Arc<Env>,
     /// Since the script last waited.
     busy_steps: u32,
+    /// Frames that are not this script's own.
+    floor: usize,
+    /// The frames there are as long as the subroutine runs that this script was begun for.
+    within: Option<usize>,
 }
 
 impl<'a> Script<'a> {
+    fn new(plan: &'a Arc<Dialplan>, env: &'a Arc<Env>) -> Self {
+        Self { plan, env, busy_steps: 0, floor: 0, within: None }
+    }
+
     /// From the channel's position to where the script ends.
-    async fn run(&mut self, channel: &mut Channel, phase: Phase) {
-        while let Some(extension) = self.extension_at(channel) {
-            let Some(position) = self.along(extension, channel, phase).await else { return };
+    async fn run(&mut self, channel: &mut Channel, phase: Phase) -> Ended {
+        loop {
+            let along = match self.extension_at(channel) {
+                Some(extension) => self.along(extension, channel, phase).await,
+                None => Along::Out,
+            };
+            let position = match along {
+                Along::To(position) => position,
+                Along::Out => match self.out_of_macro(channel) {
+                    Some(position) => position,
+                    None => return Ended::Over,
+                },
+                Along::Over => return Ended::Over,
+            };
             channel.set_position(position);
+            if self.within.is_some_and(|depth| channel.frames().len() < depth) {
+                return Ended::Returned;
+            }
         }
     }
 
@@ -128,60 +231,83 @@ impl<'a> Script<'a> {
         self.plan.find(&position.context, &position.extension)
     }
 
+    /// Where the steps of a macro end, its caller goes on.
+    fn out_of_macro(&self, channel: &mut Channel) -> Option<Position> {
+        if channel.frames().len() <= self.floor || channel.frames().last()?.kind != FrameKind::Macro {
+            return None;
+        }
+        after_macro(self.plan, channel)
+    }
+
     /// Along one extension until a gap, the end, or a jump, whose target is returned.
-    async fn along(&mut self, extension: &Extension, channel: &mut Channel, phase: Phase) -> Option<Position> {
+    async fn along(&mut self, extension: &Extension, channel: &mut Channel, phase: Phase) -> Along {
         loop {
-            let step = extension.step(channel.position().priority)?;
+            let Some(step) = extension.step(channel.position().priority) else { return Along::Out };
             if phase == Phase::HungUp && step.app.line() == Line::Needed {
                 tracing::debug!(uuid = channel.uuid(), app = step.app.name(), "h ends: there is no line any more");
-                return None;
+                return Along::Over;
             }
             if !self.may_go_on(channel).await {
-                return None;
+                return Along::Over;
             }
-            match self.counted(step, channel).await {
-                Ok(Next::Continue) => {}
-                Ok(Next::Jump(jump)) => return self.jump(channel, &jump),
-                Ok(Next::End) | Err(AppError::Gone(_)) => return None,
+            let next = match self.step(step, channel).await {
+                Ok(next) => next,
+                Err(AppError::Gone(_)) => return Along::Over,
                 Err(AppError::Argument(error)) => {
                     tracing::warn!(uuid = channel.uuid(), at = ?step.span, app = step.app.name(), %error, "dialplan");
+                    Next::Continue
                 }
-            }
+            };
             if phase == Phase::Call && (channel.is_gone() || channel.cause() != Cause::UNKNOWN) {
-                return None;
+                return Along::Over;
             }
-            let mut position = channel.position().clone();
-            position.priority = position.priority.checked_add(1)?;
-            channel.set_position(position);
+            let target = match next {
+                Next::Continue => {
+                    let Some(priority) = channel.position().priority.checked_add(1) else { return Along::Out };
+                    channel.set_priority(priority);
+                    continue;
+                }
+                Next::Jump(jump) => self.jump(channel, &jump),
+                Next::At(position) => Some(position),
+                Next::Invalid(dialled) => self.invalid(channel, &dialled),
+                Next::Timeout => self.special(channel, "t"),
+                Next::End => None,
+            };
+            return target.map_or(Along::Over, Along::To);
         }
     }
 
-    /// Lets others have their turn; ends a script that only loops.
+    /// Lets others have their turn; ends a script that only loops or hoards.
     async fn may_go_on(&mut self, channel: &mut Channel) -> bool {
         self.busy_steps += 1;
-        if self.busy_steps > MAX_BUSY_STEPS {
-            let Position { context, extension, .. } = channel.position().clone();
-            tracing::error!(uuid = channel.uuid(), context, extension, "endless loop in the dialplan: hanging up");
-            channel.hangup(Cause::TEMPORARY_FAILURE);
-            return false;
-        }
-        if self.busy_steps.is_multiple_of(STEPS_PER_TURN) {
-            tokio::task::yield_now().await;
-        }
-        true
+        let why = if self.busy_steps > MAX_BUSY_STEPS {
+            "an endless loop that never waits"
+        } else if channel.frames().len() > MAX_FRAMES {
+            "subroutines that call each other without end"
+        } else if channel.variables().bytes() > variables::MAX_BYTES {
+            "variables that take more than 4 MiB"
+        } else {
+            if self.busy_steps.is_multiple_of(STEPS_PER_TURN) {
+                tokio::task::yield_now().await;
+            }
+            return true;
+        };
+        run_away(channel, why);
+        false
     }
 
     /// Runs a step; one that had to wait for anything starts the count of busy steps anew.
-    async fn counted(&mut self, step: &Step, channel: &mut Channel) -> Result<Next, AppError> {
+    async fn step(&mut self, step: &Step, channel: &mut Channel) -> Result<Next, AppError> {
+        tracing::trace!(uuid = channel.uuid(), at = ?step.span, ?step, "dialplan");
+        let mut work = match step.app.exec(channel, Args::new(step.args.piece(), (self.plan, self.env))) {
+            Doing::Done(outcome) => return outcome,
+            Doing::Waits(work) => work,
+        };
         let mut waited = false;
-        let mut work = Box::pin(self.step(step, channel));
         let outcome = poll_fn(|context| {
             let poll = work.as_mut().poll(context);
             waited |= poll.is_pending();
-            match poll {
-                Poll::Ready(outcome) => Poll::Ready(outcome),
-                Poll::Pending => Poll::Pending,
-            }
+            poll
         })
         .await;
         drop(work);
@@ -191,33 +317,76 @@ impl<'a> Script<'a> {
         outcome
     }
 
-    async fn step(&self, step: &Step, channel: &mut Channel) -> Result<Next, AppError> {
-        tracing::trace!(uuid = channel.uuid(), at = ?step.span, ?step, "dialplan");
-        step.app.exec(channel, Args::new(step.args.piece(), self.env)).await
-    }
-
-    /// Where a jump leads: its target, else the `i` extension of the context it names, else nowhere.
+    /// Where a jump leads: its target, else the `i` extension of the context it names, else nowhere. A jump out of a macro's
+    /// context ends the macro.
     fn jump(&self, channel: &mut Channel, jump: &Jump) -> Option<Position> {
-        let missing = match self.plan.target(channel.position(), jump) {
-            Ok(position) => return Some(position),
-            Err(missing) => missing,
-        };
-        let NoTarget { context, extension, priority } = missing;
-        tracing::warn!(uuid = channel.uuid(), context, extension, priority, "jump to nowhere");
-        channel.set_var("INVALID_EXTEN", extension.as_str());
-        let invalid = Position { context, extension: "i".to_owned(), priority: 1 };
-        // an `i` that jumps to nowhere itself would come back here for ever
-        let from_invalid = channel.position().extension == "i" && channel.position().context == invalid.context;
-        (!from_invalid && self.plan.begins_at(&invalid.context, "i")).then_some(invalid)
-    }
-
-    /// The `h` extension of the context in which the script ended, once.
-    async fn hang_up(&mut self, channel: &mut Channel) {
-        let context = channel.position().context.clone();
-        if self.plan.begins_at(&context, "h") {
-            channel.set_position(Position { context, extension: "h".to_owned(), priority: 1 });
-            self.busy_steps = 0;
-            self.run(channel, Phase::HungUp).await;
+        match self.plan.target(channel.position(), jump) {
+            Ok(position) => {
+                let leaves = position.context != channel.position().context;
+                if leaves && channel.frames().len() > self.floor {
+                    let ends = channel.frames().last().is_some_and(|frame| frame.kind == FrameKind::Macro);
+                    if ends {
+                        channel.pop_frame();
+                    }
+                }
+                Some(position)
+            }
+            Err(NoTarget { context, extension, priority }) => {
+                tracing::warn!(uuid = channel.uuid(), context, extension, priority, "jump to nowhere");
+                let from = Position { context, ..channel.position().clone() };
+                channel.set_position(from);
+                self.invalid(channel, &extension)
+            }
         }
     }
+
+    fn invalid(&self, channel: &mut Channel, dialled: &str) -> Option<Position> {
+        channel.set_var("INVALID_EXTEN", dialled);
+        self.special(channel, "i")
+    }
+
+    /// A special extension of the channel's context; without it `e`, the catch-all.
+    fn special(&self, channel: &Channel, name: &str) -> Option<Position> {
+        let here = channel.position();
+        // a special extension that leads to itself would come back here for ever
+        let free = |name: &&str| here.extension != *name && self.plan.begins_at(&here.context, name);
+        let extension = [name, "e"].into_iter().find(free)?.to_owned();
+        Some(Position { context: here.context.clone(), extension, priority: 1 })
+    }
+
+    /// The `h` extension, once: that of the context in which the script ended, else of the one that called its subroutines.
+    async fn hang_up(&mut self, channel: &mut Channel) {
+        let outer = channel.frames().first().map(|frame| frame.back.context.clone());
+        let contexts = [Some(channel.position().context.clone()), outer];
+        let Some(context) = contexts.into_iter().flatten().find(|context| self.plan.begins_at(context, "h")) else {
+            return;
+        };
+        channel.set_position(Position { context, extension: "h".to_owned(), priority: 1 });
+        self.busy_steps = 0;
+        self.floor = channel.frames().len();
+        self.run(channel, Phase::HungUp).await;
+    }
+}
+
+/// Ends a macro: where its caller goes on, `MACRO_OFFSET` priorities further when there is a step.
+pub(super) fn after_macro(plan: &Dialplan, channel: &mut Channel) -> Option<Position> {
+    let offset = channel.var("MACRO_OFFSET").and_then(|offset| offset.trim().parse::<u32>().ok()).unwrap_or(0);
+    let mut back = channel.pop_frame()?.back;
+    back.priority = back.priority.checked_add(1)?;
+    let further = back.priority.checked_add(offset)?;
+    if plan.find(&back.context, &back.extension).is_some_and(|extension| extension.step(further).is_some()) {
+        back.priority = further;
+    }
+    Some(back)
+}
+
+/// Stops a script that would never end.
+pub(super) fn run_away(channel: &mut Channel, why: &str) {
+    let Position { context, extension, priority } = channel.position().clone();
+    tracing::error!(uuid = channel.uuid(), context, extension, priority, why, "runaway dialplan: hanging up");
+    channel.exchange().journal.note(
+        "dialplan.runaway",
+        json!({"uuid": channel.uuid(), "context": context, "extension": extension, "priority": priority, "why": why}),
+    );
+    channel.hangup(Cause::TEMPORARY_FAILURE);
 }

@@ -48,6 +48,40 @@ impl<'a> Piece<'a> {
         vars::limit(value, scope)
     }
 
+    /// Whether it is text of the dialplan and nothing else.
+    pub fn is_written(&self, scope: &dyn Scope) -> bool {
+        self.bits.iter().all(|bit| match bit {
+            Bit::Text(_) => true,
+            Bit::Code(part) => part.written_value(scope).is_some(),
+        })
+    }
+
+    /// As [`super::Args::written`].
+    pub fn written(&self, scope: &mut dyn Scope) -> Template {
+        let mut parts = Vec::new();
+        self.resolve(scope, &mut parts);
+        Template::from_parts(parts)
+    }
+
+    fn resolve(&self, scope: &mut dyn Scope, parts: &mut Vec<Part>) {
+        for bit in &self.bits {
+            let part = match *bit {
+                Bit::Text(text) => Part::Text(text.to_owned()),
+                Bit::Code(part) => {
+                    if let Some(value) = part.written_value(scope) {
+                        Part::Text(value)
+                    } else if let Some(chosen) = part.chosen(scope) {
+                        chosen.resolve(scope, parts);
+                        continue;
+                    } else {
+                        part.clone()
+                    }
+                }
+            };
+            parts.push(part);
+        }
+    }
+
     /// Arguments as applications take them: at commas outside `( )`, `[ ]` and `" "`; quotes are taken off, and a
     /// backslash makes the next character plain. The last of `most` keeps its commas.
     pub fn arguments(&self, most: usize) -> Vec<Self> {
@@ -97,6 +131,36 @@ impl<'a> Piece<'a> {
             return Some((Piece::new(left), Piece::new(right)));
         }
         None
+    }
+
+    /// At the first written `delimiter` outside brackets.
+    pub fn split_outside(&self, delimiter: char) -> Option<(Self, Self)> {
+        let mut depth = 0_usize;
+        for (index, bit) in self.bits.iter().enumerate() {
+            let Bit::Text(text) = *bit else { continue };
+            for (at, c) in text.char_indices() {
+                match c {
+                    '(' | '[' => depth += 1,
+                    ')' | ']' => depth = depth.saturating_sub(1),
+                    _ if c == delimiter && depth == 0 => {
+                        let (before, after) = (text.get(..at), text.get(at + c.len_utf8()..));
+                        let part = |text: Option<&'a str>| text.filter(|text| !text.is_empty()).map(Bit::Text);
+                        let mut left = self.bits.get(..index).unwrap_or_default().to_vec();
+                        left.extend(part(before));
+                        let mut right: Vec<_> = part(after).into_iter().collect();
+                        right.extend_from_slice(self.bits.get(index + 1..).unwrap_or_default());
+                        return Some((Self::new(left), Self::new(right)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether nothing in it is substituted.
+    pub fn is_text(&self) -> bool {
+        self.bits.iter().all(|bit| matches!(bit, Bit::Text(_)))
     }
 
     /// Without a written `suffix` at the end; `None` when it is not there.

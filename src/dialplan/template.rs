@@ -27,6 +27,34 @@ pub(super) enum Part {
     Expression(Box<Expression>),
 }
 
+impl Part {
+    /// The value, where this is a variable as a whole, named by text, that holds text of the dialplan only.
+    pub(super) fn written_value(&self, scope: &dyn super::vars::Scope) -> Option<String> {
+        let Self::Variable(variable) = self else { return None };
+        let name = |name: &Template| match name.parts.as_slice() {
+            [Self::Text(name)] => Some(name.clone()),
+            _ => None,
+        };
+        match (&variable.what, &variable.slice) {
+            (What::Named(named), None) => {
+                let name = name(named)?;
+                if scope.is_written(&name) { scope.variable(&name) } else { None }
+            }
+            (What::Call(func, args), None) if func.name() == "GLOBAL" => scope.env()?.written_global(&name(args)?),
+            _ => None,
+        }
+    }
+
+    /// What a function that only chooses among its written arguments has chosen.
+    pub(super) fn chosen(&self, scope: &mut dyn super::vars::Scope) -> Option<Piece<'_>> {
+        let Self::Variable(variable) = self else { return None };
+        match (&variable.what, &variable.slice) {
+            (What::Call(func, args), None) => func.chosen(scope, &args.piece()),
+            _ => None,
+        }
+    }
+}
+
 /// `${name:offset:length}` or `${FUNC(args):offset:length}`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Variable {
@@ -144,6 +172,10 @@ impl Template {
     /// A text in which nothing is substituted.
     pub fn literal(text: impl Into<String>) -> Self {
         Self { parts: vec![Part::Text(text.into())] }
+    }
+
+    pub(super) fn from_parts(parts: Vec<Part>) -> Self {
+        Self { parts }
     }
 
     pub(super) fn from_placed(placed: Vec<Placed>) -> Self {

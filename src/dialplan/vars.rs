@@ -10,8 +10,8 @@ use super::env::Env;
 use super::func::FuncError;
 use super::template::{Part, Slice, Variable, What};
 
-/// Longest value in bytes; what is longer is cut. Keeps a dialplan that doubles a variable in a loop from eating memory.
-pub(super) const MAX_VALUE_BYTES: usize = 16 * 1024;
+/// Longest value in bytes; a longer one is cut, and the call whose script made it is ended: it doubles a variable in a loop.
+pub(super) const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// What a script can look up and change while it is evaluated.
 pub trait Scope {

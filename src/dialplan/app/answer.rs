@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, BoxFuture, CheckError, Line, Next, Outcome, at_most};
+use super::{App, CheckError, Doing, Line, Next, at_most};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -31,8 +31,8 @@ impl App for Answer {
         args.literal().map_or(Ok(()), |text| milliseconds(&text).map(|_| ()))
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        Doing::waits(async move {
             let delay = milliseconds(&args.text(chan));
             chan.answer().await?;
             chan.wait(delay?).await?;

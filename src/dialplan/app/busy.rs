@@ -1,7 +1,7 @@
 //! `Busy([timeout])`: tells the caller that the line is busy, and ends the call.
 
 use super::playtones::{Tone, refuse};
-use super::{App, BoxFuture, CheckError, Line, Outcome, at_most, check_seconds};
+use super::{App, CheckError, Doing, Line, at_most, check_seconds};
 use crate::call::{Cause, Channel};
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -30,7 +30,7 @@ impl App for Busy {
         check_seconds(Some(args))
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(refuse(chan, args, (Cause::BUSY, Tone::Busy)))
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        Doing::waits(refuse(chan, args, (Cause::BUSY, Tone::Busy)))
     }
 }

@@ -1,6 +1,6 @@
 //! `Dial(target[&target...][,timeout[,options]])`: calls others and connects the caller with the first who answers.
 
-use super::{App, BoxFuture, CheckError, Line, Next, Opt, Outcome, at_most, check_seconds, seconds};
+use super::{App, CheckError, Doing, Line, Next, Opt, at_most, check_seconds, seconds};
 use crate::call::{self, CancelAs, Channel, DialStatus, Dialled, Ringback};
 use crate::dialplan::args::Args;
 use crate::dialplan::options::{Chosen, choose};
@@ -52,8 +52,8 @@ impl App for Dial {
         }
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        Doing::waits(async move {
             set_before(chan);
             let pieces = args.piece().arguments(3);
             let options = pieces.get(2).map(chosen).transpose()?.unwrap_or_default();

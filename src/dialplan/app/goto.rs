@@ -1,6 +1,6 @@
 //! `Goto([[context,]extension,]priority)`: goes on elsewhere.
 
-use super::{App, BoxFuture, CheckError, Jump, Next, Outcome};
+use super::{App, CheckError, Doing, Jump, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -24,8 +24,8 @@ impl App for Goto {
         check_target(args)
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move { Ok(jump(chan, &args, args.piece())) })
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        Ok(Next::Jump(jump_to(chan, &args, args.piece()))).into()
     }
 }
 
@@ -38,12 +38,21 @@ pub(super) fn check_target(target: &Piece<'_>) -> Result<(), CheckError> {
     }
 }
 
-/// The jump that a target means; a part left empty stays as it is.
-pub(super) fn jump(chan: &mut Channel, args: &Args<'_>, target: &Piece<'_>) -> Next {
+/// The jump that a target means; a part left empty stays as it is. A target that a variable or `IF` holds is split too, when
+/// it is text of the dialplan.
+pub(super) fn jump_to(chan: &mut Channel, args: &Args<'_>, target: &Piece<'_>) -> Jump {
+    if target.is_text() {
+        return parts(chan, args, target);
+    }
+    let written = args.written(chan, target);
+    parts(chan, args, &written.piece())
+}
+
+fn parts(chan: &mut Channel, args: &Args<'_>, target: &Piece<'_>) -> Jump {
     let parts = target.arguments(3);
     let mut values = parts.into_iter().map(|part| args.value(chan, &part).trim().to_owned()).rev();
     let priority = values.next().unwrap_or_default();
     let mut part = || values.next().filter(|value| !value.is_empty());
     let (extension, context) = (part(), part());
-    Next::Jump(Jump { context, extension, priority })
+    Jump { context, extension, priority }
 }

@@ -1,7 +1,7 @@
 //! `GotoIf(condition?[target]:[target])`: goes on elsewhere if the condition is true, or if it is not.
 
-use super::goto::{check_target, jump};
-use super::{App, BoxFuture, CheckError, Next, Outcome};
+use super::goto::{check_target, jump_to};
+use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::evaluate::is_true;
@@ -30,17 +30,17 @@ impl App for GotoIf {
         if count == 0 { Err(CheckError::Missing("a target after `?`")) } else { Ok(()) }
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            let (condition, [yes, no]) = split(args.piece())?;
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        let next = split(args.piece()).map(|(condition, [yes, no])| {
             let target = if is_true(&args.value(chan, &condition)) { yes } else { no };
-            if target.is_empty() { Ok(Next::Continue) } else { Ok(jump(chan, &args, &target)) }
-        })
+            if target.is_empty() { Next::Continue } else { Next::Jump(jump_to(chan, &args, &target)) }
+        });
+        next.map_err(Into::into).into()
     }
 }
 
 /// The condition and its two targets.
-fn split<'a>(args: &Piece<'a>) -> Result<(Piece<'a>, [Piece<'a>; 2]), CheckError> {
+pub(super) fn split<'a>(args: &Piece<'a>) -> Result<(Piece<'a>, [Piece<'a>; 2]), CheckError> {
     let (condition, targets) = args.split_once('?').ok_or(CheckError::Missing("`?`"))?;
     let (yes, no) = targets.split_once(':').unwrap_or_else(|| (targets, Piece::default()));
     Ok((condition, [yes.trim(), no.trim()]))

@@ -1,6 +1,6 @@
 //! `Hangup([cause])`: ends the call.
 
-use super::{App, BoxFuture, CheckError, Next, Outcome, at_most};
+use super::{App, CheckError, Doing, Next, at_most};
 use crate::call::{Cause, Channel};
 use crate::dialplan::args::Args;
 use crate::dialplan::exec::cause_of_last_dial;
@@ -26,15 +26,12 @@ impl App for Hangup {
         args.literal().filter(|text| !text.trim().is_empty()).map_or(Ok(()), |text| cause(&text).map(|_| ()))
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            let text = args.text(chan);
-            let chosen = if text.trim().is_empty() { Ok(cause_of_last_dial(chan)) } else { cause(&text) };
-            // a wrong cause must not keep the call alive
-            chan.hangup(chosen.as_ref().copied().unwrap_or(Cause::NORMAL));
-            chosen?;
-            Ok(Next::End)
-        })
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        let text = args.text(chan);
+        let chosen = if text.trim().is_empty() { Ok(cause_of_last_dial(chan)) } else { cause(&text) };
+        // a wrong cause must not keep the call alive
+        chan.hangup(chosen.as_ref().copied().unwrap_or(Cause::NORMAL));
+        chosen.map(|_| Next::End).map_err(Into::into).into()
     }
 }
 

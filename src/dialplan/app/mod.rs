@@ -5,30 +5,61 @@ mod busy;
 mod congestion;
 mod dial;
 mod echo;
+mod exec;
+mod execif;
+mod gosub;
+mod gosubif;
 mod goto;
 mod gotoif;
 mod hangup;
+mod r#macro;
+mod macroexit;
+mod mset;
 mod noop;
 mod playback;
 mod playtones;
+mod r#return;
 mod ringing;
 mod set;
+mod stackpop;
 mod stopplaytones;
 mod verbose;
 mod wait;
+mod r#while;
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use super::args::Args;
 use super::piece::Piece;
-use crate::call::{Channel, Gone};
+use crate::call::{Channel, Gone, Position};
 
 /// What an application's work is.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// How an application's work ended.
 pub type Outcome = Result<Next, AppError>;
+
+/// What an application does when it is reached.
+pub enum Doing<'a> {
+    /// It only computed and is done: nothing was boxed, nobody waited.
+    Done(Outcome),
+    /// It waits for something.
+    Waits(BoxFuture<'a, Outcome>),
+}
+
+impl<'a> Doing<'a> {
+    /// Work that waits.
+    pub fn waits(work: impl Future<Output = Outcome> + Send + 'a) -> Self {
+        Self::Waits(Box::pin(work))
+    }
+}
+
+impl From<Outcome> for Doing<'_> {
+    fn from(outcome: Outcome) -> Self {
+        Self::Done(outcome)
+    }
+}
 
 /// An application of the dialplan.
 pub trait App: Sync {
@@ -55,7 +86,7 @@ pub trait App: Sync {
     ///
     /// # Errors
     /// The channel has hung up, or an argument's value is wrong.
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome>;
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a>;
 }
 
 /// Whether an application needs the caller's line.
@@ -83,6 +114,12 @@ pub enum Next {
     Continue,
     /// Elsewhere.
     Jump(Jump),
+    /// Exactly there; where there is no step, the script ends as at the end of an extension.
+    At(Position),
+    /// At the `i` extension, `INVALID_EXTEN` being what was dialled; without one at `e`, else nowhere.
+    Invalid(String),
+    /// At the `t` extension: nothing was dialled in time; without one at `e`, else nowhere.
+    Timeout,
     /// Nowhere: the script is over.
     End,
 }
@@ -175,19 +212,32 @@ pub static TABLE: &[&dyn App] = &[
     &answer::Answer,
     &busy::Busy,
     &congestion::Congestion,
+    &r#while::ContinueWhile,
     &dial::Dial,
     &echo::Echo,
+    &r#while::EndWhile,
+    &exec::Exec,
+    &execif::ExecIf,
+    &r#while::ExitWhile,
+    &gosub::Gosub,
+    &gosubif::GosubIf,
     &goto::Goto,
     &gotoif::GotoIf,
     &hangup::Hangup,
+    &r#macro::Macro,
+    &macroexit::MacroExit,
+    &mset::MSet,
     &noop::NoOp,
     &playback::Playback,
     &playtones::Playtones,
+    &r#return::Return,
     &ringing::Ringing,
     &set::Set,
+    &stackpop::StackPop,
     &stopplaytones::StopPlaytones,
     &verbose::Verbose,
     &wait::Wait,
+    &r#while::While,
 ];
 
 /// The application of this name; letter case does not count.

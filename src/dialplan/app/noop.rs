@@ -1,6 +1,6 @@
 //! `NoOp(text)`: shows its text in the log, does nothing else.
 
-use super::{App, BoxFuture, CheckError, Next, Outcome};
+use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -24,11 +24,9 @@ impl App for NoOp {
         Ok(())
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            let text = args.text(chan);
-            tracing::debug!(uuid = chan.uuid(), text, "NoOp");
-            Ok(Next::Continue)
-        })
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        let text = args.text(chan);
+        tracing::debug!(uuid = chan.uuid(), text, "NoOp");
+        Ok(Next::Continue).into()
     }
 }

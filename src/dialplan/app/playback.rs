@@ -1,6 +1,6 @@
 //! `Playback(name[&name...][,options])`: plays sounds one after the other.
 
-use super::{App, BoxFuture, CheckError, Line, Next, Opt, Outcome, at_most};
+use super::{App, CheckError, Doing, Line, Next, Opt, at_most};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -49,8 +49,8 @@ impl App for Playback {
         options(args.get(1)).map(|_| ())
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        Doing::waits(async move {
             let pieces = args.piece().arguments(2);
             let unanswered = options(pieces.get(1))?;
             if !chan.is_answered() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{App, BoxFuture, CheckError, Line, Next, Outcome, seconds};
+use super::{App, CheckError, Doing, Line, Next, Outcome, seconds};
 use crate::call::{Cause, Channel};
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -65,8 +65,8 @@ impl App for Playtones {
         args.literal().map_or(Ok(()), |text| source(&text).map(|_| ()))
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        Doing::waits(async move {
             let tones = source(&args.text(chan))?;
             if !chan.is_answered() {
                 chan.progress().await?;

@@ -1,6 +1,6 @@
 //! `Ringing()`: tells the caller that it rings.
 
-use super::{App, BoxFuture, CheckError, Line, Next, Outcome, at_most};
+use super::{App, CheckError, Doing, Line, Next, at_most};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -28,8 +28,8 @@ impl App for Ringing {
         at_most(args, 0)
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, _args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
+    fn exec<'a>(&self, chan: &'a mut Channel, _args: Args<'a>) -> Doing<'a> {
+        Doing::waits(async move {
             chan.ring().await?;
             Ok(Next::Continue)
         })

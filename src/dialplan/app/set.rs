@@ -1,6 +1,6 @@
 //! `Set(name=value)`: sets one variable, or what a function stands for.
 
-use super::{App, BoxFuture, CheckError, Next, Outcome};
+use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::config::nearest;
 use crate::dialplan::args::Args;
@@ -30,30 +30,45 @@ impl App for Set {
     }
 
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
-        match split(args)?.0 {
-            Target::Func(func, args) => func.check(&args),
-            Target::Variable(_) => Ok(()),
-        }
+        check(args)
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            let (target, value) = split(args.piece())?;
-            let value = args.value(chan, &value);
-            match target {
-                Target::Variable(name) => {
-                    let name = args.value(chan, &name);
-                    args.scope(chan).set_variable(&name, value);
-                }
-                Target::Func(func, func_args) => {
-                    let mut scope = args.scope(chan);
-                    if let Err(error) = func.write(&mut scope, func_args, value) {
-                        scope.warn(ValueWarning::Func { func: func.name(), error });
-                    }
-                }
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        assign(chan, &args, args.piece()).map(|()| Next::Continue).map_err(Into::into).into()
+    }
+}
+
+/// Does one assignment.
+pub(super) fn assign(chan: &mut Channel, args: &Args<'_>, assignment: &Piece<'_>) -> Result<(), CheckError> {
+    let (target, value) = split(assignment)?;
+    let written = args.is_written(chan, &value);
+    let value = args.value(chan, &value);
+    match target {
+        Target::Variable(name) => {
+            let name = args.value(chan, &name);
+            let variables = chan.variables_mut();
+            if written { variables.set_written(&name, value) } else { variables.set(&name, value) }
+        }
+        Target::Func(func, func_args) => {
+            let mut scope = args.scope(chan);
+            let outcome = if written {
+                func.write_text(&mut scope, func_args, value)
+            } else {
+                func.write(&mut scope, func_args, value)
+            };
+            if let Err(error) = outcome {
+                scope.warn(ValueWarning::Func { func: func.name(), error });
             }
-            Ok(Next::Continue)
-        })
+        }
+    }
+    Ok(())
+}
+
+/// What can be known to be wrong with one assignment.
+pub(super) fn check(assignment: &Piece<'_>) -> Result<(), CheckError> {
+    match split(assignment)?.0 {
+        Target::Func(func, args) => func.check(&args),
+        Target::Variable(_) => Ok(()),
     }
 }
 

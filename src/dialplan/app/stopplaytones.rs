@@ -1,6 +1,6 @@
 //! `StopPlaytones()`: ends what Playtones began.
 
-use super::{App, BoxFuture, CheckError, Next, Outcome, at_most};
+use super::{App, CheckError, Doing, Next, at_most};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -24,8 +24,8 @@ impl App for StopPlaytones {
         at_most(args, 0)
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, _args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
+    fn exec<'a>(&self, chan: &'a mut Channel, _args: Args<'a>) -> Doing<'a> {
+        Doing::waits(async move {
             chan.stop_playing();
             Ok(Next::Continue)
         })

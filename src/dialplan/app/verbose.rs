@@ -1,6 +1,6 @@
 //! `Verbose([level,]text)`: shows its text in the log.
 
-use super::{App, BoxFuture, CheckError, Next, Outcome};
+use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -24,21 +24,19 @@ impl App for Verbose {
         Ok(())
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            let pieces = args.piece().arguments(2);
-            let mut values = pieces.iter().map(|piece| args.value(chan, piece));
-            let (level, text) = match (values.next(), values.next()) {
-                (Some(level), Some(text)) => (level.trim().parse::<u32>().unwrap_or(0), text),
-                (only, _) => (0, only.unwrap_or_default()),
-            };
-            let uuid = chan.uuid();
-            match level {
-                0 | 1 => tracing::info!(uuid, level, text, "Verbose"),
-                2 | 3 => tracing::debug!(uuid, level, text, "Verbose"),
-                _ => tracing::trace!(uuid, level, text, "Verbose"),
-            }
-            Ok(Next::Continue)
-        })
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        let pieces = args.piece().arguments(2);
+        let mut values = pieces.iter().map(|piece| args.value(chan, piece));
+        let (level, text) = match (values.next(), values.next()) {
+            (Some(level), Some(text)) => (level.trim().parse::<u32>().unwrap_or(0), text),
+            (only, _) => (0, only.unwrap_or_default()),
+        };
+        let uuid = chan.uuid();
+        match level {
+            0 | 1 => tracing::info!(uuid, level, text, "Verbose"),
+            2 | 3 => tracing::debug!(uuid, level, text, "Verbose"),
+            _ => tracing::trace!(uuid, level, text, "Verbose"),
+        }
+        Ok(Next::Continue).into()
     }
 }

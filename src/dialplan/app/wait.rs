@@ -1,6 +1,6 @@
 //! `Wait(seconds)`: waits.
 
-use super::{App, BoxFuture, CheckError, Line, Next, Outcome, at_most, check_seconds, seconds};
+use super::{App, CheckError, Doing, Line, Next, at_most, check_seconds, seconds};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -32,8 +32,8 @@ impl App for Wait {
         check_seconds(Some(args))
     }
 
-    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        Doing::waits(async move {
             if let Some(time) = seconds(&args.text(chan))? {
                 chan.wait(time).await?;
             }

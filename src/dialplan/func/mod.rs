@@ -1,6 +1,14 @@
 //! Dialplan functions, `${NAME(args)}` and `Set(NAME(args)=value)`: one file and one table line each.
 
 mod callerid;
+mod dialplan_exists;
+mod eval;
+mod exists;
+mod global;
+mod r#if;
+mod isnull;
+mod local;
+mod set;
 
 use std::fmt;
 
@@ -34,6 +42,13 @@ pub trait Func: Sync {
     /// Why it was not set, [`FuncError::ReadOnly`] for most; the script goes on.
     fn write(&self, _scope: &mut dyn Scope, _args: Piece<'_>, _value: String) -> Result<(), FuncError> {
         Err(FuncError::ReadOnly)
+    }
+    /// Sets it to text of the dialplan, in which nothing comes from outside; only functions that name variables care.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn write_text(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Result<(), FuncError> {
+        self.write(scope, args, value)
     }
     /// For a function that only chooses among its written arguments: the one chosen, not yet evaluated, so that what is
     /// written in it may still be split as the arguments of an application.
@@ -69,7 +84,17 @@ pub enum FuncError {
 }
 
 /// All functions, in the order of the manual.
-pub static TABLE: &[&dyn Func] = &[&callerid::CallerId];
+pub static TABLE: &[&dyn Func] = &[
+    &callerid::CallerId,
+    &dialplan_exists::DialplanExists,
+    &eval::Eval,
+    &exists::Exists,
+    &global::Global,
+    &r#if::If,
+    &isnull::IsNull,
+    &local::Local,
+    &set::Set,
+];
 
 /// The function of this name.
 pub fn find(name: &str) -> Option<&'static dyn Func> {

@@ -1,0 +1,71 @@
+//! `Exec(application(arguments))`: runs an application whose name may be computed.
+
+use super::{App, CheckError, Doing};
+use crate::call::Channel;
+use crate::dialplan::args::Args;
+use crate::dialplan::piece::Piece;
+
+pub(super) struct Exec;
+
+impl App for Exec {
+    fn name(&self) -> &'static str {
+        "Exec"
+    }
+
+    fn syntax(&self) -> &'static str {
+        "application(arguments)"
+    }
+
+    fn synopsis(&self) -> &'static str {
+        "Runs an application whose name comes from a variable."
+    }
+
+    fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
+        check_call(args)
+    }
+
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        run(chan, &args, args.piece().clone())
+    }
+}
+
+/// An application's name and its arguments.
+fn split<'a>(call: Piece<'a>) -> Result<(Piece<'a>, Piece<'a>), CheckError> {
+    let call = call.trim();
+    match call.split_once('(') {
+        Some((name, rest)) => Ok((name.trim(), rest.strip_suffix(')').ok_or(CheckError::Missing("`)` at the end"))?)),
+        None => Ok((call, Piece::default())),
+    }
+}
+
+/// Refuses what can be seen to be wrong with `application(arguments)`.
+pub(super) fn check_call(call: &Piece<'_>) -> Result<(), CheckError> {
+    let (name, arguments) = split(call.clone())?;
+    match name.literal() {
+        Some(name) if name.is_empty() => Err(CheckError::Missing("the name of an application")),
+        Some(name) => find(&name)?.check(&arguments),
+        None => Ok(()),
+    }
+}
+
+/// Runs `application(arguments)` in the place of the step.
+pub(super) fn run<'a>(chan: &'a mut Channel, args: &Args<'a>, call: Piece<'a>) -> Doing<'a> {
+    let found = split(call).and_then(|(name, arguments)| {
+        let name = args.value(chan, &name);
+        Ok((find(name.trim())?, arguments))
+    });
+    match found {
+        Ok((app, arguments)) => app.exec(chan, args.with(arguments)),
+        Err(error) => Err(error.into()).into(),
+    }
+}
+
+fn find(name: &str) -> Result<&'static dyn App, CheckError> {
+    super::find(name).ok_or_else(|| CheckError::Unknown {
+        what: "application",
+        found: name.to_owned(),
+        known: crate::config::nearest(name, super::TABLE.iter().map(|app| app.name()))
+            .unwrap_or("see the manual")
+            .into(),
+    })
+}
