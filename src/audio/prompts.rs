@@ -1,24 +1,9 @@
 //! Sounds that are part of the program: the demo's two talkers and the prompts of the built-in dialplan.
 //! Below: `file` decodes them. Above: Playback and `pbx demo`. `sounds/make.sh` makes the files anew.
 
-/// Every built-in sound by its dialplan name, sorted: FLAC, mono, 16 kHz.
-const SOUNDS: &[(&str, &[u8])] = &[
-    ("beep", include_bytes!("../../sounds/beep.flac")),
-    ("demo-welcome", include_bytes!("../../sounds/demo-welcome.flac")),
-    ("demo/agent", include_bytes!("../../sounds/demo/agent.flac")),
-    ("demo/customer", include_bytes!("../../sounds/demo/customer.flac")),
-    ("digits/0", include_bytes!("../../sounds/digits/0.flac")),
-    ("digits/1", include_bytes!("../../sounds/digits/1.flac")),
-    ("digits/2", include_bytes!("../../sounds/digits/2.flac")),
-    ("digits/3", include_bytes!("../../sounds/digits/3.flac")),
-    ("digits/4", include_bytes!("../../sounds/digits/4.flac")),
-    ("digits/5", include_bytes!("../../sounds/digits/5.flac")),
-    ("digits/6", include_bytes!("../../sounds/digits/6.flac")),
-    ("digits/7", include_bytes!("../../sounds/digits/7.flac")),
-    ("digits/8", include_bytes!("../../sounds/digits/8.flac")),
-    ("digits/9", include_bytes!("../../sounds/digits/9.flac")),
-    ("silence/1", include_bytes!("../../sounds/silence/1.flac")),
-];
+mod table;
+
+use table::SOUNDS;
 
 /// The built-in sound of that name (as in `Playback(beep)`: no ending), as the bytes of a FLAC file.
 pub fn find(name: &str) -> Option<&'static [u8]> {
@@ -33,6 +18,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -45,8 +33,39 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_there_is_not_found() {
-        assert_eq!(find("digits/10"), None);
+        assert_eq!(find("digits/21"), None);
         assert_eq!(find(""), None);
+    }
+
+    #[test]
+    fn every_prompt_that_has_a_text_and_every_sound_of_the_folder_is_in_the_table() {
+        let texts = include_str!("../../sounds/prompts.txt");
+        let spoken = texts.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('|'));
+        for (name, text) in spoken {
+            assert!(find(name).is_some() && !text.is_empty(), "{name}");
+        }
+        let mut files = 0;
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("sounds")];
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files += usize::from(path.extension().is_some_and(|ending| ending == "flac"));
+                }
+            }
+        }
+        assert_eq!(files, names().count());
+    }
+
+    #[test]
+    fn s200_the_prompts_of_the_documents_are_built_in() {
+        for name in [
+            "extension", "agent-pass", "vm-goodbye", "pin-number-accepted", "pin-invalid", "conf-getconfno", "beep",
+            "conf-invalid",
+        ] {
+            assert!(find(name).is_some(), "{name}");
+        }
     }
 
     #[test]
