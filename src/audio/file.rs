@@ -1,4 +1,4 @@
-//! Sound files (WAV, FLAC) decoded whole to mono samples. Pure: the bytes are given.
+//! Sound files (WAV, FLAC, AIFF, CAF, MP3, Ogg Vorbis) decoded whole to mono samples. Pure: the bytes are given.
 //! Above: Playback, the demo's talkers, the spy's file device.
 
 use std::io::Cursor;
@@ -27,8 +27,8 @@ pub struct Sound {
 /// Why bytes are no sound that can be played.
 #[derive(Debug, Error)]
 pub enum SoundError {
-    /// Neither WAV nor FLAC, or damaged before the first sample.
-    #[error("not a WAV or FLAC file: {0}")]
+    /// None of the formats read, or damaged before the first sample.
+    #[error("not a sound file that can be read: {0}")]
     Unreadable(#[source] SymphoniaError),
     /// A container without sound in it.
     #[error("the file holds no sound")]
@@ -38,7 +38,7 @@ pub enum SoundError {
     TooLong,
 }
 
-/// Decodes a whole WAV or FLAC file. A file cut short gives the samples it holds.
+/// Decodes a whole sound file. One cut short gives the samples it holds.
 ///
 /// # Errors
 ///
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_file_cut_short_gives_what_it_holds() {
-        let whole = prompts::find("digits/5").expect("digit");
+        let whole = prompts::find("demo-welcome").expect("a prompt");
         let cut = decode(&whole[..whole.len() / 2]).expect("half a sound");
         let all = decode(whole).expect("a sound");
         assert!(!cut.samples.is_empty() && cut.samples.len() < all.samples.len());

@@ -8,5 +8,6 @@ pub mod frame;
 pub mod gain;
 pub mod mix;
 pub mod prompts;
+pub mod raw;
 pub mod resample;
 pub mod tone;

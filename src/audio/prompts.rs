@@ -61,7 +61,13 @@ mod tests {
     #[test]
     fn s200_the_prompts_of_the_documents_are_built_in() {
         for name in [
-            "extension", "agent-pass", "vm-goodbye", "pin-number-accepted", "pin-invalid", "conf-getconfno", "beep",
+            "extension",
+            "agent-pass",
+            "vm-goodbye",
+            "pin-number-accepted",
+            "pin-invalid",
+            "conf-getconfno",
+            "beep",
             "conf-invalid",
         ] {
             assert!(find(name).is_some(), "{name}");

@@ -250,6 +250,7 @@ impl House {
             changes.extend(differences(&old.masked(), &config.masked(), ""));
             warnings.extend(needs_restart(&changes));
             if !what.dry_run {
+                self.env.sounds().set_folder(config.dialplan.sounds.clone());
                 self.exchange.settings.store(Arc::new(config));
                 self.reloads.send_modify(|count| *count += 1);
             }

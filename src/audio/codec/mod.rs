@@ -2,6 +2,8 @@
 //! Above: `media/bridge`, `media/generator`. One file per codec.
 
 pub mod g711;
+pub mod g722;
+pub mod gsm;
 
 /// A speech codec that a port can send and receive. Both work at 8 kHz with one byte a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

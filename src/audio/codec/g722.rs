@@ -1,0 +1,189 @@
+//! G.722 at 64 kbit/s, decoding only (ITU-T G.722): two bands of ADPCM, joined to 16 kHz. Above: `raw`, for sound files.
+
+/// Samples a second of what it decodes to.
+pub const RATE_HZ: u32 = 16_000;
+
+/// Decodes a whole stream of octets; each gives two samples.
+pub fn decode(octets: &[u8]) -> Vec<i16> {
+    let (mut low, mut high) = (Band::new(LOW), Band::new(HIGH));
+    let mut history = [0i32; 24];
+    let mut samples = Vec::with_capacity(octets.len() * 2);
+    for &octet in octets {
+        let sum = low.next(usize::from(octet & 0x3f));
+        let difference = high.next(usize::from(octet >> 6));
+        history.copy_within(2.., 0);
+        history[22] = sum + difference;
+        history[23] = sum - difference;
+        samples.extend(join(&history));
+    }
+    samples
+}
+
+/// The receive filter of both bands (§3.4, table 11): two samples of 16 kHz from one of each band.
+fn join(history: &[i32; 24]) -> [i16; 2] {
+    const TAPS: [i32; 12] = [3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11];
+    let (mut first, mut second) = (0, 0);
+    for (at, pair) in history.chunks_exact(2).enumerate() {
+        first += pair[1] * TAPS[11 - at];
+        second += pair[0] * TAPS[at];
+    }
+    [first, second].map(|sum| i16::try_from(limit(sum >> 11)).unwrap_or_default())
+}
+
+fn limit(value: i32) -> i32 {
+    value.clamp(i16::MIN.into(), i16::MAX.into())
+}
+
+/// What differs between the bands: their quantisers and the adaptation of their step (§3.3, §3.5).
+struct Tables {
+    /// Levels of the whole code, and of the part of it that the adaptation looks at.
+    levels: &'static [i32],
+    adapting: &'static [i32],
+    /// Bits of the code the adaptation does not look at.
+    dropped_bits: u32,
+    /// What a code adds to the logarithm of the step, and its most.
+    growth: &'static [i32],
+    most: i32,
+    /// The logarithm's exponent at a step of one.
+    exponent: i32,
+    first_step: i32,
+}
+
+static LOW: &Tables = &Tables {
+    levels: &[
+        -136, -136, -136, -136, -24808, -21904, -19008, -16704, -14984, -13512, -12280, -11192, -10232, -9360, -8576,
+        -7856, -7192, -6576, -6000, -5456, -4944, -4464, -4008, -3576, -3168, -2776, -2400, -2032, -1688, -1360, -1040,
+        -728, 24808, 21904, 19008, 16704, 14984, 13512, 12280, 11192, 10232, 9360, 8576, 7856, 7192, 6576, 6000, 5456,
+        4944, 4464, 4008, 3576, 3168, 2776, 2400, 2032, 1688, 1360, 1040, 728, 432, 136, -432, -136,
+    ],
+    adapting: &[0, -20456, -12896, -8968, -6288, -4240, -2584, -1200, 20456, 12896, 8968, 6288, 4240, 2584, 1200, 0],
+    dropped_bits: 2,
+    growth: &[-60, 3042, 1198, 538, 334, 172, 58, -30, 3042, 1198, 538, 334, 172, 58, -30, -60],
+    most: 18_432,
+    exponent: 8,
+    first_step: 32,
+};
+
+static HIGH: &Tables = &Tables {
+    levels: &[-7408, -1616, 7408, 1616],
+    adapting: &[-7408, -1616, 7408, 1616],
+    dropped_bits: 0,
+    growth: &[798, -214, 798, -214],
+    most: 22_528,
+    exponent: 10,
+    first_step: 8,
+};
+
+/// 2048 · 2^(n/32): the fraction of the step's logarithm (table 15).
+const POWERS: [i32; 32] = [
+    2048, 2093, 2139, 2186, 2233, 2282, 2332, 2383, 2435, 2489, 2543, 2599, 2656, 2714, 2774, 2834, 2896, 2960, 3025,
+    3091, 3158, 3228, 3298, 3371, 3444, 3520, 3597, 3676, 3756, 3838, 3922, 4008,
+];
+
+/// One band's decoder: a step size, and a predictor of two poles and six zeros (§3.6).
+struct Band {
+    tables: &'static Tables,
+    step: i32,
+    step_log: i32,
+    /// The sample expected next, and the part of it that comes from the zeros.
+    predicted: i32,
+    predicted_by_zeros: i32,
+    poles: [i32; 2],
+    zeros: [i32; 6],
+    /// Newest first: reconstructed samples, partial ones, differences.
+    samples: [i32; 2],
+    partials: [i32; 2],
+    differences: [i32; 6],
+}
+
+impl Band {
+    fn new(tables: &'static Tables) -> Self {
+        Self {
+            tables,
+            step: tables.first_step,
+            step_log: 0,
+            predicted: 0,
+            predicted_by_zeros: 0,
+            poles: [0; 2],
+            zeros: [0; 6],
+            samples: [0; 2],
+            partials: [0; 2],
+            differences: [0; 6],
+        }
+    }
+
+    /// The sample that a code stands for.
+    fn next(&mut self, code: usize) -> i32 {
+        let tables = self.tables;
+        let of = |table: &[i32], code: usize| table.get(code).copied().unwrap_or_default();
+        let sample = self.predicted + ((self.step * of(tables.levels, code)) >> 15);
+        let adapting = code >> tables.dropped_bits;
+        let difference = (self.step * of(tables.adapting, adapting)) >> 15;
+        self.adapt_step(of(tables.growth, adapting));
+        self.predict(difference);
+        sample.clamp(-16_384, 16_383)
+    }
+
+    fn adapt_step(&mut self, growth: i32) {
+        self.step_log = (((self.step_log * 127) >> 7) + growth).clamp(0, self.tables.most);
+        let power = POWERS[usize::try_from((self.step_log >> 6) & 31).unwrap_or_default()];
+        let shift = self.tables.exponent - (self.step_log >> 11);
+        self.step = if shift < 0 { power << -shift } else { power >> shift } << 2;
+    }
+
+    /// Adapts the predictor to the difference that came, and predicts the next sample (§3.6.1 to §3.6.4).
+    fn predict(&mut self, difference: i32) {
+        let sample = limit(self.predicted + difference);
+        let partial = limit(self.predicted_by_zeros + difference);
+        let negative = |value: i32| value < 0;
+        let like_last = negative(partial) == negative(self.partials[0]);
+        let like_older = negative(partial) == negative(self.partials[1]);
+
+        let turned = limit(self.poles[0] << 2);
+        let turned = if like_last { (-turned).min(32_767) } else { turned };
+        let push = if like_older { 128 } else { -128 };
+        let second = ((turned >> 7) + push + ((self.poles[1] * 32_512) >> 15)).clamp(-12_288, 12_288);
+        let bound = limit(15_360 - second);
+        let push = if like_last { 192 } else { -192 };
+        let first = limit(push + ((self.poles[0] * 32_640) >> 15)).clamp(-bound, bound);
+
+        let push = if difference == 0 { 0 } else { 128 };
+        for (zero, older) in self.zeros.iter_mut().zip(self.differences) {
+            let push = if negative(older) == negative(difference) { push } else { -push };
+            *zero = limit(push + ((*zero * 32_640) >> 15));
+        }
+
+        self.differences.copy_within(..5, 1);
+        self.differences[0] = difference;
+        self.samples = [sample, self.samples[0]];
+        self.partials = [partial, self.partials[0]];
+        self.poles = [first, second];
+
+        let scaled = |factor: i32, value: i32| (factor * limit(2 * value)) >> 15;
+        let by_poles = limit(scaled(first, self.samples[0]) + scaled(second, self.samples[1]));
+        let by_zeros = self.zeros.iter().zip(self.differences).map(|(zero, value)| scaled(*zero, value)).sum();
+        self.predicted_by_zeros = limit(by_zeros);
+        self.predicted = limit(by_poles + self.predicted_by_zeros);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_tone_and_a_sweep_decode_to_what_another_decoder_makes_of_them() {
+        let theirs = include_bytes!("../../../tests/data/sounds/wide-from-g722.sln16");
+        let theirs: Vec<i16> = theirs.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+        assert_eq!(decode(include_bytes!("../../../tests/data/sounds/wide.g722")), theirs);
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_decode_to_two_samples_each(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            prop_assert_eq!(decode(&octets).len(), 2 * octets.len());
+        }
+    }
+}
