@@ -11,7 +11,7 @@
 //! | 4 shell | [`cli`] what a user types · [`pbx`] the composition root · [`spy`] the listening post |
 //! | 3 service | [`dialplan`] extensions.conf · [`control`] the control socket |
 //! | 2 call | [`call`] legs, channels, B2BUA, supervision |
-//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads |
+//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store |
 //! | 0 pure | [`sip`] · [`sdp`] · [`rtp`] · [`audio`] · [`config`]: no socket, thread, clock or tokio |
 //!
 //! # The ways through
@@ -33,6 +33,7 @@
 //! | channel task | 1 per calling leg | its channel and the legs it dialled | anything async |
 //! | `media-N` thread | 1 per 2 cores | RTP sockets, ports, bridges, taps | epoll with the next slot, nothing else |
 //! | `records` thread | 1 | the file of detail records | its queue, the disk |
+//! | `astdb` thread | 1 | the store's writing connection | its queue, the disk |
 //! | control task | 1 per client | one connection | its socket |
 //!
 //! # Glossary
@@ -45,6 +46,7 @@
 //! *application* and *function* (of the dialplan). *Channel* is never an mpsc channel; *connection* is TCP only.
 #![forbid(unsafe_code)]
 
+pub mod astdb;
 pub mod audio;
 pub mod call;
 pub mod cli;

@@ -1,0 +1,351 @@
+//! Master keys: where they come from, and the file they are kept in.
+//! Above: `open` asks for the key of a generation. Below: files, and argon2id for passphrases.
+//!
+//! A key file is text of one line a generation, `NUMBER HEX`, with comments behind `#`. It is made at first use with mode 0600,
+//! replaced whole when a key is added, and refused when others can read it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use zeroize::Zeroizing;
+
+use super::error::StoreError;
+use super::seal::Key;
+use crate::config::Secret;
+
+/// Key files longer than this, in bytes, are something else.
+const FILE_LIMIT: u64 = 64 * 1024;
+/// Argon2id's memory in KiB and its passes: the second choice of RFC 9106 §4, for machines without 2 GiB to spare.
+const MEMORY_KIB: u32 = 64 * 1024;
+const PASSES: u32 = 3;
+
+/// Where the master key comes from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// A key file; made with the store, if it is not there.
+    File(PathBuf),
+    /// A passphrase.
+    Passphrase(Secret),
+    /// Keys held in memory.
+    Held(KeyRing),
+    /// None: keys of entries can be listed, values cannot be read.
+    None,
+}
+
+/// Master keys by generation.
+#[derive(Clone, Default)]
+pub struct KeyRing(Arc<BTreeMap<u32, Key>>);
+
+impl KeyRing {
+    /// Reads the text of a key file.
+    ///
+    /// # Errors
+    /// What is wrong with it, without any of it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let mut keys = BTreeMap::new();
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let (generation, hex) = line.split_once(' ').ok_or("a line is not `NUMBER HEX`")?;
+            let generation = generation.parse().map_err(|_| "a line does not begin with the number of a generation")?;
+            let key = key_of_hex(hex.trim()).ok_or("a key is not 64 hexadecimal digits")?;
+            if keys.insert(generation, key).is_some() {
+                return Err("a generation is there twice");
+            }
+        }
+        if keys.is_empty() { Err("it holds no key") } else { Ok(Self(Arc::new(keys))) }
+    }
+
+    /// The text of a key file with these keys.
+    pub fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(128 + 80 * self.0.len()));
+        text.push_str(
+            "# The key of a wirechief astdb store: whoever has it reads the store, and without it nobody does.\n",
+        );
+        for (generation, key) in self.0.iter() {
+            // Writing into memory does not fail.
+            let _ = write!(text, "{generation} ");
+            for byte in key.expose() {
+                let _ = write!(text, "{byte:02x}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The generations there are keys for, oldest first.
+    pub fn generations(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// With a new random key added as the next generation.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn with_next(&self) -> Result<Self, StoreError> {
+        let generation = self.newest().map_or(1, |(newest, _)| newest.saturating_add(1));
+        let mut keys = (*self.0).clone();
+        keys.insert(generation, random_key()?);
+        Ok(Self(Arc::new(keys)))
+    }
+
+    /// Without the keys before `generation`.
+    pub(super) fn since(&self, generation: u32) -> Self {
+        Self(Arc::new(self.0.range(generation..).map(|(number, key)| (*number, key.clone())).collect()))
+    }
+
+    pub(super) fn get(&self, generation: u32) -> Option<&Key> {
+        self.0.get(&generation)
+    }
+
+    pub(super) fn newest(&self) -> Option<(u32, &Key)> {
+        self.0.last_key_value().map(|(generation, key)| (*generation, key))
+    }
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// How a generation's key is made from what the user has; stands in the store, in clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Recipe {
+    /// It is in a key file or held in memory.
+    Random,
+    /// Argon2id of a passphrase.
+    Passphrase { salt: [u8; 16], memory_kib: u32, passes: u32 },
+}
+
+impl Recipe {
+    fn passphrase() -> Result<Self, StoreError> {
+        Ok(Self::Passphrase { salt: random()?, memory_kib: MEMORY_KIB, passes: PASSES })
+    }
+}
+
+impl KeySource {
+    /// The keys of a file or of memory; `None`: there are none, or they are made from a passphrase.
+    pub(super) fn ring(&self) -> Result<Option<KeyRing>, StoreError> {
+        match self {
+            Self::File(path) => read_file(path),
+            Self::Held(ring) => Ok(Some(ring.clone())),
+            Self::Passphrase(_) | Self::None => Ok(None),
+        }
+    }
+
+    /// The master key of a generation, if this source has it.
+    pub(super) fn master(
+        &self,
+        generation: u32,
+        recipe: &Recipe,
+        ring: Option<&KeyRing>,
+    ) -> Result<Option<Key>, StoreError> {
+        match (self, recipe) {
+            (Self::Passphrase(words), Recipe::Passphrase { salt, memory_kib, passes }) => {
+                stretched(words, salt, (*memory_kib, *passes)).map(Some)
+            }
+            _ => Ok(ring.and_then(|ring| ring.get(generation)).cloned()),
+        }
+    }
+
+    /// The key a new store is made with: the newest there is, or a new one.
+    pub(super) fn first(&self) -> Result<(u32, Recipe, Key), StoreError> {
+        match self {
+            Self::Passphrase(words) => {
+                let recipe = Recipe::passphrase()?;
+                let key = self.master(1, &recipe, None)?;
+                debug_assert!(!words.expose().is_empty());
+                key.map(|key| (1, recipe, key)).ok_or_else(|| self.missing())
+            }
+            Self::File(path) => {
+                let ring = match read_file(path)? {
+                    Some(ring) => ring,
+                    None => make_file(path)?,
+                };
+                ring.newest().map(|(number, key)| (number, Recipe::Random, key.clone())).ok_or_else(|| self.missing())
+            }
+            Self::Held(ring) => {
+                ring.newest().map(|(number, key)| (number, Recipe::Random, key.clone())).ok_or_else(|| self.missing())
+            }
+            Self::None => Err(self.missing()),
+        }
+    }
+
+    /// That the key is not here.
+    pub(super) fn missing(&self) -> StoreError {
+        let path = match self {
+            Self::File(path) => path.clone(),
+            Self::Passphrase(_) => PathBuf::from("passphrase"),
+            Self::Held(_) | Self::None => PathBuf::from("no key given"),
+        };
+        StoreError::NoKey { path }
+    }
+}
+
+/// Reads a key file; `None`: it is not there.
+///
+/// # Errors
+/// It can be read by others, or holds something else.
+pub(super) fn read_file(path: &Path) -> Result<Option<KeyRing>, StoreError> {
+    let failed = |source| StoreError::Io { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let facts = file.metadata().map_err(failed)?;
+    let mode = facts.mode() & 0o777;
+    if facts.is_file() && mode & 0o077 != 0 {
+        return Err(StoreError::KeyIsOpen { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::with_capacity(4_096));
+    let what = |what| StoreError::KeyFile { path: path.to_owned(), what };
+    match file.take(FILE_LIMIT).read_to_string(&mut text) {
+        Ok(_) => KeyRing::parse(&text).map(Some).map_err(what),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(what("it is no text")),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Makes a key file with a new key. Where another was faster, that one's key is taken.
+pub(super) fn make_file(path: &Path) -> Result<KeyRing, StoreError> {
+    let ring = KeyRing::default().with_next()?;
+    let failed = |source| StoreError::Io { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        super::files::make_folder(folder)?;
+    }
+    let written = write_beside(path, &ring).map_err(failed)?;
+    // A link, unlike a rename, never replaces a key that someone else has just made and sealed with.
+    let linked = fs::hard_link(&written, path);
+    let _ = fs::remove_file(&written);
+    match linked {
+        Ok(()) => super::files::sync_folder_of(path).map(|()| ring),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            read_file(path)?.ok_or_else(|| StoreError::NoKey { path: path.to_owned() })
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Replaces a key file, whole or not at all.
+pub(super) fn replace_file(path: &Path, ring: &KeyRing) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Io { path: path.to_owned(), source };
+    let written = write_beside(path, ring).map_err(failed)?;
+    fs::rename(&written, path).map_err(failed)?;
+    super::files::sync_folder_of(path)
+}
+
+fn write_beside(path: &Path, ring: &KeyRing) -> io::Result<PathBuf> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = path.with_file_name(name);
+    let _ = fs::remove_file(&beside);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    file.write_all(ring.text().as_bytes())?;
+    file.sync_all()?;
+    Ok(beside)
+}
+
+/// A master key from a passphrase; `cost` is the memory in KiB and the passes.
+fn stretched(words: &Secret, salt: &[u8], cost: (u32, u32)) -> Result<Key, StoreError> {
+    let wrong = |_| StoreError::Name("the passphrase cannot be used");
+    let params = Params::new(cost.0, cost.1, 1, Some(32)).map_err(wrong)?;
+    let mut key = Zeroizing::new([0; 32]);
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon.hash_password_into(words.expose().as_bytes(), salt, &mut *key).map_err(wrong)?;
+    Ok(Key::new(*key))
+}
+
+/// Random bytes from the system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| StoreError::Io {
+        path: PathBuf::from("random numbers"),
+        source: io::Error::other(error.to_string()),
+    })?;
+    Ok(bytes)
+}
+
+pub(super) fn random_key() -> Result<Key, StoreError> {
+    random().map(Key::new)
+}
+
+fn key_of_hex(hex: &str) -> Option<Key> {
+    let digits = hex.as_bytes();
+    let mut key = Zeroizing::new([0; 32]);
+    if digits.len() != 2 * key.len() {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(Key::new(*key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_key_file_is_made_once_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets/astdb.key");
+        let made = make_file(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let again = make_file(&path).unwrap();
+        assert_eq!(made.get(1).unwrap().expose(), again.get(1).unwrap().expose());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("astdb.key");
+        make_file(&path).unwrap();
+        for mode in [0o644, 0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(read_file(&path), Err(StoreError::KeyIsOpen { .. })), "{mode:o}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(read_file(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_refused_without_showing_it() {
+        for text in ["", "# nothing\n", "1234\n", "1 abc\n", "x 00\n", "1\n"] {
+            assert!(KeyRing::parse(text).is_err(), "{text:?}");
+        }
+        let line = format!("1 {}\n", "ab".repeat(32));
+        assert!(KeyRing::parse(&line).is_ok());
+        assert!(KeyRing::parse(&format!("{line}{line}")).is_err());
+    }
+
+    #[test]
+    fn several_generations_are_kept_in_one_file() {
+        let ring = KeyRing::default().with_next().unwrap().with_next().unwrap();
+        let read = KeyRing::parse(&ring.text()).unwrap();
+        assert_eq!(read.generations().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(read.get(2).unwrap().expose(), ring.get(2).unwrap().expose());
+        assert_eq!(format!("{read:?}"), "{1, 2}");
+    }
+
+    #[test]
+    fn a_passphrase_gives_the_same_key_with_the_same_salt_only() {
+        let words = Secret::new("correct horse".to_owned());
+        let key = |salt: &[u8; 16]| *stretched(&words, salt, (8, 1)).unwrap().expose();
+        assert_eq!(key(&[1; 16]), key(&[1; 16]));
+        assert_ne!(key(&[1; 16]), key(&[2; 16]));
+    }
+}
