@@ -221,6 +221,7 @@ impl House {
     fn spawn_tasks(self: &Arc<Self>, arrivals: mpsc::Receiver<Arrival>) -> Vec<JoinHandle<()>> {
         let (channels, incoming) = mpsc::channel(64);
         let exchange = self.exchange.clone();
+        exchange.leads_to(channels.clone());
         vec![
             tokio::spawn(inbound::run(exchange.clone(), arrivals, channels)),
             tokio::spawn(self.clone().run_dialplans(incoming)),

@@ -8,6 +8,7 @@ mod generated;
 mod harness;
 mod house;
 mod interop;
+mod local;
 mod mutated;
 mod phones;
 mod process;

@@ -16,14 +16,15 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     call::{
         cause::Cause,
-        detail_record::{DetailRecord, LegRecord},
+        detail_record::LegRecord,
         exchange::Exchange,
         frame::Frame,
         leg::{Closing, Leg, LegEvent},
-        live::{CallFacts, LegFacts, Order},
+        live::{CallFacts, Order},
+        place::Calling,
         variables::Variables,
     },
-    media::{self, PlayId, PortStats, Source},
+    media::{self, PlayId, Source},
 };
 
 /// Keys typed ahead that a channel keeps.
@@ -64,18 +65,22 @@ pub struct Channel {
     pub(super) frames: Vec<Frame>,
     position: Position,
     digits: VecDeque<char>,
-    gone: Option<Cause>,
-    hangup: Option<Cause>,
+    pub(super) gone: Option<Cause>,
+    pub(super) hangup: Option<Cause>,
     playing: Option<PlayId>,
     /// The statistics of a leg come when its port is closed: nobody waits for them before the record is written.
     pub(super) ended_legs: Vec<(LegRecord, Closing)>,
     /// The caller's Max-Forwards, for the legs it dials.
     pub(super) max_forwards: Option<u8>,
+    /// The UUID of the oldest of the channels that came from one another by Local pairs, held by each of them.
+    kin: Arc<str>,
+    /// Further headers of the INVITEs of legs it dials.
+    headers: Vec<(String, String)>,
 }
 
 impl Channel {
     /// A channel over a calling leg, on the list of live calls from now on.
-    pub(super) fn new(leg: Leg, exchange: &Arc<Exchange>, caller: CallerId, position: Position) -> Self {
+    pub(super) fn new(mut leg: Leg, exchange: &Arc<Exchange>, caller: CallerId, position: Position) -> Self {
         let call = Arc::new(CallFacts::new(
             leg.facts.clone(),
             (&caller.number, &caller.name),
@@ -88,11 +93,13 @@ impl Channel {
             json!({"uuid": call.uuid, "from": caller.number, "to": position.extension, "context": position.context}),
         );
         Self {
+            kin: leg.facts.uuid.as_str().into(),
+            headers: Vec::new(),
+            variables: std::mem::take(&mut leg.inherited),
             leg,
             call,
             exchange: exchange.clone(),
             caller,
-            variables: Variables::default(),
             frames: Vec::new(),
             position,
             digits: VecDeque::new(),
@@ -107,6 +114,24 @@ impl Channel {
     pub(super) fn with_max_forwards(mut self, max_forwards: Option<u8>) -> Self {
         self.max_forwards = max_forwards;
         self
+    }
+
+    pub(super) fn with_kin(mut self, kin: Arc<str>) -> Self {
+        self.kin = kin;
+        self
+    }
+
+    /// As the legs it dials see it.
+    pub(super) fn calling(&self) -> Calling<'_> {
+        Calling {
+            id: &self.caller,
+            codec: self.leg.codec(),
+            near: Some(self.leg.port()),
+            max_forwards: self.max_forwards,
+            variables: self.variables.inherited(),
+            headers: &self.headers,
+            kin: Some(self.kin.clone()),
+        }
     }
 
     /// 36 characters, lower case.
@@ -316,61 +341,6 @@ impl Channel {
         self.hangup.get_or_insert(cause);
     }
 
-    /// Ends the channel: tells the phone, gives everything back, writes the detail record.
-    pub async fn finish(mut self) {
-        let cause = self.gone.or(self.hangup).unwrap_or(Cause::NORMAL);
-        if !self.leg.is_over() {
-            if self.leg.is_up() {
-                self.leg.hangup(cause);
-            } else {
-                let headers = self.exchange.retry_after(cause.status());
-                self.leg.reject(cause.status(), headers);
-            }
-        }
-        let closing = self.leg.close();
-        let answered = self.leg.facts.now().answered;
-        self.ended_legs.insert(0, (leg_record(&self.leg.facts, cause), closing));
-        let mut legs = Vec::with_capacity(self.ended_legs.len());
-        for (mut leg, closing) in std::mem::take(&mut self.ended_legs) {
-            leg.count(&closing.stats().await.unwrap_or_default());
-            legs.push(leg);
-        }
-        self.write_record(cause, answered, legs);
-    }
-
-    fn write_record(&mut self, cause: Cause, answered: Option<jiff::Timestamp>, legs: Vec<LegRecord>) {
-        let ended = jiff::Timestamp::now();
-        let seconds = |from: jiff::Timestamp| ended.duration_since(from).as_secs_f64().max(0.0);
-        let disposition = match cause {
-            _ if answered.is_some() => "ANSWERED",
-            Cause::BUSY | Cause::REJECTED => "BUSY",
-            Cause::NORMAL | Cause::NO_ANSWER | Cause::NO_USER_RESPONDING => "NO ANSWER",
-            _ => "FAILED",
-        };
-        let record = DetailRecord {
-            uuid: self.call.uuid.clone(),
-            from: self.call.from.clone(),
-            from_name: self.call.from_name.clone(),
-            to: self.call.to.clone(),
-            context: self.call.context.clone(),
-            started: self.call.started,
-            answered,
-            ended,
-            duration_s: seconds(self.call.started),
-            billable_s: answered.map_or(0.0, seconds),
-            disposition: disposition.into(),
-            cause: cause.number(),
-            cause_text: cause.text().into(),
-            legs,
-        };
-        self.exchange.journal.note(
-            "call.ended",
-            json!({"uuid": record.uuid, "cause": record.cause, "cause_text": record.cause_text,
-                   "disposition": record.disposition, "duration_s": record.duration_s}),
-        );
-        self.exchange.records.write(record);
-    }
-
     /// The next event that is not the channel's own business; `None` when `until` has passed.
     pub(super) async fn next_event(&mut self, until: Option<Instant>) -> Result<Option<LegEvent>, Gone> {
         self.still_here()?;
@@ -398,7 +368,7 @@ impl Channel {
                 return Err(Gone);
             }
             // A single answered leg that is silent for the whole time has lost its phone; a bridge looks at both sides itself.
-            LegEvent::Silent if self.leg.is_up() => {
+            LegEvent::Silent if self.leg.is_up() && !self.leg.is_local() => {
                 self.leg.hangup(Cause::NETWORK_FAILURE);
                 self.gone = Some(Cause::NETWORK_FAILURE);
                 return Err(Gone);
@@ -447,7 +417,7 @@ impl Channel {
     pub(super) fn refuse(&mut self, cause: Cause) -> Gone {
         self.gone = Some(cause);
         if !self.leg.is_over() {
-            self.leg.reject(cause.status(), Vec::new());
+            self.leg.refuse(cause, Vec::new());
         }
         Gone
     }
@@ -463,33 +433,4 @@ impl Drop for Channel {
 pub(super) fn next_play_id() -> PlayId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PlayId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// What the detail record keeps of a leg, its statistics not counted in yet.
-pub(super) fn leg_record(facts: &LegFacts, cause: Cause) -> LegRecord {
-    let now = facts.now();
-    LegRecord {
-        uuid: facts.uuid.clone(),
-        user: facts.user.clone(),
-        number: facts.number.clone(),
-        direction: facts.way.word().into(),
-        address: now.address.map(|a| a.to_string()),
-        codec: now.codec.map(str::to_owned),
-        answered: now.answered,
-        ended: jiff::Timestamp::now(),
-        cause: cause.number(),
-        packets_in: 0,
-        packets_out: 0,
-        packets_lost: 0,
-        jitter_ms: 0.0,
-    }
-}
-
-impl LegRecord {
-    fn count(&mut self, stats: &PortStats) {
-        self.packets_in = stats.packets_in;
-        self.packets_out = stats.packets_out;
-        self.packets_lost = stats.lost;
-        self.jitter_ms = stats.jitter_ms.into();
-    }
 }

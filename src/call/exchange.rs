@@ -5,17 +5,18 @@ use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
 use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
 
 use crate::{
     audio::codec::Codec,
-    call::{detail_record::Records, journal::Journal, live::Live, login::Doorkeeper},
+    call::{channel::Channel, detail_record::Records, journal::Journal, live::Live, login::Doorkeeper},
     config::{CodecChoice, Config},
     media::Engine,
     sip::{
@@ -45,6 +46,8 @@ pub struct Exchange {
     pub records: Records,
     /// Supervisors listening now, by call UUID.
     spies: Mutex<HashMap<String, u32>>,
+    /// Channels that begin here go to the dialplan by the way that those from outside go.
+    incoming: OnceLock<mpsc::Sender<Channel>>,
     /// When this server started.
     pub began: Instant,
     closing: AtomicBool,
@@ -64,8 +67,22 @@ impl Exchange {
             journal: Journal::default(),
             records,
             spies: Mutex::default(),
+            incoming: OnceLock::new(),
             began: Instant::now(),
             closing: AtomicBool::new(false),
+        }
+    }
+
+    /// Where channels go to run their dialplan; told once.
+    pub fn leads_to(&self, incoming: mpsc::Sender<Channel>) {
+        let _ = self.incoming.set(incoming);
+    }
+
+    /// Gives a channel to the dialplan; where there is none, it ends.
+    pub(super) fn hand_over(&self, channel: Channel) {
+        let Some(incoming) = self.incoming.get().cloned() else { return };
+        if let Err(mpsc::error::TrySendError::Full(channel)) = incoming.try_send(channel) {
+            tokio::spawn(async move { incoming.send(channel).await });
         }
     }
 

@@ -12,8 +12,10 @@ use crate::{
         channel::{CallerId, Channel, Position},
         exchange::Exchange,
         leg::{Leg, LegParts},
+        line::{Line, SipLine},
         live::Way,
         login::{Proof, Ruling},
+        variables::Variables,
     },
     config::Config,
     sip::{
@@ -105,16 +107,16 @@ fn open_channel(exchange: &Arc<Exchange>, call: NewCall) -> Result<Channel, Refu
         uri.user_plain().filter(|user| !user.is_empty()).map_or_else(|| "s".into(), |user| user.into_owned());
     let max_forwards = call.request.headers.max_forwards();
     let parts = LegParts {
-        session: call.id,
+        line: Line::Sip(SipLine { sip: exchange.sip.clone(), session: call.id, hop: call.hop }),
         signals: call.events,
-        hop: call.hop,
         way: Way::In,
         user: party.user,
         number: party.caller.number.clone(),
         call_id: call.request.headers.call_id().unwrap_or_default().to_owned(),
-        label: party.label,
+        name: exchange.live.next_name(&party.label),
         near: None,
         codecs: exchange.codecs(None),
+        inherited: Variables::default(),
     };
     let mut leg = Leg::open(exchange, parts).map_err(|error| {
         tracing::error!(%error, "no media port for a call");

@@ -1,10 +1,9 @@
-//! A leg: one SIP session and one media port, with what both say to its owner.
-//! Above: `channel` and `outbound` own legs. Below: `transport::Sip` and `media::Engine`, told by commands.
+//! A leg: one line (a SIP session or a Local half) and one media port, with what both say to its owner.
+//! Above: `channel` and `outbound` own legs. Below: `line` and `media::Engine`, told by commands.
 
 mod events;
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
@@ -18,15 +17,13 @@ use crate::{
     call::{
         cause::Cause,
         exchange::Exchange,
+        line::Line,
         live::{LegFacts, LegNow, LegState, Order, Way},
+        variables::Variables,
     },
     media::{self, PortId, PortStats, Stream},
     sdp::{self, Description, Direction, LocalMedia, Negotiated},
-    sip::{
-        Hop,
-        header::Reason,
-        stack::{Command, SessionEvent, SessionId},
-    },
+    sip::stack::SessionEvent,
 };
 
 /// How many events of each kind may wait for the owner of a leg.
@@ -65,22 +62,23 @@ pub(super) enum LegEvent {
     Order(Order),
 }
 
-/// One session and one media port.
+/// One line and one media port.
 pub(super) struct Leg {
     /// What others may see.
     pub facts: Arc<LegFacts>,
     pub(super) exchange: Arc<Exchange>,
-    session: SessionId,
+    line: Line,
     signals: mpsc::Receiver<SessionEvent>,
     media_events: mpsc::Receiver<media::Event>,
     orders: mpsc::Receiver<Order>,
     media: LocalMedia,
-    hop: Hop,
     /// The peer's offer, as long as it is not answered.
     offer: Option<Description>,
     /// Our answer once made: a 18x and the 200 must carry the same (RFC 3261 §13.2.1).
     answer: Option<Bytes>,
     negotiated: Option<Negotiated>,
+    /// The variables it inherited from the channel that dialled it.
+    pub(super) inherited: Variables,
     /// Answered with an offer of ours: the peer's answer comes in the ACK.
     awaits_answer: bool,
     /// The session no longer exists, nothing need be told to it.
@@ -90,18 +88,19 @@ pub(super) struct Leg {
 
 /// What a new leg is made of.
 pub(super) struct LegParts {
-    pub session: SessionId,
+    pub line: Line,
     pub signals: mpsc::Receiver<SessionEvent>,
-    pub hop: Hop,
     pub way: Way,
     pub user: Option<String>,
     pub number: String,
     pub call_id: String,
-    /// The part of the channel's name before the dash: `SIP/1001`.
-    pub label: String,
+    /// `SIP/1001-00000001`.
+    pub name: String,
     /// Another leg of the same call: they share a media thread.
     pub near: Option<PortId>,
     pub codecs: Vec<Codec>,
+    /// Variables for what runs on this leg alone.
+    pub inherited: Variables,
 }
 
 impl Leg {
@@ -113,11 +112,10 @@ impl Leg {
         let (events, media_events) = mpsc::channel(QUEUE);
         let port = exchange.media.open(parts.near, events)?;
         let (orders, inbox) = mpsc::channel(QUEUE);
-        let number = exchange.live.next_number();
         let (uuid, session_id) = names();
         let facts = LegFacts {
             uuid,
-            name: format!("{}-{number:08x}", parts.label),
+            name: parts.name,
             user: parts.user,
             number: parts.number,
             way: parts.way,
@@ -128,7 +126,7 @@ impl Leg {
             now: Mutex::new(LegNow { state: LegState::Dialling, codec: None, address: None, answered: None }),
         };
         let media = LocalMedia {
-            address: exchange.media_address(port.rtp, &parts.hop),
+            address: parts.line.media_address(exchange, port.rtp),
             port: port.rtp.port(),
             codecs: parts.codecs,
             direction: Direction::SendRecv,
@@ -141,15 +139,15 @@ impl Leg {
         Ok(Self {
             facts: Arc::new(facts),
             exchange: exchange.clone(),
-            session: parts.session,
+            line: parts.line,
             signals: parts.signals,
             media_events,
             orders: inbox,
             media,
-            hop: parts.hop,
             offer: None,
             answer: None,
             negotiated: None,
+            inherited: parts.inherited,
             awaits_answer: false,
             over: false,
             closed: false,
@@ -176,6 +174,11 @@ impl Leg {
         matches!(self.facts.now().state, LegState::Up | LegState::Held)
     }
 
+    /// The other end is a leg of this server, whose end is always told: silence means nothing.
+    pub(super) fn is_local(&self) -> bool {
+        self.line.is_local()
+    }
+
     /// The leg is over.
     pub(super) fn is_over(&self) -> bool {
         self.over
@@ -195,21 +198,12 @@ impl Leg {
         Bytes::from(sdp::offer(&self.media))
     }
 
-    pub(super) fn session(&self) -> SessionId {
-        self.session
-    }
-
     /// Tells an unanswered caller that the far phone rings.
     pub(super) fn ring(&mut self) {
         if self.facts.now().state == LegState::Dialling {
             self.set_state(LegState::Ringing);
         }
-        self.exchange.sip.send(Command::Progress {
-            id: self.session,
-            status: 180,
-            description: self.answer.clone(),
-            headers: Vec::new(),
-        });
+        self.line.progress(180, self.answer.clone());
     }
 
     /// Opens the way for early media to an unanswered caller (183). `prefer` is the law that needs no transcoding.
@@ -221,12 +215,7 @@ impl Leg {
             return Ok(());
         }
         let Some(description) = self.answer_offer(prefer)? else { return Ok(()) };
-        self.exchange.sip.send(Command::Progress {
-            id: self.session,
-            status: 183,
-            description: Some(description),
-            headers: Vec::new(),
-        });
+        self.line.progress(183, Some(description));
         Ok(())
     }
 
@@ -247,11 +236,7 @@ impl Leg {
             }
         };
         self.mark_up();
-        self.exchange.sip.send(Command::Answer {
-            id: self.session,
-            description: Some(description),
-            headers: Vec::new(),
-        });
+        self.line.answer(description);
         Ok(())
     }
 
@@ -277,12 +262,7 @@ impl Leg {
         }
         self.over = true;
         self.set_state(LegState::Ended);
-        let reason = if cause == Cause::ANSWERED_ELSEWHERE {
-            Reason::sip(200, "Call completed elsewhere")
-        } else {
-            Reason { text: Some(cause.text().into()), ..Reason::q850(cause.number().into()) }
-        };
-        self.exchange.sip.send(Command::Hangup { id: self.session, reason: Some(reason) });
+        self.line.hangup(cause);
     }
 
     /// Refuses an unanswered caller with a status.
@@ -292,7 +272,17 @@ impl Leg {
         }
         self.over = true;
         self.set_state(LegState::Ended);
-        self.exchange.sip.send(Command::Reject { id: self.session, status, headers });
+        self.line.reject(status, headers);
+    }
+
+    /// Refuses an unanswered caller for a cause.
+    pub(super) fn refuse(&mut self, cause: Cause, headers: Vec<(String, String)>) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        self.set_state(LegState::Ended);
+        self.line.refuse(cause, headers);
     }
 
     /// Gives the media port back; what it counted comes later.
@@ -338,7 +328,6 @@ impl Leg {
     }
 
     fn configure(&mut self, negotiated: Negotiated) {
-        let signalled: SocketAddr = self.hop.remote;
         let stream = Stream {
             remote: negotiated.remote,
             rtcp: negotiated.rtcp,
@@ -348,7 +337,7 @@ impl Leg {
             telephone_event: negotiated.telephone_event,
             send: negotiated.send,
             receive: negotiated.receive,
-            nat_source: (negotiated.remote.ip() != signalled.ip()).then(|| signalled.ip()),
+            nat_source: self.line.signalled_from().filter(|signalled| negotiated.remote.ip() != *signalled),
             rtcp_mux: negotiated.rtcp_mux,
         };
         self.exchange.media.send(media::Command::Configure { port: self.port(), stream });

@@ -255,11 +255,11 @@ impl Live {
         self.lock().per_user.get(user).copied().unwrap_or(0)
     }
 
-    /// A number for the next channel's name.
-    pub fn next_number(&self) -> u64 {
+    /// The name of the next channel: `label`, a dash and eight hexadecimal digits that count.
+    pub fn next_name(&self, label: &str) -> String {
         let mut table = self.lock();
         table.begun += 1;
-        table.begun
+        format!("{label}-{:08x}", table.begun)
     }
 
     /// Returns when no call is live.

@@ -1,5 +1,5 @@
 //! Originated calls: the server calls a phone, and what answers becomes a channel.
-//! Above: the control socket's `originate`. Below: `outbound::place`.
+//! Above: the control socket's `originate`. Below: `place`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +10,9 @@ use crate::call::{
     channel::{CallerId, Channel, Position},
     exchange::Exchange,
     leg::{Leg, LegEvent},
-    outbound::{Calling, place},
+    place::{Calling, place},
     route,
+    variables::Variables,
 };
 
 /// A phone to call.
@@ -23,6 +24,8 @@ pub struct Originate {
     pub caller: CallerId,
     /// How long it may ring.
     pub timeout: Duration,
+    /// Variables of the channel, and of the `;2` half where it is a Local pair.
+    pub variables: Variables,
     /// Where in the dialplan the channel starts, for its records and variables.
     pub position: Position,
 }
@@ -38,9 +41,17 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
     let until = Instant::now() + wanted.timeout;
     let mut ringing = Vec::new();
     let mut cause = Cause::NO_ROUTE;
+    let calling = Calling {
+        id: &wanted.caller,
+        codec: None,
+        near: None,
+        max_forwards: None,
+        variables: wanted.variables.clone(),
+        headers: &[],
+        kin: None,
+    };
     for route in route::find(exchange, &wanted.endpoint).await? {
-        let calling = Calling { id: &wanted.caller, codec: None, near: None };
-        match place(exchange, route, &calling, None) {
+        match place(exchange, route, &calling) {
             Ok(leg) => ringing.push(leg),
             Err(refused) => cause = refused,
         }

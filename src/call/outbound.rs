@@ -1,28 +1,22 @@
 //! Outgoing legs: one is placed on each route, the first answer wins, the others are cancelled.
-//! Above: `Channel::dial` and `originate`. Below: `route` says where, `leg` is told what.
+//! Above: `Channel::dial` and `originate`. Below: `route` says where, `place` sends, `leg` is told what.
 
-use std::{sync::Arc, task::Poll, time::Duration};
+use std::{task::Poll, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    audio::codec::Codec,
     call::{
         b2bua,
         cause::{Cause, DialStatus},
-        channel::{CallerId, Channel, Gone, leg_record, next_play_id},
-        exchange::Exchange,
-        leg::{Leg, LegEvent, LegParts},
-        live::{Order, Way},
-        route::{self, Route},
+        channel::{Channel, Gone, next_play_id},
+        ending::leg_record,
+        leg::{Leg, LegEvent},
+        live::Order,
+        place::place,
+        route,
     },
     media::{self, PortId, Source, ToneStep},
-    sip::{
-        Transport,
-        header::NameAddr,
-        stack::{Command, Invite},
-        uri::Uri,
-    },
 };
 
 /// What `Dial()` asks for.
@@ -147,8 +141,7 @@ impl Channel {
         let mut legs = Vec::new();
         let mut refused = Cause::NO_ROUTE;
         for route in routes {
-            let caller = Calling { id: self.caller(), codec: self.leg.codec(), near: Some(self.leg.port()) };
-            match place(&self.exchange, route, &caller, self.max_forwards) {
+            match place(&self.exchange, route, &self.calling()) {
                 Ok(leg) => {
                     self.exchange.live.add_leg(&self.call, leg.facts.clone());
                     legs.push(leg);
@@ -168,69 +161,6 @@ impl Channel {
         }
         self.exchange.live.drop_leg(&self.call, &leg.facts);
     }
-}
-
-/// On whose behalf a leg is placed.
-pub(super) struct Calling<'a> {
-    pub id: &'a CallerId,
-    /// The law of the calling leg, offered first so that nothing need be transcoded.
-    pub codec: Option<Codec>,
-    pub near: Option<PortId>,
-}
-
-/// Sends one INVITE.
-pub(super) fn place(
-    exchange: &Arc<Exchange>,
-    route: Route,
-    calling: &Calling<'_>,
-    max_forwards: Option<u8>,
-) -> Result<Leg, Cause> {
-    let limit = exchange.settings.load().limits.calls_per_user;
-    if let Some(user) = &route.user
-        && limit > 0
-        && exchange.live.legs_of(user) >= limit as usize
-    {
-        return Err(Cause::BUSY);
-    }
-    let (session, signals) = exchange.sip.session(super::leg::QUEUE);
-    let parts = LegParts {
-        session,
-        signals,
-        hop: route.hop,
-        way: Way::Out,
-        user: route.user,
-        number: route.number,
-        call_id: uuid::Uuid::new_v4().to_string(),
-        label: route.label,
-        near: calling.near,
-        codecs: exchange.codecs(calling.codec),
-    };
-    let leg = Leg::open(exchange, parts).map_err(|error| {
-        tracing::error!(%error, "no media port for an outgoing leg");
-        Cause::CONGESTION
-    })?;
-    let address = exchange.contact_address(&route.hop);
-    let user = if calling.id.number.is_empty() { "anonymous" } else { &calling.id.number };
-    let from = Uri::sip(Some(user), address.ip().into(), Some(address.port()));
-    let mut contact = from.clone();
-    if route.hop.transport == Transport::Tcp {
-        contact.params.set("transport", route.hop.transport.uri_name());
-    }
-    let display = (!calling.id.name.is_empty()).then(|| calling.id.name.clone());
-    let invite = Invite {
-        hop: route.hop,
-        uri: route.uri,
-        to: NameAddr::new(route.to),
-        from: NameAddr { display, ..NameAddr::new(from) },
-        contact,
-        routes: Vec::new(),
-        headers: Vec::new(),
-        offer: Some(leg.make_offer()),
-        max_forwards,
-        call_id: Some(leg.facts.call_id.clone()),
-    };
-    exchange.sip.send(Command::Invite { id: leg.session(), invite: Box::new(invite) });
-    Ok(leg)
 }
 
 /// What goes on while phones ring.

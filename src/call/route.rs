@@ -1,4 +1,4 @@
-//! Routes: from a dial target to the places an INVITE can go to, each with its hop, request URI and name.
+//! Routes: from a dial target to the places that can be called, each with the way to it and its name.
 //! Above: `outbound`. Below: the registrar's bindings, the trunks of the settings, `transport::resolve`.
 
 use std::{net::SocketAddr, time::Instant};
@@ -6,6 +6,7 @@ use std::{net::SocketAddr, time::Instant};
 use crate::{
     call::{
         cause::Cause,
+        channel::Position,
         exchange::Exchange,
         target::{self, Target},
     },
@@ -18,21 +19,37 @@ use crate::{
     transport::resolve,
 };
 
-/// One place to send an INVITE to.
+/// One place to call.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
-    /// The flow.
-    pub hop: Hop,
-    /// The request URI.
-    pub uri: Uri,
-    /// The To URI: whom the caller meant.
-    pub to: Uri,
+    /// How it is reached.
+    pub reach: Reach,
     /// The configured user whose phone it is.
     pub user: Option<String>,
     /// The number dialled there.
     pub number: String,
     /// The channel name before its dash: `SIP/1001`.
     pub label: String,
+}
+
+/// How a place is reached.
+#[derive(Clone, Debug)]
+pub(super) enum Reach {
+    /// By an INVITE.
+    Sip(Box<SipReach>),
+    /// By a Local pair, whose `;2` half begins there.
+    Local(Position),
+}
+
+/// Where an INVITE goes.
+#[derive(Clone, Debug)]
+pub(super) struct SipReach {
+    /// The flow.
+    pub hop: Hop,
+    /// The request URI.
+    pub uri: Uri,
+    /// The To URI: whom the caller meant.
+    pub to: Uri,
 }
 
 /// Every place a target means: all contacts of a user, the address of a trunk or host.
@@ -48,6 +65,12 @@ pub(super) async fn find(exchange: &Exchange, text: &str) -> Result<Vec<Route>, 
         Target::Peer(peer) if exchange.settings.load().users.contains_key(&peer) => contacts(exchange, &peer),
         Target::Peer(peer) => at_host(exchange, "", &peer).await,
         Target::NumberAt { number, at } => at_host(exchange, &number, &at).await,
+        Target::Local { extension, context } => {
+            let label = format!("Local/{extension}@{context}");
+            let number = extension.clone();
+            let reach = Reach::Local(Position { context, extension, priority: 1 });
+            Ok(vec![Route { reach, user: None, number, label }])
+        }
     }
 }
 
@@ -60,9 +83,11 @@ fn contacts(exchange: &Exchange, user: &str) -> Result<Vec<Route>, Cause> {
     Ok(bindings
         .into_iter()
         .map(|binding| Route {
-            hop: phone_hop(&binding),
-            to: binding.contact.clone(),
-            uri: binding.contact,
+            reach: Reach::Sip(Box::new(SipReach {
+                hop: phone_hop(&binding),
+                to: binding.contact.clone(),
+                uri: binding.contact,
+            })),
             user: Some(user.into()),
             number: user.into(),
             label: format!("SIP/{user}"),
@@ -105,5 +130,6 @@ async fn at_host(exchange: &Exchange, number: &str, at: &str) -> Result<Vec<Rout
     })?;
     let hop =
         addresses.into_iter().find_map(|remote| exchange.sip.local_for(transport, remote)).ok_or(Cause::NO_ROUTE)?;
-    Ok(vec![Route { hop, to: uri.clone(), uri, user: None, number: number.into(), label: format!("SIP/{at}") }])
+    let reach = Reach::Sip(Box::new(SipReach { hop, to: uri.clone(), uri }));
+    Ok(vec![Route { reach, user: None, number: number.into(), label: format!("SIP/{at}") }])
 }

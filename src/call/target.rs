@@ -15,6 +15,13 @@ pub enum Target {
         /// A trunk's name, or `host[:port]`.
         at: String,
     },
+    /// `Local/700@internal`, with or without `/n`: an extension of this server's dialplan.
+    Local {
+        /// The extension.
+        extension: String,
+        /// Its context; `default` where none is written.
+        context: String,
+    },
 }
 
 /// Why a target names nothing that can be called.
@@ -24,11 +31,14 @@ pub enum TargetError {
     #[error("`{0}` names no technology; write SIP/{0}")]
     NoTechnology(String),
     /// Not a technology of ours.
-    #[error("technology `{0}` is not known here; SIP and PJSIP are")]
+    #[error("technology `{0}` is not known here; SIP, PJSIP and Local are")]
     UnknownTechnology(String),
     /// Nothing behind the technology, or an empty number or peer.
     #[error("`{0}` names nobody")]
     Empty(String),
+    /// A letter behind `Local/…@context/` that is none of those it takes.
+    #[error("Local channels have no option `{0}` here; n and j are taken")]
+    LocalOption(char),
     /// Bytes that can never be part of a SIP user or host.
     #[error("`{0}` holds a character that no target may hold")]
     Unprintable(String),
@@ -44,6 +54,9 @@ pub fn parse(text: &str) -> Result<Target, TargetError> {
         return Err(TargetError::Unprintable(text.escape_debug().to_string()));
     }
     let (technology, rest) = text.split_once('/').ok_or_else(|| TargetError::NoTechnology(text.into()))?;
+    if technology.eq_ignore_ascii_case("local") {
+        return local(rest).unwrap_or_else(|| Err(TargetError::Empty(text.into())));
+    }
     if !["sip", "pjsip", "user"].contains(&technology.to_ascii_lowercase().as_str()) {
         return Err(TargetError::UnknownTechnology(technology.into()));
     }
@@ -63,6 +76,18 @@ pub fn parse(text: &str) -> Result<Target, TargetError> {
     }
 }
 
+/// `extension[@context][/options]`. The halves of a pair are never joined into one (`n`), and their sound never waits (`j`), so
+/// both letters ask for what is.
+fn local(text: &str) -> Option<Result<Target, TargetError>> {
+    let (extension, rest) = text.rsplit_once('@').unwrap_or((text, "default"));
+    let (context, options) = rest.split_once('/').unwrap_or((rest, ""));
+    if let Some(letter) = options.chars().find(|letter| !"nj".contains(*letter)) {
+        return Some(Err(TargetError::LocalOption(letter)));
+    }
+    let target = Target::Local { extension: extension.into(), context: context.into() };
+    (!extension.is_empty() && !context.is_empty()).then_some(Ok(target))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +105,18 @@ mod tests {
         assert_eq!(parse("PJSIP/icall/sip:417@host"), at("417", "icall"));
         assert_eq!(parse("SIP/7070@remote-server.tld:5070"), at("7070", "remote-server.tld:5070"));
         assert_eq!(parse("user/1001"), Ok(Target::Peer("1001".into())));
+    }
+
+    #[test]
+    fn s211_an_extension_of_this_server_is_a_target() {
+        let local =
+            |extension: &str, context: &str| Ok(Target::Local { extension: extension.into(), context: context.into() });
+        assert_eq!(parse("Local/700@internal"), local("700", "internal"));
+        assert_eq!(parse("local/700@internal/n"), local("700", "internal"));
+        assert_eq!(parse("Local/*77"), local("*77", "default"));
+        assert_eq!(parse("Local/700@internal/b"), Err(TargetError::LocalOption('b')));
+        assert!(matches!(parse("Local/@internal"), Err(TargetError::Empty(_))));
+        assert!(matches!(parse("Local/700@"), Err(TargetError::Empty(_))));
     }
 
     #[test]

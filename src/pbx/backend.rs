@@ -11,6 +11,7 @@ use crate::{
         CallerId, Cause, Originate as OriginateCall, Position,
         live::{CallFacts, LegFacts, LegState, Order, Way},
         originate,
+        variables::Variables,
     },
     control::{
         protocol::{
@@ -179,13 +180,18 @@ impl House {
             Fault::new(FaultCode::Usage, format!("{}({}): {error}", request.app, request.args))
                 .hint("an application of the dialplan, such as 'Playback(beep)' or 'Echo()'")
         })?;
+        let mut variables = Variables::default();
+        for (name, value) in request.vars {
+            variables.set(&name, value);
+        }
         let wanted = OriginateCall {
             endpoint: request.endpoint.clone(),
             caller: CallerId { name: "pbx".into(), number: String::new() },
             timeout: request.timeout_s.map_or(RING_TIME, Duration::from_secs),
+            variables,
             position: Position { context: String::new(), extension: request.app.clone(), priority: 1 },
         };
-        let mut channel = originate(&self.exchange, wanted).await.map_err(|cause| {
+        let channel = originate(&self.exchange, wanted).await.map_err(|cause| {
             let code = match cause {
                 Cause::NO_ROUTE | Cause::UNALLOCATED => FaultCode::NotFound,
                 Cause::NO_ANSWER | Cause::BUSY | Cause::REJECTED => FaultCode::Failure,
@@ -193,9 +199,6 @@ impl House {
             };
             Fault::new(code, format!("{}: {}", request.endpoint, cause.text()))
         })?;
-        for (name, value) in request.vars {
-            channel.set_var(&name, value);
-        }
         let uuid = channel.uuid().to_owned();
         let env = self.env.clone();
         tokio::spawn(async move {

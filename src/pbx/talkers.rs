@@ -130,6 +130,7 @@ impl Talkers {
             endpoint: format!("SIP/{user}@{server}"),
             caller: CallerId { name: "Customer".into(), number: CUSTOMER.into() },
             timeout: Duration::from_secs(10),
+            variables: Default::default(),
             position: Position::default(),
         };
         let channel = originate(&self.exchange, wanted).await?;

@@ -11,10 +11,7 @@ use crate::{
         live::LegState,
     },
     media, sdp,
-    sip::{
-        header::Reason,
-        stack::{Command, SessionEvent},
-    },
+    sip::{header::Reason, stack::SessionEvent},
 };
 
 impl Leg {
@@ -82,18 +79,18 @@ impl Leg {
             // No offer: we make one, and the answer comes in the ACK (RFC 3261 §14.2).
             self.awaits_answer = true;
             let description = self.make_offer();
-            self.exchange.sip.send(Command::AcceptOffer { id: self.session, description });
+            self.line.accept_offer(description);
             return None;
         };
         let answered = sdp::parse(&body).and_then(|offer| sdp::answer(&offer, &self.media));
         match answered {
             Ok((description, negotiated)) => {
                 self.configure(negotiated);
-                self.exchange.sip.send(Command::AcceptOffer { id: self.session, description: description.into() });
+                self.line.accept_offer(description.into());
                 Some(LegEvent::HoldChanged)
             }
             Err(_) => {
-                self.exchange.sip.send(Command::RefuseOffer { id: self.session, status: 488 });
+                self.line.refuse_offer(488);
                 None
             }
         }

@@ -1,0 +1,108 @@
+//! Local channels as phones meet them: a call that goes on in the dialplan as if it came in anew (S207, S209–S212).
+
+use crate::call::{both_answer, hear_each_other, talk};
+use crate::harness::{TestPbx, Tone, only};
+
+const LOCAL: &str = "exten => bob,1,Dial(Local/inner@internal/n,10)
+exten => far,1,Dial(Local/bob@internal&Local/none@internal,10)
+exten => inner,1,Dial(SIP/bob,10)
+exten => echo,1,Dial(Local/repeats@internal,10)
+exten => repeats,1,Answer()
+ same => n,Echo()
+exten => gone,1,Dial(Local/none@internal)
+exten => nowhere,1,Dial(Local/none@there)
+exten => silent,1,Dial(Local/noop@internal)
+exten => noop,1,NoOp()
+exten => loop,1,Dial(Local/loop@internal)
+exten => storm,1,Dial(Local/storm@internal&Local/storm@internal)
+";
+
+#[tokio::test]
+async fn s211_a_local_channel_carries_sound_keys_and_hangup_both_ways() {
+    let pbx = TestPbx::with(LOCAL).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    for number in ["bob", "far"] {
+        let (mut calling, mut called) = talk(&alice, &mut bob, number).await;
+        hear_each_other(&mut calling, &mut called).await;
+        calling.presses("12#").await;
+        called.hears_digits("12#").await.presses("9*").await;
+        calling.hears_digits("9*").await.hangs_up().await;
+        called.is_hung_up().await;
+        pbx.is_idle().await;
+        let (mut calling, mut called) = talk(&alice, &mut bob, number).await;
+        called.hangs_up().await;
+        calling.is_hung_up().await;
+        pbx.is_idle().await;
+    }
+}
+
+#[tokio::test]
+async fn early_sound_and_a_caller_who_gives_up_pass_through_a_local_channel() {
+    let pbx = TestPbx::with(LOCAL).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let mut calling = alice.invite("bob").await;
+    let mut called = bob.is_called().await;
+    called.progresses().await.says(Tone::B).await;
+    calling.expects([183]).await.hears(only(Tone::B)).await;
+    both_answer(&mut calling, &mut called).await;
+    hear_each_other(&mut calling, &mut called).await;
+    calling.hangs_up().await;
+    called.is_hung_up().await;
+    let mut calling = alice.invite("bob").await;
+    let mut called = bob.is_called().await;
+    called.rings().await;
+    calling.expects([180]).await.cancels().await;
+    called.is_cancelled().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn what_the_dialplan_behind_a_local_channel_does_is_what_the_caller_hears_of() {
+    let pbx = TestPbx::with(LOCAL).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let mut call = alice.invite("echo").await;
+    call.expects([200]).await.ack().await;
+    call.says(Tone::A).await.hears(only(Tone::A)).await.presses("#").await;
+    call.is_hung_up().await;
+    let mut calling = alice.invite("bob").await;
+    bob.is_called().await.refuses(486).await;
+    calling.is_refused(&[486]).await;
+    for (number, status) in [("gone", 404), ("nowhere", 404), ("silent", 480)] {
+        alice.invite(number).await.is_refused(&[status]).await;
+    }
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn a_local_channel_that_calls_itself_ends_as_a_routing_error() {
+    let pbx = TestPbx::with(LOCAL).await;
+    let alice = pbx.phone("alice").await;
+    for number in ["loop", "storm"] {
+        alice.invite(number).await.is_refused(&[483]).await;
+        pbx.is_idle().await;
+    }
+}
+
+#[tokio::test]
+async fn marked_variables_and_the_caller_go_along_one_generation_or_all() {
+    let plan = "exten => go,1,Set(_ONE=1)
+ same => n,Set(__ALL=2)
+ same => n,Set(OWN=3)
+ same => n,Set(CALLERID(all)=\"A. L.\" <77>)
+ same => n,Dial(Local/next@internal)
+exten => next,1,GotoIf($[\"${ONE}.${ALL}.${OWN}.${CALLERID(num)}\" = \"1.2..77\"]?:wrong)
+ same => n,Dial(Local/last@internal)
+ same => n(wrong),Busy()
+exten => last,1,GotoIf($[\"${ONE}.${ALL}.${OWN}\" = \".2.\"]?:wrong)
+ same => n,Dial(SIP/bob)
+ same => n(wrong),Congestion()";
+    let pbx = TestPbx::with(plan).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let mut calling = alice.invite("go").await;
+    let mut called = bob.is_called().await;
+    assert!(called.invite().all("From").iter().any(|from| from.contains("A. L.") && from.contains("77@")));
+    both_answer(&mut calling, &mut called).await;
+    calling.hangs_up().await;
+    called.is_hung_up().await;
+    pbx.is_idle().await;
+}
