@@ -4,6 +4,7 @@ mod call;
 mod cli;
 mod control;
 mod dialplan;
+mod flow;
 mod generated;
 mod harness;
 mod house;

@@ -385,7 +385,7 @@ impl Channel {
     }
 
     /// Everything the dialplan could read, for `pbx calls show`.
-    pub(super) fn describe(&self) -> Vec<(String, String)> {
+    pub fn describe(&self) -> Vec<(String, String)> {
         let mut all: Vec<_> =
             self.variables.iter().map(|(name, variable)| (name.to_owned(), variable.value.clone())).collect();
         all.push(("CALLERID(num)".into(), self.caller.number.clone()));

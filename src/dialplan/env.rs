@@ -46,9 +46,9 @@ impl Env {
             return false;
         }
         if written {
-            globals.set_written(name, value)
+            globals.set_written(name, value);
         } else {
-            globals.set(name, value)
+            globals.set(name, value);
         }
         true
     }

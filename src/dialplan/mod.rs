@@ -3,6 +3,7 @@
 //! The way: `parse` takes files apart into `draft`, which becomes a [`Dialplan`]; [`exec`] runs a channel over its steps,
 //! each an [`app::App`] whose arguments are a `piece` of a `template`, evaluated in a `vars::Scope`.
 
+mod alone;
 pub mod app;
 mod args;
 mod brackets;
@@ -28,6 +29,7 @@ mod template;
 mod times;
 mod vars;
 
+pub use alone::Alone;
 pub use args::Args;
 pub use context::{Dialplan, Extension, Step};
 pub use env::Env;

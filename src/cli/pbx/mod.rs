@@ -4,6 +4,7 @@ mod calls;
 mod check;
 mod config;
 mod demo;
+mod eval;
 mod events;
 mod hangup;
 mod init;
@@ -50,6 +51,7 @@ enum Command {
     Stop(stop::Args),
     Reload(reload::Args),
     Check(check::Args),
+    Eval(eval::Args),
     Calls(calls::Args),
     Originate(originate::Args),
     Hangup(hangup::Args),
@@ -85,6 +87,7 @@ fn execute(command: Command, context: Context) -> Done {
         Command::Run(args) => in_runtime(Threads::One, run::run(args, context)),
         Command::Demo(args) => in_runtime(Threads::One, demo::run(args, context)),
         Command::Check(args) => check::run(args, &context),
+        Command::Eval(args) => eval::run(args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::Completion(args) => completion::run(&args, Tool::Pbx, &context),
         Command::Man(args) => man::run(&args, Tool::Pbx, &context),
@@ -113,6 +116,7 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Run(_)
         | Command::Demo(_)
         | Command::Check(_)
+        | Command::Eval(_)
         | Command::Init(_)
         | Command::Completion(_)
         | Command::Man(_) => Ok(Exit::Ok),

@@ -43,7 +43,7 @@ impl App for ExecIf {
 }
 
 /// The condition and the two applications; a `:` inside brackets belongs to the arguments.
-fn split<'a>(args: &Piece<'a>) -> Result<(Piece<'a>, [Piece<'a>; 2]), CheckError> {
+pub(super) fn split<'a>(args: &Piece<'a>) -> Result<(Piece<'a>, [Piece<'a>; 2]), CheckError> {
     let (condition, applications) = args.split_once('?').ok_or(CheckError::Missing("`?`"))?;
     let (yes, no) = applications.split_outside(':').unwrap_or_else(|| (applications, Piece::default()));
     Ok((condition, [yes.trim(), no.trim()]))

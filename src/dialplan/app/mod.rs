@@ -7,11 +7,16 @@ mod dial;
 mod echo;
 mod exec;
 mod execif;
+mod execiftime;
 mod gosub;
 mod gosubif;
 mod goto;
 mod gotoif;
+mod gotoiftime;
 mod hangup;
+mod incomplete;
+mod info;
+mod log;
 mod r#macro;
 mod macroexit;
 mod mset;
@@ -23,6 +28,7 @@ mod ringing;
 mod set;
 mod stackpop;
 mod stopplaytones;
+mod userevent;
 mod verbose;
 mod wait;
 mod r#while;
@@ -218,12 +224,17 @@ pub static TABLE: &[&dyn App] = &[
     &r#while::EndWhile,
     &exec::Exec,
     &execif::ExecIf,
+    &execiftime::ExecIfTime,
     &r#while::ExitWhile,
     &gosub::Gosub,
     &gosubif::GosubIf,
     &goto::Goto,
     &gotoif::GotoIf,
+    &gotoiftime::GotoIfTime,
     &hangup::Hangup,
+    &incomplete::Incomplete,
+    &info::Info,
+    &log::Log,
     &r#macro::Macro,
     &macroexit::MacroExit,
     &mset::MSet,
@@ -235,6 +246,7 @@ pub static TABLE: &[&dyn App] = &[
     &set::Set,
     &stackpop::StackPop,
     &stopplaytones::StopPlaytones,
+    &userevent::UserEvent,
     &verbose::Verbose,
     &wait::Wait,
     &r#while::While,

@@ -6,6 +6,7 @@ mod eval;
 mod exists;
 mod global;
 mod r#if;
+mod iftime;
 mod isnull;
 mod local;
 mod set;
@@ -91,6 +92,7 @@ pub static TABLE: &[&dyn Func] = &[
     &exists::Exists,
     &global::Global,
     &r#if::If,
+    &iftime::IfTime,
     &isnull::IsNull,
     &local::Local,
     &set::Set,

@@ -1,0 +1,44 @@
+//! `ExecIfTime(times?application(arguments)[:application(arguments)])`: runs an application at certain times.
+
+use super::exec::{check_call, run};
+use super::execif::split;
+use super::gotoiftime::{check_times, is_now};
+use super::{App, CheckError, Doing, Next};
+use crate::call::Channel;
+use crate::dialplan::args::Args;
+use crate::dialplan::piece::Piece;
+
+pub(super) struct ExecIfTime;
+
+impl App for ExecIfTime {
+    fn name(&self) -> &'static str {
+        "ExecIfTime"
+    }
+
+    fn syntax(&self) -> &'static str {
+        "times,weekdays,days,months[,timezone]?application(arguments)[:application(arguments)]"
+    }
+
+    fn synopsis(&self) -> &'static str {
+        "Runs one of two applications by the clock."
+    }
+
+    fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
+        check_times(args)?;
+        let (_, [yes, no]) = split(args)?;
+        check_call(&yes)?;
+        if no.is_empty() { Ok(()) } else { check_call(&no) }
+    }
+
+    fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
+        let chosen = split(args.piece()).and_then(|(times, [yes, no])| {
+            let now = is_now(&args.value(chan, &times))?;
+            Ok(if now { yes } else { no })
+        });
+        match chosen {
+            Ok(chosen) if chosen.is_empty() => Ok(Next::Continue).into(),
+            Ok(chosen) => run(chan, &args, chosen),
+            Err(error) => Err(error.into()).into(),
+        }
+    }
+}
