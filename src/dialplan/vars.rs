@@ -112,6 +112,13 @@ fn slice_bounds(slice: &Slice, scope: &mut dyn Scope) -> (i64, Option<i64>) {
     (offset, length)
 }
 
+/// The substring that `offset` or `offset:length` asks for.
+pub(super) fn sliced(whole: &str, bounds: &str) -> String {
+    let (Some(offset), rest) = scan_number(bounds) else { return whole.to_owned() };
+    let length = rest.strip_prefix(':').and_then(|length| scan_number(length).0);
+    substring(whole, (offset, length))
+}
+
 /// A leading number after blanks, and what follows it.
 fn scan_number(text: &str) -> (Option<i64>, &str) {
     let text = text.trim_start();

@@ -203,6 +203,9 @@ pub enum CheckError {
         /// The nearest one.
         hint: Option<String>,
     },
+    /// An encryption key of so many characters; the key itself is not told.
+    #[error("the key must be exactly 16 characters, not {0}")]
+    KeyLength(usize),
     /// A text that is not what it should be.
     #[error("`{found}` is no {what}")]
     Malformed {

@@ -1,15 +1,37 @@
 //! Dialplan functions, `${NAME(args)}` and `Set(NAME(args)=value)`: one file and one table line each.
 
+mod aes;
+mod base64;
+mod bytes;
 mod callerid;
+mod cut;
 mod dialplan_exists;
+mod digest;
 mod eval;
 mod exists;
+mod field;
+mod filter;
 mod global;
 mod r#if;
 mod iftime;
 mod isnull;
+mod letters;
+mod list;
+mod listfilter;
 mod local;
+mod named;
+mod passthru;
+mod plain;
+mod quote;
+mod replace;
+mod scan;
 mod set;
+mod slots;
+mod sort;
+#[cfg(test)]
+mod testing;
+mod trim;
+mod uri;
 
 use std::fmt;
 
@@ -76,6 +98,15 @@ pub enum FuncError {
     /// Set, though it can only be read.
     #[error("can only be read")]
     ReadOnly,
+    /// Read, though it can only be set.
+    #[error("can only be set")]
+    WriteOnly,
+    /// A value that should be a number.
+    #[error("`{0}` is not a number")]
+    NotANumber(String),
+    /// An encryption key of so many characters.
+    #[error("the key must be exactly 16 characters, not {0}")]
+    KeyLength(usize),
     /// Asked where there is no call, as in `pbx eval`.
     #[error("needs a call")]
     NoCall,
@@ -86,16 +117,48 @@ pub enum FuncError {
 
 /// All functions, in the order of the manual.
 pub static TABLE: &[&dyn Func] = &[
+    &aes::Aes::Decrypt,
+    &aes::Aes::Encrypt,
+    &base64::BASE64_DECODE,
+    &base64::BASE64_ENCODE,
     &callerid::CallerId,
+    &quote::CSV_QUOTE,
+    &cut::Cut,
     &dialplan_exists::DialplanExists,
+    &letters::DIGIT_SUM,
     &eval::Eval,
     &exists::Exists,
+    &field::FieldNum,
+    &field::FieldQty,
+    &filter::Filter,
     &global::Global,
     &r#if::If,
     &iftime::IfTime,
     &isnull::IsNull,
+    &letters::KEYPADHASH,
+    &letters::LEN,
+    &listfilter::ListFilter,
     &local::Local,
+    &trim::LTRIM,
+    &digest::MD5,
+    &passthru::Passthru,
+    &list::POP,
+    &list::PUSH,
+    &quote::QUOTE,
+    &replace::Replace,
+    &trim::RTRIM,
     &set::Set,
+    &digest::SHA1,
+    &list::SHIFT,
+    &sort::Sort,
+    &replace::StrBetween,
+    &replace::StrReplace,
+    &letters::TOLOWER,
+    &letters::TOUPPER,
+    &trim::TRIM,
+    &list::UNSHIFT,
+    &uri::URIDECODE,
+    &uri::URIENCODE,
 ];
 
 /// The function of this name.
