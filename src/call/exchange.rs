@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     audio::codec::Codec,
-    call::{channel::Channel, detail_record::Records, journal::Journal, live::Live, login::Doorkeeper},
+    call::{channel::Channel, detail_record::Records, journal::Journal, live::Live, login::Doorkeeper, room::Rooms},
     config::{CodecChoice, Config},
     media::Engine,
     sip::{
@@ -40,6 +40,8 @@ pub struct Exchange {
     pub doorkeeper: Mutex<Doorkeeper>,
     /// The live calls.
     pub live: Live,
+    /// The conference rooms.
+    pub rooms: Rooms,
     /// What happened.
     pub journal: Journal,
     /// Detail records.
@@ -64,6 +66,7 @@ impl Exchange {
             registrar: Mutex::new(Registrar::new(registrar::Limits::default())),
             doorkeeper: Mutex::new(Doorkeeper::new(&realm)),
             live: Live::default(),
+            rooms: Rooms::default(),
             journal: Journal::default(),
             records,
             spies: Mutex::default(),

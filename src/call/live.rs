@@ -64,6 +64,8 @@ impl LegState {
 pub enum Order {
     /// End the leg.
     Hangup(Cause),
+    /// Leave the conference room it is in, and go on in the dialplan.
+    LeaveRoom,
     /// Tell the channel's variables.
     Describe(oneshot::Sender<Vec<(String, String)>>),
 }

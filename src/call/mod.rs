@@ -21,6 +21,7 @@ mod originate;
 mod outbound;
 pub mod permission;
 mod place;
+pub mod room;
 mod route;
 pub mod supervisor;
 pub mod target;

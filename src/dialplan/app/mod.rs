@@ -2,6 +2,7 @@
 
 mod answer;
 mod busy;
+mod confbridge;
 mod congestion;
 mod dial;
 mod echo;
@@ -220,6 +221,7 @@ pub enum CheckError {
 pub static TABLE: &[&dyn App] = &[
     &answer::Answer,
     &busy::Busy,
+    &confbridge::ConfBridge,
     &congestion::Congestion,
     &r#while::ContinueWhile,
     &dial::Dial,

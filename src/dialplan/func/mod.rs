@@ -4,6 +4,7 @@ mod aes;
 mod base64;
 mod bytes;
 mod callerid;
+mod confbridge_info;
 mod cut;
 mod dialplan_exists;
 mod digest;
@@ -122,6 +123,7 @@ pub static TABLE: &[&dyn Func] = &[
     &base64::BASE64_DECODE,
     &base64::BASE64_ENCODE,
     &callerid::CallerId,
+    &confbridge_info::ConfBridgeInfo,
     &quote::CSV_QUOTE,
     &cut::Cut,
     &dialplan_exists::DialplanExists,
