@@ -3,6 +3,7 @@
 //! [`Pbx::start`] takes everything it needs as [`Settings`] and reads nothing else, so a test is a `main`.
 
 pub mod backend;
+mod conferences;
 pub mod sources;
 mod spying;
 pub mod talkers;

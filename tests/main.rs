@@ -2,6 +2,7 @@
 
 mod call;
 mod cli;
+mod conference;
 mod control;
 mod dialplan;
 mod flow;

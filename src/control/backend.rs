@@ -9,8 +9,8 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::protocol::{
     CallDetail, CallInfo, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate, Originated, Party,
-    RegistrationInfo, ReloadReport, ReloadWhat, SettingsInForce, SpyEnd, SpyFacts, SpyRequest, Status, Stop, UserInfo,
-    VoiceFrame,
+    RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd,
+    SpyFacts, SpyRequest, Status, Stop, UserInfo, VoiceFrame,
 };
 
 /// A future that may be sent to another thread.
@@ -57,6 +57,21 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The phones registered now.
     fn registrations(&self) -> Vec<RegistrationInfo>;
+
+    /// The conference rooms that anybody is in.
+    fn rooms(&self) -> Vec<RoomInfo>;
+
+    /// Sends members out of a room: their calls go on in the dialplan.
+    ///
+    /// # Errors
+    /// Nobody of that name is in a room of that name.
+    fn kick(&self, target: &RoomTarget) -> Result<RoomChanged, Fault>;
+
+    /// Mutes members of a room, or lets them be heard again.
+    ///
+    /// # Errors
+    /// Nobody of that name is in a room of that name.
+    fn mute(&self, wanted: &RoomMute) -> Result<RoomChanged, Fault>;
 
     /// Detail records of calls that ended at `since` or later, the oldest first; at most `limit`, the latest.
     fn records(&self, since: Option<Timestamp>, limit: Option<usize>) -> BoxFuture<'_, Result<Vec<Value>, Fault>>;

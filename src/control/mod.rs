@@ -6,6 +6,7 @@
 pub mod backend;
 mod calls;
 pub mod client;
+mod conferences;
 pub mod frame;
 mod link;
 pub mod protocol;

@@ -10,6 +10,7 @@ use serde_json::Value;
 pub use crate::call::journal::EventRecord;
 
 pub use super::calls::{CallDetail, CallInfo, CallState, LegDetail, LegDirection, LegInfo, MediaInfo};
+pub use super::conferences::{MemberInfo, RoomChanged, RoomInfo, RoomMute, RoomTarget};
 pub use super::supervision::{
     EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts,
     SpyRequest, VoiceFrame,
@@ -67,6 +68,12 @@ pub mod method {
     pub const USERS: &str = "users";
     /// A list of [`super::RegistrationInfo`].
     pub const REGISTRATIONS: &str = "registrations";
+    /// A list of [`super::RoomInfo`].
+    pub const ROOMS: &str = "rooms";
+    /// [`super::RoomTarget`] → [`super::RoomChanged`].
+    pub const ROOM_KICK: &str = "room.kick";
+    /// [`super::RoomMute`] → [`super::RoomChanged`].
+    pub const ROOM_MUTE: &str = "room.mute";
     /// [`super::RecordsSince`] → a list of detail records.
     pub const RECORDS: &str = "records";
     /// [`super::SettingsInForce`].

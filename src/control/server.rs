@@ -121,6 +121,7 @@ impl Client {
             method::CALLS => self.link.list(id, self.backend.calls(&self.who)).await,
             method::USERS => self.link.list(id, self.backend.users()).await,
             method::REGISTRATIONS => self.link.list(id, self.backend.registrations()).await,
+            method::ROOMS => self.link.list(id, self.backend.rooms()).await,
             method::RECORDS => match self.records(request).await {
                 Ok(records) => self.link.list(id, records).await,
                 Err(fault) => self.link.answer(id, Err(fault)).await,
@@ -167,6 +168,8 @@ impl Client {
                 Ok(to_value(&self.backend.hangup(&hangup.uuid, hangup.cause).await?))
             }
             method::ORIGINATE => Ok(to_value(&self.backend.originate(params_of::<Originate>(request)?).await?)),
+            method::ROOM_KICK => Ok(to_value(&self.backend.kick(&params_of(request)?)?)),
+            method::ROOM_MUTE => Ok(to_value(&self.backend.mute(&params_of(request)?)?)),
             method::SETTINGS => Ok(to_value(&self.backend.settings())),
             method::RELOAD => Ok(to_value(&self.backend.reload(params_of::<ReloadWhat>(request)?).await?)),
             other => Err(Fault::new(FaultCode::Usage, format!("no method is named `{other}`"))),
@@ -174,7 +177,9 @@ impl Client {
     }
 
     fn note_change(&self, request: &Request) {
-        if [method::HANGUP, method::ORIGINATE, method::RELOAD].contains(&request.method.as_str()) {
+        const CHANGES: [&str; 5] =
+            [method::HANGUP, method::ORIGINATE, method::ROOM_KICK, method::ROOM_MUTE, method::RELOAD];
+        if CHANGES.contains(&request.method.as_str()) {
             info!(uid = self.who.uid, account = self.who.account, method = request.method, "control request");
         }
     }

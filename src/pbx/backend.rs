@@ -16,8 +16,8 @@ use crate::{
     control::{
         protocol::{
             CallDetail, CallInfo, CallState, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegDirection, LegInfo,
-            MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport, ReloadWhat, SettingsInForce,
-            SpyRequest, Status, Stop, UserInfo,
+            MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged,
+            RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status, Stop, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -69,6 +69,18 @@ impl Backend for Desk {
 
     fn registrations(&self) -> Vec<RegistrationInfo> {
         self.house.registrations()
+    }
+
+    fn rooms(&self) -> Vec<RoomInfo> {
+        self.house.rooms()
+    }
+
+    fn kick(&self, target: &RoomTarget) -> Result<RoomChanged, Fault> {
+        self.house.kick(target)
+    }
+
+    fn mute(&self, wanted: &RoomMute) -> Result<RoomChanged, Fault> {
+        self.house.mute(wanted)
     }
 
     fn records(&self, since: Option<Timestamp>, limit: Option<usize>) -> BoxFuture<'_, Result<Vec<Value>, Fault>> {

@@ -15,6 +15,8 @@ use wirechief::control::server::{
 
 pub(crate) const CALLER: &str = "11111111-1111-4111-8111-111111111111";
 pub(crate) const CALLEE: &str = "22222222-2222-4222-8222-222222222222";
+/// A conference room with one member.
+pub(crate) const ROOM: &str = "12345";
 /// A dialplan application that the fake refuses with the fault its argument names.
 pub(crate) const REFUSING: &str = "Refuse";
 
@@ -125,6 +127,27 @@ impl Backend for Fake {
         }
         self.originated.lock().unwrap().push(request);
         answer(Ok(Originated { uuid: CALLEE.into() }))
+    }
+
+    fn rooms(&self) -> Vec<RoomInfo> {
+        let members = vec![MemberInfo {
+            uuid: CALLER.into(),
+            channel: "SIP/1001-00000001".into(),
+            number: "1001".into(),
+            ..MemberInfo::default()
+        }];
+        vec![RoomInfo { room: ROOM.into(), duration_s: 12.5, members, ..RoomInfo::default() }]
+    }
+
+    fn kick(&self, target: &RoomTarget) -> Result<RoomChanged, Fault> {
+        if target.room != ROOM {
+            return Err(Fault::new(FaultCode::NotFound, format!("{}: nobody is in that room", target.room)));
+        }
+        Ok(RoomChanged { members: vec![CALLER.into()] })
+    }
+
+    fn mute(&self, wanted: &RoomMute) -> Result<RoomChanged, Fault> {
+        self.kick(&wanted.target)
     }
 
     fn users(&self) -> Vec<UserInfo> {

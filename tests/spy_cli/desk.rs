@@ -11,7 +11,8 @@ use serde_json::Value;
 use tokio::sync::{broadcast, oneshot};
 use wirechief::control::protocol::{
     CallDetail, CallInfo, CallState, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegInfo, MediaInfo, Originate,
-    Originated, RegistrationInfo, ReloadReport, ReloadWhat, SettingsInForce, Status, Stop, UserInfo,
+    Originated, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
+    SettingsInForce, Status, Stop, UserInfo,
 };
 use wirechief::control::server::{
     Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpySession, run,
@@ -261,6 +262,18 @@ impl Backend for Tones {
 
     fn registrations(&self) -> Vec<RegistrationInfo> {
         Vec::new()
+    }
+
+    fn rooms(&self) -> Vec<RoomInfo> {
+        Vec::new()
+    }
+
+    fn kick(&self, _: &RoomTarget) -> Result<RoomChanged, Fault> {
+        Ok(RoomChanged::default())
+    }
+
+    fn mute(&self, _: &RoomMute) -> Result<RoomChanged, Fault> {
+        Ok(RoomChanged::default())
     }
 
     fn records(&self, _: Option<jiff::Timestamp>, _: Option<usize>) -> BoxFuture<'_, Result<Vec<Value>, Fault>> {
