@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use crate::{
+    astdb::{NameMode, Setup, Store},
     call::{Cause, Channel, Exchange, detail_record::Records, inbound, live::Order},
     config::{self, Config, SipTransport},
     control::{
@@ -115,6 +116,14 @@ pub(crate) struct House {
     pub(crate) reloading: tokio::sync::Mutex<()>,
 }
 
+/// The store of the settings; nothing is opened before it is used.
+fn store(config: &Config, state: &Path) -> Store {
+    let of = &config.astdb;
+    let setup = Setup::new(state.join(&of.file), state.join(&of.key_file), "pbx");
+    let names = if of.hide_names { NameMode::Hidden } else { NameMode::Plain };
+    Store::new(Setup { names, ..setup })
+}
+
 impl Pbx {
     /// Starts a server; it serves until [`Self::shutdown`].
     ///
@@ -128,7 +137,7 @@ impl Pbx {
             Records::open(&records_file).map_err(|source| StartError::Records { path: records_file, source })?;
         let (sip, arrivals) = Sip::start(transport_config(&config)).await?;
         let media = Engine::start(media_config(&config))?;
-        let env = Arc::new(Env::new(&config, &plan));
+        let env = Arc::new(Env::new(&config, &plan).with_store(store(&config, &settings.state)));
         let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), records));
         let (stop, stop_wanted) = mpsc::channel(4);
         let house = Arc::new(House {

@@ -148,6 +148,21 @@ impl Store {
         self.change(update).await.map(|changed| changed.old)
     }
 
+    /// [`Store::update`] for code that may wait.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub fn update_blocking(
+        &self,
+        family: &str,
+        key: &str,
+        update: impl Fn(Option<&Value>) -> Option<Value> + Send + 'static,
+    ) -> Result<Option<Value>, StoreError> {
+        check_names(family, key)?;
+        let update = Change::Update { family: family.to_owned(), key: key.to_owned(), update: Box::new(update) };
+        self.change_blocking(update).map(|changed| changed.old)
+    }
+
     pub(super) fn reader(&self) -> MutexGuard<'_, Reader> {
         // A panic in the middle of a read leaves nothing half changed.
         self.0.reader.lock().unwrap_or_else(PoisonError::into_inner)

@@ -25,6 +25,11 @@ impl Config {
             "control": {},
             "records": { "file": self.records.file },
             "log": { "level": self.log.level.as_str(), "format": self.log.format.as_str() },
+            "astdb": {
+                "file": self.astdb.file,
+                "key_file": self.astdb.key_file,
+                "hide_names": self.astdb.hide_names,
+            },
             "limits": {
                 "calls": self.limits.calls,
                 "calls_per_user": self.limits.calls_per_user,

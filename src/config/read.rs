@@ -57,6 +57,11 @@ fn overlay(config: &mut Config, document: Document<'_>, files: Files<'_>) -> Res
     within(&root, "control", |section| section.set("group", &mut config.control.group, |v| v.text().map(Some)))?;
     within(&root, "records", |section| section.set("file", &mut config.records.file, path))?;
     within(&root, "log", |section| log(&mut config.log, section))?;
+    within(&root, "astdb", |section| {
+        section.set("file", &mut config.astdb.file, path)?;
+        section.set("key_file", &mut config.astdb.key_file, path)?;
+        section.set("hide_names", &mut config.astdb.hide_names, Value::bool)
+    })?;
     within(&root, "limits", |section| limits(&mut config.limits, section))?;
     root.finish()
 }

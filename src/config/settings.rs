@@ -31,6 +31,8 @@ pub struct Config {
     pub records: RecordsSettings,
     /// `[log]`
     pub log: LogSettings,
+    /// `[astdb]`
+    pub astdb: AstdbSettings,
     /// `[limits]`
     pub limits: Limits,
 }
@@ -261,6 +263,23 @@ pub struct RecordsSettings {
 impl Default for RecordsSettings {
     fn default() -> Self {
         Self { file: PathBuf::from("calls.jsonl") }
+    }
+}
+
+/// `[astdb]`: the store of families and keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AstdbSettings {
+    /// The store, relative to the state folder; made at the first put.
+    pub file: PathBuf,
+    /// Its key, relative to the state folder; made with the store.
+    pub key_file: PathBuf,
+    /// Whether a new store hides the names of families and keys.
+    pub hide_names: bool,
+}
+
+impl Default for AstdbSettings {
+    fn default() -> Self {
+        Self { file: PathBuf::from("astdb.sqlite3"), key_file: PathBuf::from("astdb.key"), hide_names: false }
     }
 }
 

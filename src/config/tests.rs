@@ -79,6 +79,10 @@ fn every_key_is_read() {
         [log]
         level = "debug"
         format = "json"
+        [astdb]
+        file = "db.sqlite3"
+        key_file = "secrets/db.key"
+        hide_names = true
         [limits]
         calls = 100
         calls_per_user = 0
@@ -108,6 +112,9 @@ fn every_key_is_read() {
     assert_eq!(config.control.group.as_deref(), Some("operators"));
     assert_eq!(config.records.file, Path::new("cdr.jsonl"));
     assert_eq!((config.log.level, config.log.format), (LogLevel::Debug, LogFormat::Json));
+    assert_eq!(config.astdb.file, Path::new("db.sqlite3"));
+    assert_eq!(config.astdb.key_file, Path::new("secrets/db.key"));
+    assert!(config.astdb.hide_names);
     assert_eq!((config.limits.calls, config.limits.bad_logins), (100, 3));
     assert_eq!(config.limits.ban_time, Duration::from_secs(3_600));
 }

@@ -8,6 +8,7 @@ use super::context::Dialplan;
 use super::exec::run_away;
 use super::sounds::Sounds;
 use super::vars::{Scope, ValueWarning};
+use crate::astdb::Store;
 use crate::call::variables::Variables;
 use crate::call::{CallerId, Cause, Channel};
 use crate::config::{CallerIdText, Config};
@@ -19,14 +20,27 @@ const MAX_GLOBAL_BYTES: usize = 64 * 1024 * 1024;
 pub struct Env {
     globals: RwLock<Variables>,
     sounds: Sounds,
+    store: Option<Store>,
 }
 
 impl Env {
     /// For these settings, with the plan's `[globals]` set in their order.
     pub fn new(config: &Config, plan: &Dialplan) -> Self {
-        let env = Self { globals: RwLock::default(), sounds: Sounds::new(config.dialplan.sounds.clone()) };
+        let sounds = Sounds::new(config.dialplan.sounds.clone());
+        let env = Self { globals: RwLock::default(), sounds, store: None };
         env.set_globals(plan);
         env
+    }
+
+    /// With the store that `DB()` and its like read and write.
+    #[must_use]
+    pub fn with_store(self, store: Store) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
+    /// The store; `None`: `DB()` has nothing to read.
+    pub fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
     }
 
     /// Sets the plan's `[globals]` again, as a reload does; others keep their values.

@@ -4,6 +4,7 @@ mod answer;
 mod busy;
 mod confbridge;
 mod congestion;
+mod dbdel;
 mod dial;
 mod echo;
 mod exec;
@@ -224,6 +225,8 @@ pub static TABLE: &[&dyn App] = &[
     &confbridge::ConfBridge,
     &congestion::Congestion,
     &r#while::ContinueWhile,
+    &dbdel::DbDel,
+    &dbdel::DbDelTree,
     &dial::Dial,
     &echo::Echo,
     &r#while::EndWhile,

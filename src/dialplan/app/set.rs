@@ -4,7 +4,7 @@ use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::config::nearest;
 use crate::dialplan::args::Args;
-use crate::dialplan::func::{self, Func};
+use crate::dialplan::func::{self, Func, Later, Setting};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::vars::{Scope, ValueWarning};
 
@@ -34,8 +34,26 @@ impl App for Set {
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
-        assign(chan, &args, args.piece()).map(|()| Next::Continue).map_err(Into::into).into()
+        match later(chan, &args) {
+            Some((func, work)) => Doing::waits(async move {
+                if let Err(error) = work.await {
+                    args.scope(chan).warn(ValueWarning::Func { func: func.name(), error });
+                }
+                Ok(Next::Continue)
+            }),
+            None => assign(chan, &args, args.piece()).map(|()| Next::Continue).map_err(Into::into).into(),
+        }
     }
+}
+
+/// The work, if what is set takes time.
+fn later(chan: &mut Channel, args: &Args<'_>) -> Option<(&'static dyn Func, Later)> {
+    let (Target::Func(func, func_args), value) = split(args.piece()).ok()? else { return None };
+    if func.setting() == Setting::AtOnce {
+        return None;
+    }
+    let value = args.value(chan, &value);
+    Some((func, func.write_later(&mut args.scope(chan), func_args, value)))
 }
 
 /// Does one assignment.

@@ -6,6 +6,8 @@ mod bytes;
 mod callerid;
 mod confbridge_info;
 mod cut;
+pub(super) mod db;
+mod db_words;
 mod dialplan_exists;
 mod digest;
 mod eval;
@@ -22,6 +24,7 @@ mod listfilter;
 mod local;
 mod named;
 mod passthru;
+mod pin_check;
 mod plain;
 mod quote;
 mod replace;
@@ -36,7 +39,7 @@ mod uri;
 
 use std::fmt;
 
-use super::app::CheckError;
+use super::app::{BoxFuture, CheckError};
 use super::piece::Piece;
 use super::vars::Scope;
 
@@ -74,12 +77,33 @@ pub trait Func: Sync {
     fn write_text(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Result<(), FuncError> {
         self.write(scope, args, value)
     }
+    /// How it is set; most at once.
+    fn setting(&self) -> Setting {
+        Setting::AtOnce
+    }
+    /// Sets it, where [`Self::setting`] says that this takes time: the work, to be waited for.
+    fn write_later(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Later {
+        let done = self.write(scope, args, value);
+        Box::pin(async move { done })
+    }
     /// For a function that only chooses among its written arguments: the one chosen, not yet evaluated, so that what is
     /// written in it may still be split as the arguments of an application.
     fn chosen<'p>(&self, _scope: &mut dyn Scope, _args: &Piece<'p>) -> Option<Piece<'p>> {
         None
     }
 }
+
+/// Whether setting a function can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// [`Func::write`] is quick.
+    AtOnce,
+    /// It writes to a disk: who can wait calls [`Func::write_later`].
+    TakesTime,
+}
+
+/// Work of a function that takes time.
+pub type Later = BoxFuture<'static, Result<(), FuncError>>;
 
 impl fmt::Debug for dyn Func {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,6 +150,11 @@ pub static TABLE: &[&dyn Func] = &[
     &confbridge_info::ConfBridgeInfo,
     &quote::CSV_QUOTE,
     &cut::Cut,
+    &db::Db,
+    &db::DbDelete,
+    &db::DbExists,
+    &db::DbKeyCount,
+    &db::DbKeys,
     &dialplan_exists::DialplanExists,
     &letters::DIGIT_SUM,
     &eval::Eval,
@@ -144,6 +173,7 @@ pub static TABLE: &[&dyn Func] = &[
     &trim::LTRIM,
     &digest::MD5,
     &passthru::Passthru,
+    &pin_check::PinCheck,
     &list::POP,
     &list::PUSH,
     &quote::QUOTE,
@@ -161,6 +191,7 @@ pub static TABLE: &[&dyn Func] = &[
     &list::UNSHIFT,
     &uri::URIDECODE,
     &uri::URIENCODE,
+    &db_words::DbWords,
 ];
 
 /// The function of this name.

@@ -1,0 +1,62 @@
+//! `db(word/family/key)`: the words of FreeSWITCH's `db`, so that its dialplans' `${db(select/spymap/1001)}` reads the store.
+
+use super::db::{failed, store};
+use super::{Func, FuncError};
+use crate::astdb::Select;
+use crate::dialplan::piece::Piece;
+use crate::dialplan::vars::Scope;
+
+pub(super) struct DbWords;
+
+impl Func for DbWords {
+    fn name(&self) -> &'static str {
+        "db"
+    }
+
+    fn syntax(&self) -> &'static str {
+        "select|exists|delete|insert|count|list[/family[/key[/value]]]"
+    }
+
+    fn synopsis(&self) -> &'static str {
+        "The store in FreeSWITCH's words: db(select/spymap/1001), db(insert/family/key/value), db(list/family)."
+    }
+
+    fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
+        let written = args.written(scope);
+        let mut parts = Vec::new();
+        let mut rest = Some(written.piece());
+        // The last part keeps its slashes: the key, or the value of `insert`.
+        let most = if written.piece().literal().is_some_and(|text| !text.starts_with("insert/")) { 3 } else { 4 };
+        while let Some(piece) = rest.take() {
+            match piece.split_once('/') {
+                Some((part, more)) if parts.len() + 1 < most => {
+                    parts.push(part.value(scope));
+                    rest = Some(more);
+                }
+                _ => parts.push(piece.value(scope)),
+            }
+        }
+        answer(scope, &parts)
+    }
+}
+
+fn answer(scope: &mut dyn Scope, parts: &[String]) -> Result<String, FuncError> {
+    let store = store(scope)?;
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let answer = match parts.as_slice() {
+        ["select", family, key] => {
+            store.get(family, key).map(|value| value.map(|value| value.text().into_owned()).unwrap_or_default())
+        }
+        ["exists", family, key] => store.get(family, key).map(|value| value.is_some().to_string()),
+        ["delete", family, key] => store.del_blocking(family, key).map(|_| "+OK".to_owned()),
+        ["insert", family, key, value] => store.put_blocking(family, key, *value).map(|()| "+OK".to_owned()),
+        ["count", family] => store.count(&Select::Family((*family).to_owned())).map(|count| count.to_string()),
+        ["list"] | ["list", ""] => store.families().map(|families| families.join(",")),
+        ["list", family] => store.keys(family).map(|keys| keys.join(",")),
+        [word @ ("select" | "exists" | "delete" | "insert" | "count"), ..] => {
+            return Err(FuncError::Wrong(format!("`{word}` wants family and key, each after a `/`")));
+        }
+        parts => return Err(FuncError::Argument(parts.first().copied().unwrap_or_default().to_owned())),
+    };
+    answer.map_err(|error| failed(&error))
+}
