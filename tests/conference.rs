@@ -1,6 +1,6 @@
 //! Conference rooms with real phones: everybody hears everybody else and nobody himself, whoever comes and goes.
 
-use wirechief::control::protocol::{RoomInfo, method};
+use wirechief::control::protocol::{EventRecord, EventsSince, RoomChanged, RoomInfo, RoomMute, RoomTarget, method};
 
 use crate::harness::{Call, Law, Phone, TestPbx, Tone, nothing, only, strength};
 
@@ -93,6 +93,99 @@ async fn twenty_are_in_one_room_and_four_of_them_speak() {
     }
     pbx.is_idle().await;
     assert_eq!(parties(&pbx).await, []);
+}
+
+/// What is left when somebody leaves shows in a global variable that `h` sets and a later call compares.
+const LEFT: &str = "
+exten => 12345,1,Set(RESULT=none)
+ same => n,ConfBridge(12345)
+ same => n,Playtones(440)
+ same => n,Wait(60)
+exten => h,1,Set(GLOBAL(LEFT)=${CONFBRIDGE_INFO(parties,12345)}/${CONFBRIDGE_INFO(muted,12345)}/${CONFBRIDGE_RESULT})
+exten => _left.,1,GotoIf($[\"${EXTEN:4}\" = \"${LEFT}\"]?:wrong)
+ same => n,Busy()
+ same => n(wrong),Congestion()
+exten => typo,1,GotoIf($[0${CONFBRIDGE_INFO(paries,12345)} + ${CONFBRIDGE_INFO(parties,11111)} = 0]?:wrong)
+ same => n,Busy()
+ same => n(wrong),Congestion()";
+
+/// 486 where the variable is as `text` says.
+async fn left_is(phone: &Phone, text: &str) {
+    phone.invite(&format!("left{text}")).await.is_refused(&[486]).await;
+}
+
+#[tokio::test]
+async fn s216_the_h_extension_sees_how_many_are_left() {
+    let pbx = TestPbx::with(LEFT).await;
+    let (alice, bob, carol) = (pbx.phone("alice").await, pbx.phone("bob").await, pbx.phone("carol").await);
+    carol.invite("typo").await.is_refused(&[486]).await;
+    let (mut first, mut second) = (joins(&alice, "12345").await, joins(&bob, "12345").await);
+    carol.invite("typo").await.is_refused(&[486]).await;
+    mutes(&pbx, Some(&members(&pbx).await[0]), true).await;
+    second.hangs_up().await;
+    pbx.records(3).await;
+    left_is(&carol, "1/1/HANGUP").await;
+    first.hangs_up().await;
+    pbx.records(5).await;
+    left_is(&carol, "0/0/HANGUP").await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn a_member_is_muted_and_heard_again_and_sent_out() {
+    let pbx = TestPbx::with(LEFT).await;
+    let (alice, bob, carol) = (pbx.phone("alice").await, pbx.phone("bob").await, pbx.phone("carol").await);
+    let (mut first, mut second) = (joins(&alice, "12345").await, joins(&bob, "12345").await);
+    first.says(Tone::B).await;
+    second.says(Tone::C).await.hears(only(Tone::B)).await;
+    let uuids = members(&pbx).await;
+    mutes(&pbx, Some(&uuids[0]), true).await;
+    second.hears(nothing()).await;
+    first.hears(only(Tone::C)).await;
+    mutes(&pbx, None, false).await;
+    second.hears(only(Tone::B)).await;
+    let target = RoomTarget { room: "12345".into(), member: Some(uuids[1].to_ascii_uppercase()) };
+    let sent: RoomChanged = pbx.client().await.request(method::ROOM_KICK, &target).await.expect("sent out");
+    assert_eq!(sent.members, uuids[1..]);
+    // The call goes on in the dialplan, here with a tone.
+    second.hears(only(Tone::A)).await;
+    first.hears(nothing()).await;
+    assert_eq!(members(&pbx).await, uuids[..1]);
+    second.hangs_up().await;
+    pbx.records(1).await;
+    left_is(&carol, "1/0/KICKED").await;
+    let gone = pbx.client().await.request::<RoomChanged>(method::ROOM_KICK, &target).await;
+    assert!(gone.is_err_and(|error| error.to_string().contains("nobody of that name is in room 12345")));
+    first.hangs_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn rooms_are_told_in_the_journal() {
+    let pbx = TestPbx::with(ROOM).await;
+    let alice = pbx.phone("alice").await;
+    joins(&alice, "12345").await.hangs_up().await;
+    pbx.is_idle().await;
+    let wanted = EventsSince { since: Some(0), types: vec!["room".into()] };
+    let mut events = pbx.client().await.stream(method::EVENTS, &wanted).await.expect("events");
+    for kind in ["room.entered", "room.left"] {
+        let event: EventRecord = events.next().await.expect("an event").expect("an event");
+        assert_eq!((event.kind.as_str(), &event.fields["room"]), (kind, &"12345".into()));
+        assert_eq!(event.fields["parties"], i32::from(kind == "room.entered"));
+    }
+}
+
+async fn mutes(pbx: &TestPbx, member: Option<&str>, muted: bool) {
+    let target = RoomTarget { room: "12345".into(), member: member.map(str::to_owned) };
+    let changed = pbx.client().await.request::<RoomChanged>(method::ROOM_MUTE, &RoomMute { target, muted }).await;
+    assert!(!changed.expect("muted").members.is_empty());
+}
+
+/// The UUIDs of who is in room 12345, in the order they came.
+async fn members(pbx: &TestPbx) -> Vec<String> {
+    let rooms: Vec<RoomInfo> = pbx.client().await.list(method::ROOMS, &()).await.expect("a list");
+    let room = rooms.into_iter().find(|room| room.room == "12345").expect("the room");
+    room.members.into_iter().map(|member| member.uuid).collect()
 }
 
 /// The rooms and how many are in each.

@@ -57,10 +57,14 @@ impl App for ConfBridge {
                 return Err(CheckError::Missing("the name of a room").into());
             }
             DEFAULTS.iter().zip(profiles).try_for_each(is_default)?;
-            let sounds = sounds(args.env().sounds()).await;
+            let folder = args.env().sounds();
+            let sounds = sounds(folder).await;
             chan.set_var("CONFBRIDGE_RESULT", "HANGUP");
             match chan.confer(room, sounds).await? {
                 Left::Kicked => chan.set_var("CONFBRIDGE_RESULT", "KICKED"),
+            }
+            if let Ok(sound) = folder.load("conf-kicked").await {
+                chan.play(sound).await?;
             }
             Ok(Next::Continue)
         })
