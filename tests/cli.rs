@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::control::fake::{CALLEE, CALLER, Fake, REFUSING, Server, event};
+use crate::control::fake::{CALLEE, CALLER, Fake, REFUSING, ROOM, Server, event};
 use wirechief::control::server::Limits;
 
 const PBX: &str = env!("CARGO_BIN_EXE_pbx");
@@ -103,6 +103,9 @@ async fn each_class_of_fault_has_its_exit_code() {
     assert_failed(&run_pbx(&server, &["hangup", "x"]).await, 3);
     assert_failed(&run_pbx(&server, &["users", "show", "x"]).await, 3);
     assert_failed(&run_pbx(&server, &["regs", "show", "x"]).await, 3);
+    assert_failed(&run_pbx(&server, &["conf", "show", "x"]).await, 3);
+    assert_failed(&run_pbx(&server, &["conf", "kick", "x", "--all"]).await, 3);
+    assert_failed(&run_pbx(&server, &["conf", "kick", ROOM]).await, 2);
     assert_failed(&run_pbx(&server, &["man", "x"]).await, 3);
     assert_failed(&run_pbx(&server, &["reload", "dialplan"]).await, 5);
 }
@@ -120,7 +123,7 @@ async fn an_error_is_json_when_json_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_document_names_its_schema_and_quiet_is_quiet() {
     let server = Server::start();
-    let documents: [(&[&str], &str, &str); 11] = [
+    let documents: [(&[&str], &str, &str); 15] = [
         (&["status"], "pbx.status/1", "pid"),
         (&["calls"], "pbx.calls/1", "calls"),
         (&["calls", "show", CALLEE], "pbx.call/1", "legs"),
@@ -128,6 +131,10 @@ async fn every_document_names_its_schema_and_quiet_is_quiet() {
         (&["users", "ls"], "pbx.users/1", "users"),
         (&["users", "show", "1001"], "pbx.user/1", "phones"),
         (&["regs", "ls"], "pbx.regs/1", "registrations"),
+        (&["conf", "ls"], "pbx.rooms/1", "rooms"),
+        (&["conf", "show", ROOM], "pbx.room/1", "members"),
+        (&["conf", "mute", ROOM, CALLER], "pbx.room-change/1", "members"),
+        (&["conf", "kick", ROOM, "--all"], "pbx.room-change/1", "members"),
         (&["config", "show"], "pbx.config/1", "settings"),
         (&["reload"], "pbx.reload/1", "changes"),
         (&["hangup", CALLER], "pbx.hangup/1", "legs"),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::{to_milliseconds, to_rfc3339};
 
-/// A conference room (`pbx.rooms/1`).
+/// A conference room (`pbx.rooms/1`, `pbx.room/1`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RoomInfo {
     /// Its name.
@@ -59,7 +59,7 @@ pub struct RoomMute {
     pub muted: bool,
 }
 
-/// The members to whom it was done (`pbx.room/1`).
+/// The members to whom it was done (`pbx.room-change/1`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomChanged {
     /// Their UUIDs.

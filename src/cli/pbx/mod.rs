@@ -2,6 +2,7 @@
 
 mod calls;
 mod check;
+mod conf;
 mod config;
 mod demo;
 mod eval;
@@ -55,6 +56,7 @@ enum Command {
     Calls(calls::Args),
     Originate(originate::Args),
     Hangup(hangup::Args),
+    Conf(conf::Args),
     Events(events::Args),
     Users(users::Args),
     Regs(regs::Args),
@@ -107,6 +109,7 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Calls(args) => calls::run(args, context).await,
         Command::Originate(args) => originate::run(args, context).await,
         Command::Hangup(args) => hangup::run(args, context).await,
+        Command::Conf(args) => conf::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
         Command::Users(args) => users::run(args, context).await,
         Command::Regs(args) => regs::run(args, context).await,
