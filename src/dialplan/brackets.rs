@@ -2,21 +2,26 @@
 
 use super::problem::ProblemKind;
 
-/// Whether `"` hides the brackets behind it up to the next `"`.
+/// What brackets count.
 #[derive(Clone, Copy, PartialEq)]
-enum Quotes {
-    Text,
-    Hide,
+enum Counting {
+    /// Not those between `"` and the next `"`.
+    Unquoted,
+    All,
+    /// As `Unquoted`, and in `$[ ]` no `( )`: which are missing there is the expression's affair.
+    OutsideExpressions,
 }
 
 /// The byte of the `)` that closes the `(` with which `text` starts; else the byte of the bracket that is wrong.
 ///
-/// A quote may be meant as a mere character, so brackets that fit without regard to quotes are right too.
+/// A quote may be meant as a mere character, so brackets that fit without regard to quotes are right too; so are those
+/// that fit without regard to the `( )` of an expression, which may have a syntax error and be used all the same.
 pub(super) fn closing(text: &str) -> Result<usize, (usize, ProblemKind)> {
-    scan(text, Quotes::Hide).or_else(|_| scan(text, Quotes::Text))
+    let fits = scan(text, Counting::Unquoted).or_else(|_| scan(text, Counting::All));
+    fits.or_else(|wrong| scan(text, Counting::OutsideExpressions).map_err(|_| wrong))
 }
 
-fn scan(text: &str, quotes: Quotes) -> Result<usize, (usize, ProblemKind)> {
+fn scan(text: &str, counting: Counting) -> Result<usize, (usize, ProblemKind)> {
     let mut open: Vec<(&'static str, usize)> = Vec::new();
     // those of `open` that are `${`, and those that `]` closes
     let (mut braces, mut squares) = (0_usize, 0_usize);
@@ -30,8 +35,9 @@ fn scan(text: &str, quotes: Quotes) -> Result<usize, (usize, ProblemKind)> {
             '\\' => {
                 chars.next();
             }
-            '"' if quotes == Quotes::Hide => quoted = !quoted,
+            '"' if counting != Counting::All => quoted = !quoted,
             _ if quoted => {}
+            '(' | ')' if counting == Counting::OutsideExpressions && matches!(open.last(), Some(("$[" | "[", _))) => {}
             '(' => open.push(("(", at)),
             '{' if dollar => {
                 braces += 1;
@@ -87,6 +93,8 @@ mod tests {
             "(\\))",
             "(a}]b{[)",
             "($[ \"a\" : \"[0-9]\" ])",
+            "($[1 + (2])",
+            "($[1)]?a:b)",
         ] {
             assert_eq!(closing(text), Ok(text.len() - 1), "{text}");
         }
@@ -99,7 +107,7 @@ mod tests {
             ("(abc", 0, "("),
             ("(${CALLERID(num})", 11, "("),
             ("(${A)", 1, "${"),
-            ("($[1 + (2])", 7, "("),
+            ("($[1 + (2)", 1, "$["),
             ("(f(x)", 0, "("),
             ("($[${EXISTS(${SET(D=${EXTEN})})}?Call,1:i,1)", 1, "$["),
             ("($[${EXISTS(${SET(D=${EXTEN})}]?Call,1:i,1)", 11, "("),

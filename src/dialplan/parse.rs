@@ -114,6 +114,7 @@ impl Reader {
             Section::Globals => {
                 let template = Template::compile(value)
                     .map_err(|error| (value_at + error.offset(), ProblemKind::Template(error)))?;
+                self.warn_of_expressions(&template, &|offset| at(value_at + offset));
                 self.draft.global(key.to_owned(), template);
                 Ok(())
             }
@@ -124,6 +125,9 @@ impl Reader {
                     Statement::Include(name) => self.draft.include(&context, name, at(value_at)),
                     Statement::Step { name, priority, step: (offset, step) } => {
                         let step = Step { span: Some(at(offset)), ..step };
+                        let call = text.get(offset..).unwrap_or_default();
+                        let args_at = offset + call.find('(').map_or(0, |open| open + 1);
+                        self.warn_of_expressions(&step.args, &|offset| at(args_at + offset));
                         self.draft
                             .step(&context, name.as_deref(), (priority, step), &at(value_at))
                             .map_err(|(offset, kind)| (value_at + offset, kind))?;
@@ -135,6 +139,13 @@ impl Reader {
                 }
                 Ok(())
             }
+        }
+    }
+
+    fn warn_of_expressions(&mut self, template: &Template, at: &dyn Fn(usize) -> Span) {
+        for problem in template.problems() {
+            let kind = ProblemKind::Expression(problem.clone());
+            self.warnings.push(PlanError { span: at(problem.offset), kind });
         }
     }
 

@@ -4,6 +4,7 @@
 //! Differs from the C library in two points: classes such as `[[:alpha:]]` are those of ASCII, and back-references are refused.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regex_automata::nfa::thompson::{self, NFA, pikevm::PikeVM};
@@ -20,7 +21,7 @@ const KEPT: usize = 64;
 const KEPT_BYTES: usize = 1024;
 
 /// A compiled pattern.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Regex {
     pattern: String,
     has_group: bool,
@@ -28,6 +29,12 @@ pub(super) struct Regex {
     start: meta::Regex,
     /// Finds, from there, the longest.
     longest: PikeVM,
+}
+
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Regex({:?})", self.pattern)
+    }
 }
 
 impl PartialEq for Regex {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::expr::ExprError;
 use super::pattern::PatternError;
 use super::template::TemplateError;
 
@@ -162,6 +163,9 @@ pub enum ProblemKind {
     /// A substitution that is none.
     #[error("{0}")]
     Template(TemplateError),
+    /// An expression that gives less than what was meant.
+    #[error("{0}")]
+    Expression(ExprError),
     /// An included context that is not there.
     #[error("include of [{name}], which is nowhere{}", did_you_mean(.hint))]
     UnknownInclude {

@@ -14,6 +14,8 @@ const MAX_DEPTH: usize = 15;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Template {
     parts: Vec<Part>,
+    /// What is wrong with its expressions and does not keep it from being used.
+    problems: Vec<ExprError>,
 }
 
 /// A stretch of a template.
@@ -133,7 +135,7 @@ pub enum TemplateError {
         /// Where it stands.
         offset: usize,
     },
-    /// An expression.
+    /// An expression nested too deep.
     #[error("{0}")]
     Expression(ExprError),
     /// Brackets in brackets in brackets.
@@ -165,21 +167,35 @@ impl Template {
     /// # Errors
     /// The first thing wrong with it, and where.
     pub fn compile(text: &str) -> Result<Self, TemplateError> {
-        let mut compiler = Compiler { text, at: 0, depth: 0 };
-        compiler.parts(Until::End).map(Self::from_placed)
+        let mut compiler = Compiler { text, at: 0, depth: 0, problems: Vec::new() };
+        let template = Self::from_placed(compiler.parts(Until::End)?);
+        Ok(Self { problems: compiler.problems, ..template })
     }
 
     /// A text in which nothing is substituted.
     pub fn literal(text: impl Into<String>) -> Self {
-        Self { parts: vec![Part::Text(text.into())] }
+        Self::from_parts(vec![Part::Text(text.into())])
     }
 
     pub(super) fn from_parts(parts: Vec<Part>) -> Self {
-        Self { parts }
+        Self { parts, problems: Vec::new() }
     }
 
     pub(super) fn from_placed(placed: Vec<Placed>) -> Self {
-        Self { parts: placed.into_iter().map(|placed| placed.part).collect() }
+        Self::from_parts(placed.into_iter().map(|placed| placed.part).collect())
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    pub(super) fn into_parts(self) -> Vec<Part> {
+        self.parts
+    }
+
+    /// What is wrong with its expressions; it can be used all the same.
+    pub fn problems(&self) -> &[ExprError] {
+        &self.problems
     }
 
     /// All of it, to be split or evaluated.
@@ -240,6 +256,7 @@ struct Compiler<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    problems: Vec<ExprError>,
 }
 
 impl Compiler<'_> {
@@ -293,7 +310,8 @@ impl Compiler<'_> {
         } else {
             let inside = self.parts(Until::Expression)?;
             self.close(b']', Unclosed("$[", "]", offset))?;
-            Part::Expression(Box::new(Expression::compile(inside).map_err(TemplateError::Expression)?))
+            let expression = Expression::compile(inside, &mut self.problems).map_err(TemplateError::Expression)?;
+            Part::Expression(Box::new(expression))
         };
         self.depth -= 1;
         Ok(part)

@@ -70,7 +70,7 @@ exten => 1,1,NoOp()
 exten => 100,1,Anser()
 exten => 100,n,Dial(SIP/1002,30,gm)
 same => n,NoOp(${CALLERID(num)
-same => n,NoOp($[1 + (2])
+same => n,NoOp($[1 + (2)
 exten => 200,n,NoOp()
 exten => _1[2,1,NoOp()
 exten => 300,x,NoOp()
@@ -89,7 +89,7 @@ exten => 500,1,Wait(soon)
             "extensions.conf:4:16: unknown application `Anser`, did you mean `Answer`?",
             "extensions.conf:5:16: Dial: option `m` is not supported (known: D, c, g, r)",
             "extensions.conf:6:16: `${` opened here is never closed",
-            "extensions.conf:7:22: `(` opened here is never closed",
+            "extensions.conf:7:16: `$[` opened here is never closed",
             "extensions.conf:8:10: `n` needs a priority before it in this extension; begin with 1",
             "extensions.conf:9:12: pattern `_1[2`: `[` is never closed",
             "extensions.conf:10:14: `x` is no priority (write a number from 1, n, n(label), n+5 or s)",
@@ -138,6 +138,21 @@ fn what_is_allowed_but_does_nothing_is_a_warning() {
             "extensions.conf:6:1: `hint` is not supported",
         ]
     );
+}
+
+#[test]
+fn a_mistake_in_an_expression_is_a_warning_with_its_place_and_what_it_gives() {
+    let text = "[globals]\nG=x$[1 +]\n[a]\nexten => 1,1,NoOp($[1 + (2])\nsame => n,Set(A=$[hello world = ${B}])\nsame => n,NoOp($[FLOR(1)])\n";
+    assert_eq!(
+        shown(plan(text).warnings()),
+        [
+            "extensions.conf:2:8: in `$[ ]`: a value is missing at the end; the whole gives 0",
+            "extensions.conf:4:25: in `$[ ]`: `(` opened here is never closed; the whole gives 0",
+            "extensions.conf:5:25: in `$[ ]`: two values without an operator between them (put text with blanks in \" \"); only what stands before this counts",
+            "extensions.conf:6:18: in `$[ ]`: `FLOR` before `(` is no function, and gives 0, did you mean `FLOOR`?",
+        ]
+    );
+    assert_eq!(steps(&plan(text), "a", "1"), ["1 - NoOp 0", "2 - Set A=hello", "3 - NoOp 0"]);
 }
 
 #[test]

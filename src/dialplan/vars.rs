@@ -7,7 +7,9 @@ use crate::config::CallerIdText;
 
 use super::context::Dialplan;
 use super::env::Env;
+use super::expr::ExprErrorKind;
 use super::func::FuncError;
+use super::posix_syntax::RegexError;
 use super::template::{Part, Slice, Variable, What};
 
 /// Longest value in bytes; a longer one is cut, and the call whose script made it is ended: it doubles a variable in a loop.
@@ -52,6 +54,20 @@ pub enum ValueWarning {
     /// `abc + 1`
     #[error("`{0}` is not a number, in `$[ ]`")]
     NotANumber(String),
+    /// A syntax error, of which the reading of the file warned too.
+    #[error("in `$[ ]`: {0}")]
+    Expression(ExprErrorKind),
+    /// `what(ever)`
+    #[error("`{0}` is no function, in `$[ ]`")]
+    NoFunction(String),
+    /// A regular expression that is none.
+    #[error("`{pattern}` is no regular expression: {error}")]
+    Pattern {
+        /// As it was put together.
+        pattern: String,
+        /// Why.
+        error: RegexError,
+    },
     /// A function.
     #[error("{func}: {error}")]
     Func {
@@ -70,7 +86,7 @@ pub(super) fn append(part: &Part, scope: &mut dyn Scope, out: &mut String) {
     match part {
         Part::Text(text) => out.push_str(text),
         Part::Variable(variable) => out.push_str(&variable_value(variable, scope)),
-        Part::Expression(expression) => out.push_str(&expression.value(scope)),
+        Part::Expression(expression) => expression.append(scope, out),
     }
 }
 
