@@ -1,8 +1,9 @@
 //! Conference rooms with real phones: everybody hears everybody else and nobody himself, whoever comes and goes.
 
 use wirechief::control::protocol::{EventRecord, EventsSince, RoomChanged, RoomInfo, RoomMute, RoomTarget, method};
+use wirechief::control::supervision::Mode;
 
-use crate::harness::{Call, Law, Phone, TestPbx, Tone, nothing, only, strength};
+use crate::harness::{Call, Ear, Law, Phone, TestPbx, Tone, Unusual, nothing, only, strength};
 
 const ROOM: &str = "
 exten => 12345,1,ConfBridge(12345)
@@ -173,6 +174,33 @@ async fn rooms_are_told_in_the_journal() {
         assert_eq!((event.kind.as_str(), &event.fields["room"]), (kind, &"12345".into()));
         assert_eq!(event.fields["parties"], i32::from(kind == "room.entered"));
     }
+}
+
+#[tokio::test]
+async fn who_only_listens_may_send_nothing_but_not_when_nobody_else_sends() {
+    let unusual = Unusual { rtp_timeout: Some("1s"), ..Unusual::default() };
+    let pbx = TestPbx::unusual(ROOM, unusual).await;
+    let (alice, bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let (mut first, mut second) = (joins(&alice, "12345").await, joins(&bob, "12345").await);
+    first.says(Tone::A).await;
+    second.dialog.media.goes_quiet();
+    // 150 packets of 20 ms: three times the limit.
+    second.dialog.media.receives("bob", 150).await;
+    second.hears(only(Tone::A)).await;
+    first.hangs_up().await;
+    second.is_hung_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn a_member_cannot_be_spied_on_and_the_reason_is_said() {
+    let pbx = TestPbx::with(ROOM).await;
+    let alice = pbx.phone("alice").await;
+    let _call = joins(&alice, "12345").await;
+    let uuid = members(&pbx).await.remove(0);
+    let request = crate::spy::request(&uuid, Mode::Listen, None);
+    let refusal = Ear::attach(pbx.client().await, &request).await.err().expect("a refusal").to_string();
+    assert!(refusal.contains("is in conference room 12345"), "{refusal}");
 }
 
 async fn mutes(pbx: &TestPbx, member: Option<&str>, muted: bool) {

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use crate::{
         channel::{CallerId, Channel, Gone},
         exchange::Exchange,
         leg::LegEvent,
-        live::{LegFacts, Order},
+        live::{LegFacts, LegState, Order},
     },
     media::{self, RoomId, Source},
 };
@@ -50,12 +51,21 @@ pub struct Member {
     /// When it came.
     pub entered: Timestamp,
     is_muted: AtomicBool,
+    /// When its phone was last found to have sent nothing for the whole RTP timeout.
+    silent_at: Mutex<Option<Instant>>,
 }
 
 impl Member {
     /// The others do not hear it.
     pub fn is_muted(&self) -> bool {
         self.is_muted.load(Ordering::Relaxed)
+    }
+
+    /// Nothing comes from its phone, or it is on hold and nothing is expected.
+    fn is_silent(&self, patience: Duration) -> bool {
+        // Told anew after each timeout, so that what is older was broken since.
+        let told = *self.silent_at.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_some_and(|at| at.elapsed() < patience + patience / 2) || self.leg.now().state == LegState::Held
     }
 
     /// Whether `word` is its UUID, in any letter case, or its channel's name.
@@ -140,6 +150,13 @@ impl Rooms {
         room.members.iter().filter(is_meant).cloned().collect()
     }
 
+    /// The room that a leg is in.
+    pub fn of_leg(&self, uuid: &str) -> Option<String> {
+        let table = self.lock();
+        let has_it = |room: &Room| room.members.iter().any(|member| member.leg.uuid == uuid);
+        table.rooms.iter().find(|(_, room)| has_it(room)).map(|(name, _)| name.clone())
+    }
+
     fn enter(&self, name: &str, member: Arc<Member>) -> (RoomId, usize) {
         let mut table = self.lock();
         if !table.rooms.contains_key(name) {
@@ -197,8 +214,13 @@ impl Channel {
             self.start_playing(alone);
         }
         let left = loop {
-            match self.next_event(None).await {
-                Ok(Some(LegEvent::Order(Order::LeaveRoom))) => break Ok(Left::Kicked),
+            let event = self.leg.next().await;
+            // A phone may say nothing while its user only listens; when nothing comes from anybody, nobody is there.
+            if matches!(event, LegEvent::Silent) && !membership.is_all_silent() {
+                continue;
+            }
+            match self.take(event) {
+                Ok(LegEvent::Order(Order::LeaveRoom)) => break Ok(Left::Kicked),
                 Ok(_) => {}
                 Err(gone) => break Err(gone),
             }
@@ -231,6 +253,7 @@ impl Membership {
             caller: channel.caller().clone(),
             entered: Timestamp::now(),
             is_muted: AtomicBool::new(false),
+            silent_at: Mutex::new(None),
         });
         let (id, parties) = exchange.rooms.enter(room, member.clone());
         exchange.media.send(media::Command::EnterRoom { room: id, port: member.leg.port, muted: false });
@@ -242,6 +265,13 @@ impl Membership {
             .journal
             .note("room.entered", json!({"uuid": call, "room": room, "channel": member.leg.name, "parties": parties}));
         Self { exchange, call, room: room.to_owned(), id, member, is_first: parties == 1, left: sounds.left }
+    }
+
+    /// Notes that nothing comes from this member's phone; true when nothing comes from any other either.
+    fn is_all_silent(&self) -> bool {
+        let patience = self.exchange.settings.load().media.rtp_timeout;
+        *self.member.silent_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.exchange.rooms.members(&self.room, None).iter().all(|member| member.is_silent(patience))
     }
 }
 

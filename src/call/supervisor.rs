@@ -109,6 +109,14 @@ pub enum SpyError {
     /// The call has only one party so far.
     #[error("call {0} is not connected to a second party yet")]
     NotConnected(String),
+    /// It is in a conference room.
+    #[error("call {uuid} is in conference room {room}: only calls between two parties can be listened to")]
+    InRoom {
+        /// As asked for.
+        uuid: String,
+        /// The room.
+        room: String,
+    },
     /// Not allowed.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -182,7 +190,11 @@ pub struct Ears {
 pub fn attach(exchange: &Arc<Exchange>, rights: Rights, wish: &Wish) -> Result<(Session, Ears), SpyError> {
     let uuid = wish.uuid.to_ascii_lowercase();
     let (call, leg) = exchange.live.find(&uuid).ok_or_else(|| SpyError::NoSuchCall(uuid.clone()))?;
-    let (a, b) = call.bridged().ok_or_else(|| SpyError::NotConnected(uuid.clone()))?;
+    let alone = || match exchange.rooms.of_leg(&leg.uuid) {
+        Some(room) => SpyError::InRoom { uuid: uuid.clone(), room },
+        None => SpyError::NotConnected(uuid.clone()),
+    };
+    let (a, b) = call.bridged().ok_or_else(alone)?;
     let side = match leg.uuid {
         ref u if *u == a.uuid => Side::A,
         ref u if *u == b.uuid => Side::B,

@@ -133,6 +133,9 @@ fn fault(error: &SpyError) -> Fault {
         SpyError::NotConnected(_) => {
             Fault::new(FaultCode::TryAgain, message).hint("try again once it is answered; `pbx calls` shows its state")
         }
+        SpyError::InRoom { .. } => {
+            Fault::new(FaultCode::TryAgain, message).hint("`pbx conf show` tells who is in the room")
+        }
         SpyError::Refused(permission::Refusal::Unknown) => Fault::new(FaultCode::Denied, message)
             .hint("an entry in [supervision] shell_users gives an account the rights of a user"),
         SpyError::Refused(_) => Fault::new(FaultCode::Denied, message),
