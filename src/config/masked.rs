@@ -18,7 +18,7 @@ impl Config {
                 "codecs": list(self.media.codecs.iter().map(|codec| codec.as_str().to_owned()).collect()),
                 "rtp_timeout": print_duration(self.media.rtp_timeout),
             },
-            "dialplan": { "files": self.dialplan.files, "sounds": self.dialplan.sounds },
+            "dialplan": { "files": self.dialplan.files, "sounds": self.dialplan.sounds, "env": self.dialplan.env },
             "users": self.users.iter().map(|(name, user)| (name.clone(), masked_user(user))).collect::<Map<_, _>>(),
             "trunks": self.trunks.iter().map(|(name, trunk)| (name.clone(), shown_trunk(trunk))).collect::<Map<_, _>>(),
             "supervision": { "shell_users": self.supervision.shell_users },

@@ -125,7 +125,8 @@ fn dialplan(settings: &mut DialplanSettings, section: &Section<'_>, base: &Path)
         let files = value.list(|item| path(item).map(|file| base.join(file)))?;
         if files.is_empty() { Err(value.bad("needs at least one file")) } else { Ok(files) }
     })?;
-    section.set("sounds", &mut settings.sounds, |value| path(value).map(|folder| base.join(folder)))
+    section.set("sounds", &mut settings.sounds, |value| path(value).map(|folder| base.join(folder)))?;
+    section.set("env", &mut settings.env, |value| value.list(|name| Ok(name.str()?.to_owned())))
 }
 
 fn guests(settings: &mut Option<Guests>, section: &Section<'_>) -> Result<(), ConfigError> {

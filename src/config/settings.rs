@@ -135,6 +135,8 @@ pub struct DialplanSettings {
     pub files: Vec<PathBuf>,
     /// Folder in which `Playback` finds its sounds.
     pub sounds: PathBuf,
+    /// Names of the environment variables that `ENV()` may read.
+    pub env: Vec<String>,
 }
 
 impl Default for DialplanSettings {
@@ -142,6 +144,7 @@ impl Default for DialplanSettings {
         Self {
             files: vec![PathBuf::from("extensions.conf"), PathBuf::from("extensions_custom.conf")],
             sounds: PathBuf::from("sounds"),
+            env: Vec::new(),
         }
     }
 }

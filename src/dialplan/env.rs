@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::context::Dialplan;
 use super::exec::run_away;
+use super::func::FuncError;
 use super::sounds::Sounds;
 use super::vars::{Scope, ValueWarning};
 use crate::astdb::Store;
@@ -21,13 +22,16 @@ pub struct Env {
     globals: RwLock<Variables>,
     sounds: Sounds,
     store: Option<Store>,
+    /// Names of the variables of the process's environment that scripts may read.
+    environment: Vec<String>,
 }
 
 impl Env {
     /// For these settings, with the plan's `[globals]` set in their order.
     pub fn new(config: &Config, plan: &Dialplan) -> Self {
         let sounds = Sounds::new(config.dialplan.sounds.clone());
-        let env = Self { globals: RwLock::default(), sounds, store: None };
+        let environment = config.dialplan.env.clone();
+        let env = Self { globals: RwLock::default(), sounds, store: None, environment };
         env.set_globals(plan);
         env
     }
@@ -83,6 +87,18 @@ impl Env {
         }
     }
 
+    /// A variable of the environment in which the server was started.
+    ///
+    /// # Errors
+    /// Scripts may not read it, or it is not set.
+    pub fn environment(&self, name: &str) -> Result<String, FuncError> {
+        if !self.environment.iter().any(|listed| listed == name) {
+            return Err(FuncError::NotListed(name.to_owned()));
+        }
+        let value = std::env::var_os(name).ok_or_else(|| FuncError::Unset(name.to_owned()))?;
+        Ok(value.to_string_lossy().into_owned())
+    }
+
     /// Where `Playback` finds its sounds.
     pub fn sounds(&self) -> &Sounds {
         &self.sounds
@@ -107,6 +123,10 @@ impl Scope for GlobalScope<'_> {
 
     fn is_written(&self, name: &str) -> bool {
         self.0.written_global(name).is_some()
+    }
+
+    fn environment(&self, name: &str) -> Result<String, FuncError> {
+        self.0.environment(name)
     }
 
     fn caller(&self) -> CallerIdText {

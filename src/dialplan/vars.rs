@@ -31,6 +31,13 @@ pub trait Scope {
     fn env(&self) -> Option<&Arc<Env>> {
         None
     }
+    /// A variable of the server's environment.
+    ///
+    /// # Errors
+    /// There is no server, scripts may not read the variable, or it is not set.
+    fn environment(&self, name: &str) -> Result<String, FuncError> {
+        self.env().ok_or(FuncError::NoCall)?.environment(name)
+    }
     /// The plan the script runs on.
     fn plan(&self) -> Option<&Arc<Dialplan>> {
         None

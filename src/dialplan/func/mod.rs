@@ -1,6 +1,7 @@
 //! Dialplan functions, `${NAME(args)}` and `Set(NAME(args)=value)`: one file and one table line each.
 
 mod aes;
+mod array;
 mod base64;
 mod bytes;
 mod callerid;
@@ -10,11 +11,14 @@ pub(super) mod db;
 mod db_words;
 mod dialplan_exists;
 mod digest;
+mod env;
 mod eval;
 mod exists;
+mod extreme;
 mod field;
 mod filter;
 mod global;
+mod hash;
 mod r#if;
 mod iftime;
 mod isnull;
@@ -22,20 +26,30 @@ mod letters;
 mod list;
 mod listfilter;
 mod local;
+mod math;
 mod named;
 mod passthru;
 mod pin_check;
 mod plain;
+mod printf;
 mod quote;
+mod rand;
+mod regex;
 mod replace;
 mod scan;
 mod set;
 mod slots;
 mod sort;
+mod sprintf;
+mod step;
+mod strftime;
+mod strptime;
 #[cfg(test)]
 mod testing;
 mod trim;
 mod uri;
+mod version;
+mod zone;
 
 use std::fmt;
 
@@ -129,6 +143,15 @@ pub enum FuncError {
     /// A value that should be a number.
     #[error("`{0}` is not a number")]
     NotANumber(String),
+    /// A variable that must have a value.
+    #[error("`{0}` is not set")]
+    Unset(String),
+    /// A variable of the environment that scripts may not read.
+    #[error("`{0}` is not in [dialplan] env")]
+    NotListed(String),
+    /// A time zone nobody knows.
+    #[error("there is no time zone `{0}`")]
+    NoZone(String),
     /// An encryption key of so many characters.
     #[error("the key must be exactly 16 characters, not {0}")]
     KeyLength(usize),
@@ -142,8 +165,10 @@ pub enum FuncError {
 
 /// All functions, in the order of the manual.
 pub static TABLE: &[&dyn Func] = &[
+    &extreme::Abs,
     &aes::Aes::Decrypt,
     &aes::Aes::Encrypt,
+    &array::Array,
     &base64::BASE64_DECODE,
     &base64::BASE64_ENCODE,
     &callerid::CallerId,
@@ -155,35 +180,48 @@ pub static TABLE: &[&dyn Func] = &[
     &db::DbExists,
     &db::DbKeyCount,
     &db::DbKeys,
+    &step::DEC,
     &dialplan_exists::DialplanExists,
     &letters::DIGIT_SUM,
+    &env::EnvVar,
     &eval::Eval,
     &exists::Exists,
     &field::FieldNum,
     &field::FieldQty,
     &filter::Filter,
     &global::Global,
+    &hash::Hash,
+    &hash::HashKeys,
     &r#if::If,
     &iftime::IfTime,
+    &step::INC,
     &isnull::IsNull,
     &letters::KEYPADHASH,
     &letters::LEN,
     &listfilter::ListFilter,
     &local::Local,
     &trim::LTRIM,
+    &math::Math,
+    &extreme::MAX,
     &digest::MD5,
+    &extreme::MIN,
     &passthru::Passthru,
     &pin_check::PinCheck,
     &list::POP,
     &list::PUSH,
     &quote::QUOTE,
+    &rand::Rand,
+    &regex::RegexFunc,
     &replace::Replace,
     &trim::RTRIM,
     &set::Set,
     &digest::SHA1,
     &list::SHIFT,
     &sort::Sort,
+    &sprintf::Sprintf,
     &replace::StrBetween,
+    &strftime::Strftime,
+    &strptime::Strptime,
     &replace::StrReplace,
     &letters::TOLOWER,
     &letters::TOUPPER,
@@ -191,6 +229,7 @@ pub static TABLE: &[&dyn Func] = &[
     &list::UNSHIFT,
     &uri::URIDECODE,
     &uri::URIENCODE,
+    &version::Version,
     &db_words::DbWords,
 ];
 
