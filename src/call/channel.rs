@@ -22,6 +22,7 @@ use crate::{
         leg::{Closing, Leg, LegEvent},
         live::{CallFacts, Order},
         place::Calling,
+        timeouts::Timeouts,
         variables::Variables,
     },
     media::{self, PlayId, Source},
@@ -64,7 +65,7 @@ pub struct Channel {
     pub(super) variables: Variables,
     pub(super) frames: Vec<Frame>,
     position: Position,
-    digits: VecDeque<char>,
+    pub(super) digits: VecDeque<char>,
     pub(super) gone: Option<Cause>,
     pub(super) hangup: Option<Cause>,
     playing: Option<PlayId>,
@@ -76,6 +77,9 @@ pub struct Channel {
     kin: Arc<str>,
     /// Further headers of the INVITEs of legs it dials.
     headers: Vec<(String, String)>,
+    pub(super) timeouts: Timeouts,
+    /// The language it is spoken to in; empty is the usual one.
+    pub(super) language: String,
 }
 
 impl Channel {
@@ -108,6 +112,8 @@ impl Channel {
             playing: None,
             ended_legs: Vec::new(),
             max_forwards: None,
+            timeouts: Timeouts::default(),
+            language: String::new(),
         }
     }
 
@@ -248,36 +254,12 @@ impl Channel {
         self.leg.progress(None).map_err(|cause| self.refuse(cause))
     }
 
-    /// Plays to the end.
+    /// Plays to the end; keys pressed meanwhile, or before, are forgotten.
     ///
     /// # Errors
     /// The phone has hung up.
     pub async fn play(&mut self, source: Source) -> Result<(), Gone> {
-        let id = self.start(source);
-        loop {
-            match self.next_event(None).await? {
-                Some(LegEvent::Played(done)) if done == id => return Ok(()),
-                _ => {}
-            }
-        }
-    }
-
-    /// Plays until the end or the first key, which is returned.
-    ///
-    /// # Errors
-    /// The phone has hung up.
-    pub async fn play_until_digit(&mut self, source: Source) -> Result<Option<char>, Gone> {
-        let id = self.start(source);
-        loop {
-            if let Some(digit) = self.digits.pop_front() {
-                self.stop_playing();
-                return Ok(Some(digit));
-            }
-            match self.next_event(None).await? {
-                Some(LegEvent::Played(done)) if done == id => return Ok(None),
-                _ => {}
-            }
-        }
+        self.play_until(source, |_| false).await.map(|_| ())
     }
 
     /// Plays beside what the script does, until [`Self::stop_playing`] or the next sound.
@@ -292,13 +274,14 @@ impl Channel {
         }
     }
 
-    /// Waits, serving the phone meanwhile.
+    /// Waits, serving the phone meanwhile; keys pressed until then are forgotten.
     ///
     /// # Errors
     /// The phone has hung up.
     pub async fn wait(&mut self, time: Duration) -> Result<(), Gone> {
         let until = Instant::now() + time;
         while self.next_event(Some(until)).await?.is_some() {}
+        self.forget_digits();
         Ok(())
     }
 
@@ -367,6 +350,10 @@ impl Channel {
                 self.leg.hangup(cause);
                 return Err(Gone);
             }
+            LegEvent::Order(Order::TimeIsUp) => {
+                self.timeouts.expired = true;
+                return Err(Gone);
+            }
             // A single answered leg that is silent for the whole time has lost its phone; a bridge looks at both sides itself.
             LegEvent::Silent if self.leg.is_up() && !self.leg.is_local() => {
                 self.leg.hangup(Cause::NETWORK_FAILURE);
@@ -403,7 +390,7 @@ impl Channel {
         self.digits.clear();
     }
 
-    fn start(&mut self, source: Source) -> PlayId {
+    pub(super) fn start(&mut self, source: Source) -> PlayId {
         let id = next_play_id();
         self.exchange.media.send(media::Command::Play { port: self.leg.port(), id, source });
         self.playing = Some(id);
@@ -411,7 +398,7 @@ impl Channel {
     }
 
     pub(super) fn still_here(&self) -> Result<(), Gone> {
-        if self.gone.is_some() || self.leg.is_over() { Err(Gone) } else { Ok(()) }
+        if self.gone.is_some() || self.leg.is_over() || self.time_is_up() { Err(Gone) } else { Ok(()) }
     }
 
     pub(super) fn refuse(&mut self, cause: Cause) -> Gone {

@@ -66,6 +66,8 @@ pub enum Order {
     Hangup(Cause),
     /// Leave the conference room it is in, and go on in the dialplan.
     LeaveRoom,
+    /// The call has lasted as long as it may.
+    TimeIsUp,
     /// Tell the channel's variables.
     Describe(oneshot::Sender<Vec<(String, String)>>),
 }

@@ -13,6 +13,7 @@ mod exchange;
 mod frame;
 pub mod inbound;
 pub mod journal;
+mod keys;
 mod leg;
 mod line;
 pub mod live;
@@ -25,6 +26,7 @@ pub mod room;
 mod route;
 pub mod supervisor;
 pub mod target;
+mod timeouts;
 pub mod variables;
 
 pub use cause::{Cause, DialStatus};

@@ -86,7 +86,7 @@ pub(super) async fn subroutine(
         channel.pop_frame();
     }
     channel.set_position(here);
-    if channel.is_gone() {
+    if channel.is_gone() || channel.time_is_up() {
         return Err(Gone);
     }
     Ok((ended == Ended::Returned).then(|| channel.var("GOSUB_RETVAL").unwrap_or_default().to_owned()))
@@ -252,7 +252,7 @@ impl<'a> Script<'a> {
             }
             let next = match self.step(step, channel).await {
                 Ok(next) => next,
-                Err(AppError::Gone(_)) => return Along::Over,
+                Err(AppError::Gone(_)) => return self.time_is_up(channel).map_or(Along::Over, Along::To),
                 Err(AppError::Argument(error)) => {
                     tracing::warn!(uuid = channel.uuid(), at = ?step.span, app = step.app.name(), %error, "dialplan");
                     Next::Continue
@@ -343,6 +343,18 @@ impl<'a> Script<'a> {
     fn invalid(&self, channel: &mut Channel, dialled: &str) -> Option<Position> {
         channel.set_var("INVALID_EXTEN", dialled);
         self.special(channel, "i")
+    }
+
+    /// Where a call goes on that has lasted as long as it may: `T`. Not from a subroutine inside an application, which ends.
+    fn time_is_up(&self, channel: &mut Channel) -> Option<Position> {
+        if self.within.is_some() || !channel.take_time_is_up() {
+            return None;
+        }
+        let target = self.special(channel, "T");
+        if target.is_none() {
+            channel.hangup(Cause::NORMAL);
+        }
+        target
     }
 
     /// A special extension of the channel's context; without it `e`, the catch-all.

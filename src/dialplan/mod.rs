@@ -15,6 +15,7 @@ mod evaluate;
 pub mod exec;
 mod expr;
 pub mod func;
+mod growth;
 mod lines;
 mod math;
 mod number;

@@ -1,6 +1,8 @@
 //! Extension patterns: `_NXX`, sets, `.` and `!`, in the order in which Asterisk tries them (`ext_cmp_pattern_pos`).
 //! Above: `context`. A [`PatternTree`] finds the first match without trying the patterns one by one.
 
+pub(super) mod grow;
+
 use std::cmp::Ordering;
 
 /// Longest extension name in bytes, as in Asterisk.

@@ -21,7 +21,7 @@ const PLAYED_HZ: u32 = 8_000;
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// The language of the built-in sounds, and of channels that were told no other.
-pub(super) const LANGUAGE: &str = "en";
+const LANGUAGE: &str = "en";
 
 /// Endings of files that say themselves what they are.
 const CONTAINERS: &[&str] = &["wav", "flac", "aiff", "aif", "caf", "ogg", "oga", "mp3"];
@@ -104,12 +104,13 @@ impl Sounds {
         self.load_in(LANGUAGE, name).await
     }
 
-    /// The sound of that name in a language (`de`, `en_GB`), else the one that is in no language's folder.
+    /// The sound of that name in a language (`de`, `en_GB`; none is English), else the one that is in no language's folder.
     ///
     /// # Errors
     /// There is no such sound, or it cannot be played.
     pub async fn load_in(&self, language: &str, name: &str) -> Result<Source, SoundProblem> {
         let shelf = self.shelf.clone();
+        let language = if language.is_empty() { LANGUAGE } else { language };
         let (wanted, language) = (name.to_owned(), language.to_owned());
         let reading = tokio::task::spawn_blocking(move || shelf.read(&language, &wanted));
         let samples = reading.await.unwrap_or_else(|_| Err(self.shelf.missing(name)))?;
