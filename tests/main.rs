@@ -15,6 +15,7 @@ mod local;
 mod mutated;
 mod phones;
 mod process;
+mod prompts;
 mod readme;
 mod register;
 mod spy;

@@ -1,6 +1,8 @@
 //! Dialplan applications: one file and one table line each; the order of the table is the order of the manual.
 
 mod answer;
+mod authenticate;
+mod background;
 mod busy;
 mod confbridge;
 mod congestion;
@@ -25,14 +27,22 @@ mod mset;
 mod noop;
 mod playback;
 mod playtones;
+mod progress;
+mod read;
+mod readexten;
 mod r#return;
 mod ringing;
+mod sayalpha;
+mod saydigits;
+mod saynumber;
+mod sayphonetic;
 mod set;
 mod stackpop;
 mod stopplaytones;
 mod userevent;
 mod verbose;
 mod wait;
+mod waitexten;
 mod r#while;
 
 use std::pin::Pin;
@@ -90,6 +100,10 @@ pub trait App: Sync {
     /// # Errors
     /// What is wrong.
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError>;
+    /// The names of sounds among its arguments, so that those which are nowhere can be told before a call needs them.
+    fn sounds<'p>(&self, _args: &Piece<'p>) -> Vec<Piece<'p>> {
+        Vec::new()
+    }
     /// Does its work.
     ///
     /// # Errors
@@ -221,6 +235,8 @@ pub enum CheckError {
 /// All applications, sorted by name.
 pub static TABLE: &[&dyn App] = &[
     &answer::Answer,
+    &authenticate::Authenticate,
+    &background::BackGround,
     &busy::Busy,
     &confbridge::ConfBridge,
     &congestion::Congestion,
@@ -249,14 +265,22 @@ pub static TABLE: &[&dyn App] = &[
     &noop::NoOp,
     &playback::Playback,
     &playtones::Playtones,
+    &progress::Progress,
+    &read::Read,
+    &readexten::ReadExten,
     &r#return::Return,
     &ringing::Ringing,
+    &sayalpha::SayAlpha,
+    &saydigits::SayDigits,
+    &saynumber::SayNumber,
+    &sayphonetic::SayPhonetic,
     &set::Set,
     &stackpop::StackPop,
     &stopplaytones::StopPlaytones,
     &userevent::UserEvent,
     &verbose::Verbose,
     &wait::Wait,
+    &waitexten::WaitExten,
     &r#while::While,
 ];
 

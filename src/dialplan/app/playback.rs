@@ -3,6 +3,7 @@
 use super::{App, CheckError, Doing, Line, Next, Opt, at_most};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
+use crate::dialplan::keypad::{self, Unanswered};
 use crate::dialplan::piece::Piece;
 
 pub(super) struct Playback;
@@ -11,13 +12,6 @@ const OPTIONS: &[Opt] = &[
     Opt { name: "noanswer", help: "plays without answering, as early media" },
     Opt { name: "skip", help: "plays nothing to a caller who is not answered" },
 ];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Unanswered {
-    Answer,
-    EarlyMedia,
-    Skip,
-}
 
 impl App for Playback {
     fn name(&self) -> &'static str {
@@ -49,31 +43,21 @@ impl App for Playback {
         options(args.get(1)).map(|_| ())
     }
 
+    fn sounds<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        args.arguments(2).first().map(|names| names.split('&')).unwrap_or_default()
+    }
+
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
         Doing::waits(async move {
             let pieces = args.piece().arguments(2);
             let unanswered = options(pieces.get(1))?;
-            if !chan.is_answered() {
-                match unanswered {
-                    Unanswered::Answer => chan.answer().await?,
-                    Unanswered::EarlyMedia => chan.progress().await?,
-                    Unanswered::Skip => {
-                        chan.set_var("PLAYBACKSTATUS", "SUCCESS");
-                        return Ok(Next::Continue);
-                    }
-                }
+            if !unanswered.meet(chan).await? {
+                chan.set_var("PLAYBACKSTATUS", "SUCCESS");
+                return Ok(Next::Continue);
             }
-            let mut status = "SUCCESS";
-            for name in pieces.first().map(|names| names.split('&')).unwrap_or_default() {
-                let name = args.value(chan, &name);
-                match args.env().sounds().load(name.trim()).await {
-                    Ok(source) => chan.play(source).await?,
-                    Err(problem) => {
-                        tracing::warn!(uuid = chan.uuid(), %problem, "Playback");
-                        status = "FAILED";
-                    }
-                }
-            }
+            let names = keypad::names(&args, chan, pieces.first());
+            let played = keypad::play(chan, &args, &names, |_| false).await?;
+            let status = if played.missing == 0 { "SUCCESS" } else { "FAILED" };
             chan.set_var("PLAYBACKSTATUS", status);
             Ok(Next::Continue)
         })

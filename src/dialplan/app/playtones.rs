@@ -81,7 +81,7 @@ impl App for Playtones {
 pub(super) async fn refuse(chan: &mut Channel, args: Args<'_>, (cause, tone): (Cause, Tone)) -> Outcome {
     if chan.is_answered() {
         let timeout = seconds(&args.text(chan))?;
-        chan.start_playing(source(tone.list())?);
+        chan.start_playing(self::tone(tone));
         // without a time-out the caller decides how long he listens
         chan.wait(timeout.unwrap_or(Duration::from_secs(24 * 3_600))).await?;
         chan.stop_playing();
@@ -90,8 +90,13 @@ pub(super) async fn refuse(chan: &mut Channel, args: Args<'_>, (cause, tone): (C
     Ok(Next::End)
 }
 
+/// A call-progress tone, for as long as it is played.
+pub(super) fn tone(tone: Tone) -> Source {
+    source(tone.list()).unwrap_or(Source::Silence)
+}
+
 /// The tones that a name or a list means.
-fn source(text: &str) -> Result<Source, CheckError> {
+pub(super) fn source(text: &str) -> Result<Source, CheckError> {
     let text = text.trim();
     let named = NAMES.iter().find(|(name, _)| *name == text);
     let list = named.map_or(text, |(_, tone)| tone.list());

@@ -46,6 +46,7 @@ mod strftime;
 mod strptime;
 #[cfg(test)]
 mod testing;
+mod timeout;
 mod trim;
 mod uri;
 mod version;
@@ -223,6 +224,7 @@ pub static TABLE: &[&dyn Func] = &[
     &strftime::Strftime,
     &strptime::Strptime,
     &replace::StrReplace,
+    &timeout::Timeout,
     &letters::TOLOWER,
     &letters::TOUPPER,
     &trim::TRIM,
