@@ -34,6 +34,8 @@ pub enum KeySource {
     Passphrase(Secret),
     /// Keys held in memory.
     Held(KeyRing),
+    /// Several: each key from whichever has it.
+    Several(Vec<KeySource>),
     /// None: keys of entries can be listed, values cannot be read.
     None,
 }
@@ -86,20 +88,26 @@ impl KeyRing {
         self.0.keys().copied()
     }
 
-    /// With a new random key added as the next generation.
+    /// With a new random key added for that generation.
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn with_next(&self) -> Result<Self, StoreError> {
-        let generation = self.newest().map_or(1, |(newest, _)| newest.saturating_add(1));
+    pub fn with(&self, generation: u32) -> Result<Self, StoreError> {
         let mut keys = (*self.0).clone();
         keys.insert(generation, random_key()?);
         Ok(Self(Arc::new(keys)))
     }
 
     /// Without the keys before `generation`.
-    pub(super) fn since(&self, generation: u32) -> Self {
+    pub fn since(&self, generation: u32) -> Self {
         Self(Arc::new(self.0.range(generation..).map(|(number, key)| (*number, key.clone())).collect()))
+    }
+
+    /// With the keys of another one, ours first.
+    fn and(&self, other: &Self) -> Self {
+        let mut keys = (*other.0).clone();
+        keys.extend(self.0.iter().map(|(number, key)| (*number, key.clone())));
+        Self(Arc::new(keys))
     }
 
     pub(super) fn get(&self, generation: u32) -> Option<&Key> {
@@ -126,34 +134,46 @@ pub(super) enum Recipe {
     Passphrase { salt: [u8; 16], memory_kib: u32, passes: u32 },
 }
 
-impl Recipe {
-    fn passphrase() -> Result<Self, StoreError> {
-        Ok(Self::Passphrase { salt: random()?, memory_kib: MEMORY_KIB, passes: PASSES })
-    }
-}
-
 impl KeySource {
     /// The keys of a file or of memory; `None`: there are none, or they are made from a passphrase.
     pub(super) fn ring(&self) -> Result<Option<KeyRing>, StoreError> {
         match self {
             Self::File(path) => read_file(path),
             Self::Held(ring) => Ok(Some(ring.clone())),
+            Self::Several(sources) => {
+                let mut all: Option<KeyRing> = None;
+                for source in sources {
+                    all = match (all, source.ring()?) {
+                        (Some(all), Some(ring)) => Some(all.and(&ring)),
+                        (all, ring) => all.or(ring),
+                    };
+                }
+                Ok(all)
+            }
             Self::Passphrase(_) | Self::None => Ok(None),
         }
     }
 
-    /// The master key of a generation, if this source has it.
-    pub(super) fn master(
+    /// What may be the master key of a generation: one key, or one from each passphrase.
+    pub(super) fn masters(
         &self,
         generation: u32,
         recipe: &Recipe,
         ring: Option<&KeyRing>,
-    ) -> Result<Option<Key>, StoreError> {
+    ) -> Result<Vec<Key>, StoreError> {
         match (self, recipe) {
             (Self::Passphrase(words), Recipe::Passphrase { salt, memory_kib, passes }) => {
-                stretched(words, salt, (*memory_kib, *passes)).map(Some)
+                Ok(vec![stretched(words, salt, (*memory_kib, *passes))?])
             }
-            _ => Ok(ring.and_then(|ring| ring.get(generation)).cloned()),
+            (Self::Several(sources), Recipe::Passphrase { .. }) => {
+                let mut all = Vec::new();
+                for source in sources {
+                    all.extend(source.masters(generation, recipe, None)?);
+                }
+                Ok(all)
+            }
+            (_, Recipe::Passphrase { .. }) => Ok(Vec::new()),
+            (_, Recipe::Random) => Ok(ring.and_then(|ring| ring.get(generation)).cloned().into_iter().collect()),
         }
     }
 
@@ -161,10 +181,9 @@ impl KeySource {
     pub(super) fn first(&self) -> Result<(u32, Recipe, Key), StoreError> {
         match self {
             Self::Passphrase(words) => {
-                let recipe = Recipe::passphrase()?;
-                let key = self.master(1, &recipe, None)?;
-                debug_assert!(!words.expose().is_empty());
-                key.map(|key| (1, recipe, key)).ok_or_else(|| self.missing())
+                let (salt, cost) = (random()?, (MEMORY_KIB, PASSES));
+                let key = stretched(words, &salt, cost)?;
+                Ok((1, Recipe::Passphrase { salt, memory_kib: cost.0, passes: cost.1 }, key))
             }
             Self::File(path) => {
                 let ring = match read_file(path)? {
@@ -176,7 +195,7 @@ impl KeySource {
             Self::Held(ring) => {
                 ring.newest().map(|(number, key)| (number, Recipe::Random, key.clone())).ok_or_else(|| self.missing())
             }
-            Self::None => Err(self.missing()),
+            Self::Several(_) | Self::None => Err(self.missing()),
         }
     }
 
@@ -185,6 +204,7 @@ impl KeySource {
         let path = match self {
             Self::File(path) => path.clone(),
             Self::Passphrase(_) => PathBuf::from("passphrase"),
+            Self::Several(sources) => return sources.first().map_or(StoreError::Closed, Self::missing),
             Self::Held(_) | Self::None => PathBuf::from("no key given"),
         };
         StoreError::NoKey { path }
@@ -218,7 +238,7 @@ pub(super) fn read_file(path: &Path) -> Result<Option<KeyRing>, StoreError> {
 
 /// Makes a key file with a new key. Where another was faster, that one's key is taken.
 pub(super) fn make_file(path: &Path) -> Result<KeyRing, StoreError> {
-    let ring = KeyRing::default().with_next()?;
+    let ring = KeyRing::default().with(1)?;
     let failed = |source| StoreError::Io { path: path.to_owned(), source };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         super::files::make_folder(folder)?;
@@ -334,7 +354,7 @@ mod tests {
 
     #[test]
     fn several_generations_are_kept_in_one_file() {
-        let ring = KeyRing::default().with_next().unwrap().with_next().unwrap();
+        let ring = KeyRing::default().with(1).unwrap().with(2).unwrap();
         let read = KeyRing::parse(&ring.text()).unwrap();
         assert_eq!(read.generations().collect::<Vec<_>>(), [1, 2]);
         assert_eq!(read.get(2).unwrap().expose(), ring.get(2).unwrap().expose());

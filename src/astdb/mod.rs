@@ -6,9 +6,11 @@
 mod change;
 mod error;
 mod files;
+mod history;
 mod key;
 mod list;
 mod reader;
+mod rotate;
 mod schema;
 mod seal;
 mod store;
@@ -17,8 +19,10 @@ mod value;
 mod writer;
 
 pub use error::StoreError;
+pub use history::{Logged, Verified};
 pub use key::{KeyRing, KeySource};
 pub use list::{Detail, Each, Entry, Select};
+pub use rotate::{Generation, Rotated};
 pub use store::{Removed, Setup, Store};
 pub use unlock::NameMode;
 pub use value::{NAME_LIMIT, VALUE_LIMIT, Value};

@@ -117,3 +117,145 @@ async fn many_callers_share_commits_and_each_is_answered() {
     }
     assert_eq!(text(&store, "count", "x").as_deref(), Some("3"));
 }
+
+fn verified(store: &Store) -> Vec<String> {
+    store.verify().unwrap().problems.iter().map(ToString::to_string).collect()
+}
+
+/// Runs SQL on the file behind the store's back.
+fn tamper(folder: &Path, sql: &str) {
+    let conn = rusqlite::Connection::open(folder.join("astdb.sqlite3")).unwrap();
+    conn.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn the_history_tells_who_changed_what_and_what_was_there_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    store.put_blocking("pin", "100", "1").unwrap();
+    store.put_blocking("pin", "100", "2").unwrap();
+    store.put_blocking("pin", "101", "x").unwrap();
+    store.del_blocking("pin", "100").unwrap();
+    let mut log = Vec::new();
+    store
+        .log(0, (Some("pin"), Some("100")), Detail::Values, &mut |change| {
+            let old = change.old.map(|old| old.unwrap().text().into_owned());
+            log.push((change.sequence, change.who, change.what, old));
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    let expected = [(1, "put", None), (2, "put", Some("1")), (4, "del", Some("2"))];
+    let expected = expected.map(|(n, what, old)| (n, "test".to_owned(), what.to_owned(), old.map(str::to_owned)));
+    assert_eq!(log, expected);
+    assert_eq!(store.last_change().unwrap(), 4);
+    let found = store.verify().unwrap();
+    assert_eq!((found.entries, found.changes, found.problems.len()), (1, 4, 0));
+}
+
+#[test]
+fn swapped_replayed_and_removed_rows_are_damage_not_values() {
+    let cases: [(&str, &[&str], &[&str]); 7] = [
+        // Two values change places.
+        (
+            "CREATE TEMP TABLE o AS SELECT * FROM entries; UPDATE entries SET value = (SELECT value FROM o WHERE o.key <> entries.key)",
+            &["100", "101"],
+            &[],
+        ),
+        (
+            "UPDATE entries SET key = 'x' WHERE key = '100'; UPDATE entries SET key = '100' WHERE key = '101'",
+            &["100", "101", "x"],
+            &[],
+        ),
+        // The value before the last, as the history keeps it.
+        (
+            "UPDATE entries SET (version, value) = (SELECT old_version, old_value FROM history WHERE sequence = 2) WHERE key = '100'",
+            &["100"],
+            &["101"],
+        ),
+        ("DELETE FROM entries WHERE key = '100'", &["100"], &["101"]),
+        ("UPDATE entries SET version = version + 1 WHERE key = '101'", &["101"], &["100"]),
+        ("UPDATE entries SET family = 'pinx' WHERE key = '101'", &["101"], &["100"]),
+        ("UPDATE entries SET value = substr(value, 1, 20) WHERE key = '101'", &["101"], &["100"]),
+    ];
+    for (sql, damaged, whole) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        for (key, value) in [("100", "1111"), ("100", "2222"), ("101", "3333")] {
+            store.put_blocking("pin", key, value).unwrap();
+        }
+        assert_eq!(text(&store, "pin", "100").as_deref(), Some("2222"));
+        tamper(folder.path(), sql);
+        for key in damaged {
+            assert!(matches!(store.get("pin", key), Err(StoreError::Damaged { .. })), "{sql}: {key}");
+        }
+        for key in whole {
+            assert!(store.get("pin", key).unwrap().is_some(), "{sql}: {key}");
+        }
+        assert!(!verified(&store).is_empty(), "{sql}");
+    }
+}
+
+#[test]
+fn a_changed_cut_or_reordered_history_is_found() {
+    for sql in [
+        "UPDATE history SET who = 'nobody' WHERE sequence = 2",
+        "UPDATE history SET at_ms = at_ms + 1 WHERE sequence = 1",
+        "DELETE FROM history WHERE sequence = 2",
+        "DELETE FROM history WHERE sequence = 3",
+        "UPDATE history SET link = zeroblob(32) WHERE sequence = 3",
+        "UPDATE history SET old_value = zeroblob(61) WHERE sequence = 2",
+        "DELETE FROM history WHERE sequence = 1; UPDATE history SET sequence = sequence - 1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        for value in ["1", "2", "3"] {
+            store.put_blocking("pin", "100", value).unwrap();
+        }
+        assert_eq!(verified(&store), Vec::<String>::new());
+        tamper(folder.path(), sql);
+        assert!(!verified(&store).is_empty(), "{sql}");
+    }
+}
+
+#[test]
+fn rotation_seals_all_anew_while_others_read_and_write() {
+    for names in [NameMode::Plain, NameMode::Hidden] {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = Setup { names, ..setup(folder.path()) };
+        let (store, other) = (Store::new(setup.clone()), Store::new(setup.clone()));
+        for n in 0..600 {
+            store.put_blocking("load", &n.to_string(), n.to_string()).unwrap();
+        }
+        store.put_blocking("load", "7", "new").unwrap();
+        assert_eq!(text(&other, "load", "8").as_deref(), Some("8"));
+        let rotated = store.rotate(None).unwrap();
+        assert_eq!(rotated.generation, 2);
+        assert!(rotated.values >= 601, "{rotated:?}");
+        other.put_blocking("load", "600", "600").unwrap();
+        for n in 8..=600 {
+            assert_eq!(text(&other, "load", &n.to_string()), Some(n.to_string()));
+        }
+        assert_eq!(text(&other, "load", "7").as_deref(), Some("new"));
+        assert_eq!(verified(&Store::new(setup.clone())), Vec::<String>::new());
+        let generations: Vec<_> = store.generations().unwrap().iter().map(|g| (g.number, g.current, g.here)).collect();
+        assert_eq!(generations, [(2, true, true)]);
+        // The old key opens nothing any more.
+        let ring = KeyRing::parse(&std::fs::read_to_string(folder.path().join("astdb.key")).unwrap()).unwrap();
+        assert_eq!(ring.generations().collect::<Vec<_>>(), [1, 2]);
+        let newest = Store::new(Setup { keys: KeySource::Held(ring.since(2)), ..setup });
+        assert_eq!(text(&newest, "load", "9").as_deref(), Some("9"));
+    }
+}
+
+#[test]
+fn a_store_moves_from_a_key_file_to_a_passphrase() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path()).put_blocking("pin", "100", "1234").unwrap();
+    let words = KeySource::Passphrase(crate::config::Secret::new("correct horse".into()));
+    store(folder.path()).rotate(Some(&words)).unwrap();
+    let with = |keys| Store::new(Setup { keys, ..setup(folder.path()) });
+    assert_eq!(text(&with(words), "pin", "100").as_deref(), Some("1234"));
+    assert!(store(folder.path()).get("pin", "100").is_err());
+    let wrong = KeySource::Passphrase(crate::config::Secret::new("wrong".into()));
+    assert!(matches!(with(wrong).get("pin", "100"), Err(StoreError::WrongKey { .. })));
+}

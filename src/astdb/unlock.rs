@@ -94,9 +94,13 @@ pub(super) fn unlock(conn: &Connection, path: &Path, source: &KeySource) -> Resu
     let ring = source.ring()?;
     let mut keyed: Option<Keyed> = None;
     for (generation, recipe, secrets) in generations(conn).map_err(at)? {
-        let Some(master) = source.master(generation, &recipe, ring.as_ref())? else { continue };
-        let vault = Vault::new(head.id, generation, &master);
-        let Some((names, chain)) = open_secrets(&vault, &head, &secrets) else {
+        let masters = source.masters(generation, &recipe, ring.as_ref())?;
+        if masters.is_empty() {
+            continue;
+        }
+        let mut vaults = masters.iter().map(|master| Vault::new(head.id, generation, master));
+        let opened = vaults.find_map(|vault| open_secrets(&vault, &head, &secrets).map(|secrets| (vault, secrets)));
+        let Some((vault, (names, chain))) = opened else {
             return Err(StoreError::WrongKey { path: path.to_owned() });
         };
         let keyed = keyed.get_or_insert_with(|| Keyed { head, vaults: BTreeMap::new(), names, chain });
