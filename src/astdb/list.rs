@@ -33,6 +33,8 @@ pub enum Select {
 pub enum Detail {
     /// Its names, and how much is sealed.
     Names,
+    /// Also its value as it is sealed.
+    Sealed,
     /// Also its value; needs the key.
     Values,
 }
@@ -50,6 +52,8 @@ pub struct Entry {
     pub version: i64,
     /// Its value, where it was asked for.
     pub value: Option<Result<Value, StoreError>>,
+    /// Its value as it is sealed, where that was asked for.
+    pub blob: Option<Vec<u8>>,
 }
 
 /// What to do with each entry: [`ControlFlow::Break`] ends the list.
@@ -66,7 +70,7 @@ impl Store {
         let keyed = match unlock(&conn, path, &self.setup().keys) {
             Ok(keyed) => Some(Arc::new(keyed)),
             // Names alone can be listed without.
-            Err(_) if detail == Detail::Names => None,
+            Err(_) if detail != Detail::Values => None,
             Err(error) => return Err(error),
         };
         let list = List { conn: &conn, keyed: keyed.as_deref(), select, detail };
@@ -149,7 +153,7 @@ impl List<'_> {
                    iif(?2, (SELECT max(sequence) FROM history h WHERE h.family = ?1 AND h.key = e.key), 0)
                  FROM entries e WHERE e.family = ?1 ORDER BY e.key",
             )?;
-            let mut rows = rows.query((&family, self.detail == Detail::Values))?;
+            let mut rows = rows.query((&family, self.detail != Detail::Names))?;
             while let Some(row) = rows.next()? {
                 let key: String = row.get(0)?;
                 if !self.wants(&key) {
@@ -185,7 +189,7 @@ impl List<'_> {
                    iif(?3, (SELECT max(sequence) FROM history h WHERE h.family = ?1 AND h.key = ?2), 0)
                  FROM entries e WHERE e.family = ?1 AND e.key = ?2",
             )?;
-            let mut rows = row.query((&family_column, &key_column, self.detail == Detail::Values))?;
+            let mut rows = row.query((&family_column, &key_column, self.detail != Detail::Names))?;
             let Some(row) = rows.next()? else { continue };
             let entry = Entry { family, key, ..self.entry(row)? };
             count += 1;
@@ -228,11 +232,14 @@ impl List<'_> {
     fn entry(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
         let (version, len) = (row.get(1)?, row.get::<_, i64>(2)?);
         let sealed = sealed_len(usize::try_from(len).unwrap_or_default());
-        Ok(Entry { family: String::new(), key: String::new(), sealed, version, value: None })
+        Ok(Entry { family: String::new(), key: String::new(), sealed, version, value: None, blob: None })
     }
 
     /// The entry with its value, where that is wanted.
     fn opened(&self, entry: Entry, row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
+        if self.detail == Detail::Sealed {
+            return Ok(Entry { blob: row.get(3)?, ..entry });
+        }
         let Some(keyed) = self.keyed.filter(|_| self.detail == Detail::Values) else { return Ok(entry) };
         let (sealed, last) = (row.get_ref(3)?.as_blob().unwrap_or_default(), row.get::<_, Option<i64>>(4)?);
         let value = if last == Some(entry.version) {

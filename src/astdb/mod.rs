@@ -4,9 +4,11 @@
 //! one commit) → `change` → `unlock` and `seal` → SQLite.
 
 mod change;
+mod dump;
 mod error;
 mod files;
 mod history;
+mod import;
 mod key;
 mod list;
 mod reader;
@@ -18,8 +20,10 @@ mod unlock;
 mod value;
 mod writer;
 
+pub use dump::{DUMP_SCHEMA, DumpError, Load};
 pub use error::StoreError;
 pub use history::{Logged, Verified};
+pub use import::{AesKey, Foreign, Verdict, judge, read_asterisk};
 pub use key::{KeyRing, KeySource};
 pub use list::{Detail, Each, Entry, Select};
 pub use rotate::{Generation, Rotated};

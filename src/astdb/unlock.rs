@@ -91,9 +91,21 @@ pub(super) struct Keyed {
 pub(super) fn unlock(conn: &Connection, path: &Path, source: &KeySource) -> Result<Keyed, StoreError> {
     let at = |error| StoreError::from_sqlite(&error, path);
     let head = head(conn).map_err(at)?;
+    unlock_generations(head, generations(conn).map_err(at)?, (path, source))
+}
+
+/// A generation: its number, how its key is made, and the store's secrets wrapped under it.
+pub(super) type Wrapped = (u32, Recipe, Vec<u8>);
+
+/// Opens the keys of a store at `path`, or of a dump, with what the source has.
+pub(super) fn unlock_generations(
+    head: Head,
+    all: Vec<Wrapped>,
+    (path, source): (&Path, &KeySource),
+) -> Result<Keyed, StoreError> {
     let ring = source.ring()?;
     let mut keyed: Option<Keyed> = None;
-    for (generation, recipe, secrets) in generations(conn).map_err(at)? {
+    for (generation, recipe, secrets) in all {
         let masters = source.masters(generation, &recipe, ring.as_ref())?;
         if masters.is_empty() {
             continue;
@@ -114,8 +126,8 @@ pub(super) fn unlock(conn: &Connection, path: &Path, source: &KeySource) -> Resu
     }
 }
 
-/// The generations that values may be sealed under: number, how the key is made, wrapped secrets.
-pub(super) fn generations(conn: &Connection) -> rusqlite::Result<Vec<(u32, Recipe, Vec<u8>)>> {
+/// The generations that values may be sealed under.
+pub(super) fn generations(conn: &Connection) -> rusqlite::Result<Vec<Wrapped>> {
     let mut rows =
         conn.prepare("SELECT generation, salt, memory_kib, passes, secrets FROM generations ORDER BY generation")?;
     let rows = rows.query_map((), |row| {
