@@ -39,6 +39,8 @@ impl Cause {
     pub const TEMPORARY_FAILURE: Self = Self(41);
     /// Not allowed here.
     pub const BARRED: Self = Self(55);
+    /// What is asked for is not offered here.
+    pub const NOT_AVAILABLE: Self = Self(63);
     /// No codec in common.
     pub const INCOMPATIBLE: Self = Self(88);
     /// A timer ran out.

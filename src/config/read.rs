@@ -126,7 +126,15 @@ fn dialplan(settings: &mut DialplanSettings, section: &Section<'_>, base: &Path)
         if files.is_empty() { Err(value.bad("needs at least one file")) } else { Ok(files) }
     })?;
     section.set("sounds", &mut settings.sounds, |value| path(value).map(|folder| base.join(folder)))?;
-    section.set("env", &mut settings.env, |value| value.list(|name| Ok(name.str()?.to_owned())))
+    section.set("env", &mut settings.env, |value| value.list(|name| Ok(name.str()?.to_owned())))?;
+    let choices = [SystemChoice::Off, SystemChoice::Argv, SystemChoice::Shell].map(|choice| (choice.as_str(), choice));
+    section.set("system", &mut settings.system, |value| value.word(&choices))?;
+    section.set("programs", &mut settings.programs, |value| {
+        value.list(|item| {
+            let program = path(item)?;
+            if program.is_absolute() { Ok(program) } else { Err(item.bad("a program is named by its absolute path")) }
+        })
+    })
 }
 
 fn guests(settings: &mut Option<Guests>, section: &Section<'_>) -> Result<(), ConfigError> {

@@ -137,6 +137,33 @@ pub struct DialplanSettings {
     pub sounds: PathBuf,
     /// Names of the environment variables that `ENV()` may read.
     pub env: Vec<String>,
+    /// What `System` and `TrySystem` may do.
+    pub system: SystemChoice,
+    /// With [`SystemChoice::Argv`]: the programs that may be started, by absolute path.
+    pub programs: Vec<PathBuf>,
+}
+
+/// What the dialplan's `System` may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SystemChoice {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Start one of the listed programs with a list of arguments; there is no shell.
+    Argv,
+    /// Run a line of shell; what comes from a call reaches it as whole words only.
+    Shell,
+}
+
+impl SystemChoice {
+    /// As written in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Argv => "argv",
+            Self::Shell => "shell",
+        }
+    }
 }
 
 impl Default for DialplanSettings {
@@ -145,6 +172,8 @@ impl Default for DialplanSettings {
             files: vec![PathBuf::from("extensions.conf"), PathBuf::from("extensions_custom.conf")],
             sounds: PathBuf::from("sounds"),
             env: Vec::new(),
+            system: SystemChoice::Off,
+            programs: Vec::new(),
         }
     }
 }

@@ -55,6 +55,8 @@ fn every_key_is_read() {
         files = ["a.conf", "/abs/b.conf"]
         sounds = "wav"
         env = ["COMPANY", "SITE"]
+        system = "argv"
+        programs = ["/usr/bin/logger"]
         [guests]
         context = "public"
         from = ["10.0.0.0/8", "192.0.2.1:5080"]
@@ -101,6 +103,8 @@ fn every_key_is_read() {
     assert_eq!(config.media.rtp_timeout, Duration::from_secs(300));
     assert_eq!(config.dialplan.files, [PathBuf::from("etc/a.conf"), PathBuf::from("/abs/b.conf")]);
     assert_eq!(config.dialplan.env, ["COMPANY", "SITE"]);
+    assert_eq!(config.dialplan.system, SystemChoice::Argv);
+    assert_eq!(config.dialplan.programs, [PathBuf::from("/usr/bin/logger")]);
     assert!(config.guests.unwrap().from[1].covers("192.0.2.1:5080".parse().unwrap()));
     let user = &config.users["1001"];
     assert_eq!(user.password.expose(), "correct horse battery");

@@ -39,6 +39,7 @@ mod sayphonetic;
 mod set;
 mod stackpop;
 mod stopplaytones;
+mod system;
 mod userevent;
 mod verbose;
 mod wait;
@@ -277,6 +278,8 @@ pub static TABLE: &[&dyn App] = &[
     &set::Set,
     &stackpop::StackPop,
     &stopplaytones::StopPlaytones,
+    &system::System,
+    &system::TrySystem,
     &userevent::UserEvent,
     &verbose::Verbose,
     &wait::Wait,
