@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p demo silence
+mkdir -p demo moh silence
 
 # say OUT.wav TEXT VOICE_OPTIONS...: one line of speech, without the silence around it
 say() {
@@ -19,6 +19,13 @@ say() {
 # pack IN.wav OUT.flac: the committed form
 pack() {
     flac --silent --force --best --no-padding --no-seektable -o "$2" "$1"
+}
+
+# note_hz C4: the frequency of a note in equal temperament, A4 being 440 Hz
+note_hz() {
+    awk -v note="${1%?}" -v octave="${1#?}" 'BEGIN {
+        print 440 * 2 ^ ((index("C D EF G A B", note) - 10) / 12 + octave - 4)
+    }'
 }
 
 # The demo's conversation: both talkers' files have one length, and while one speaks the other pauses.
@@ -72,3 +79,19 @@ for seconds in 1 2 3 4 5 6 7 8 9 10; do
     sox -D -n -r 16000 -c 1 -b 16 "$work/silence.wav" trim 0 "$seconds"
     pack "$work/silence.wav" "silence/$seconds.flac"
 done
+
+# Music on hold: broken chords of ours, two voices, quiet, as coarse as the prompts.
+chords=("C4 E4 G4 C5" "A3 C4 E4 A4" "F3 A3 C4 F4" "G3 B3 D4 G4" "E3 G3 B3 E4" "A3 C4 E4 A4" "D3 F3 A3 D4" "G3 B3 D4 F4")
+notes=() number=0
+for chord in "${chords[@]}"; do
+    read -r one three five eight <<<"$chord"
+    for note in "$one" "$three" "$five" "$eight" "$five" "$three" "$five" "$three"; do
+        number=$((number + 1))
+        sox -D -n -r 16000 -c 1 -b 16 "$work/note-$number.wav" \
+            synth 0.4 sine "$(note_hz "$note")" synth 0.4 sine mix "$(note_hz "$one")" fade t 0.02 0.4 0.3 gain -n -14
+        notes+=("$work/note-$number.wav")
+    done
+done
+sox -D "${notes[@]}" -b 16 "$work/coarse.wav" vol 0.015625
+sox -D "$work/coarse.wav" -b 16 "$work/level.wav" vol 64
+pack "$work/level.wav" moh/default.flac

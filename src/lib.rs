@@ -17,7 +17,7 @@
 //! # The ways through
 //!
 //! A SIP message: `transport::udp` → [`sip::wire`] → the stack (transactions, dialogs, sessions) → events → the `sip` task →
-//! a leg → [`call::Channel`] → `dialplan::exec` → `dialplan::app` → [`call::Channel::dial`] → a second leg → the bridge.
+//! a leg → [`call::Channel`] → `dialplan::exec` → `dialplan::app` → [`call::dial`] → a second leg → the bridge.
 //!
 //! A voice packet: a socket of a media thread → its port → relayed to the other port on arrival, or decoded, mixed with a
 //! supervisor's voice and encoded, also on arrival. What a supervisor hears is taken from both sides by a tap, on the 20 ms beat.

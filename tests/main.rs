@@ -5,6 +5,7 @@ mod call;
 mod cli;
 mod conference;
 mod control;
+mod dial;
 mod dialplan;
 mod flow;
 mod generated;

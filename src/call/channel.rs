@@ -56,10 +56,20 @@ pub struct Position {
     pub priority: u32,
 }
 
+/// What a channel is in its call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Part {
+    /// It called: the call ends with it.
+    Caller,
+    /// It was called.
+    Callee,
+}
+
 /// One leg as the dialplan sees it.
 pub struct Channel {
     pub(super) leg: Leg,
     pub(super) call: Arc<CallFacts>,
+    pub(super) part: Part,
     pub(super) exchange: Arc<Exchange>,
     caller: CallerId,
     pub(super) variables: Variables,
@@ -75,6 +85,8 @@ pub struct Channel {
     pub(super) max_forwards: Option<u8>,
     /// The UUID of the oldest of the channels that came from one another by Local pairs, held by each of them.
     kin: Arc<str>,
+    /// When its record was begun anew.
+    pub(super) counted_from: Option<jiff::Timestamp>,
     /// Further headers of the INVITEs of legs it dials.
     headers: Vec<(String, String)>,
     pub(super) timeouts: Timeouts,
@@ -84,7 +96,7 @@ pub struct Channel {
 
 impl Channel {
     /// A channel over a calling leg, on the list of live calls from now on.
-    pub(super) fn new(mut leg: Leg, exchange: &Arc<Exchange>, caller: CallerId, position: Position) -> Self {
+    pub(super) fn new(leg: Leg, exchange: &Arc<Exchange>, caller: CallerId, position: Position) -> Self {
         let call = Arc::new(CallFacts::new(
             leg.facts.clone(),
             (&caller.number, &caller.name),
@@ -96,16 +108,32 @@ impl Channel {
             "call.started",
             json!({"uuid": call.uuid, "from": caller.number, "to": position.extension, "context": position.context}),
         );
+        Self::made(leg, (call, Part::Caller), exchange, caller).at(position)
+    }
+
+    /// The channel of a leg that this one dials, within its call, with its caller id and what it hands down.
+    pub(super) fn called(&self, leg: Leg) -> Self {
+        let part = (self.call.clone(), Part::Callee);
+        let mut callee = Self::made(leg, part, &self.exchange, self.caller.clone()).at(self.position.clone());
+        callee.kin = self.kin.clone();
+        callee.headers.clone_from(&self.headers);
+        callee.max_forwards = self.max_forwards;
+        callee
+    }
+
+    fn made(mut leg: Leg, (call, part): (Arc<CallFacts>, Part), exchange: &Arc<Exchange>, caller: CallerId) -> Self {
         Self {
             kin: leg.facts.uuid.as_str().into(),
             headers: Vec::new(),
+            counted_from: None,
             variables: std::mem::take(&mut leg.inherited),
             leg,
             call,
+            part,
             exchange: exchange.clone(),
             caller,
             frames: Vec::new(),
-            position,
+            position: Position::default(),
             digits: VecDeque::new(),
             gone: None,
             hangup: None,
@@ -117,6 +145,11 @@ impl Channel {
         }
     }
 
+    fn at(mut self, position: Position) -> Self {
+        self.position = position;
+        self
+    }
+
     pub(super) fn with_max_forwards(mut self, max_forwards: Option<u8>) -> Self {
         self.max_forwards = max_forwards;
         self
@@ -125,6 +158,20 @@ impl Channel {
     pub(super) fn with_kin(mut self, kin: Arc<str>) -> Self {
         self.kin = kin;
         self
+    }
+
+    /// Further headers of the INVITEs of legs it dials; of its own, before it is called.
+    pub(super) fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    pub(super) fn add_header(&mut self, name: &str, value: &str) {
+        self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// From now on the call's record counts anew.
+    pub fn begins_record_anew(&mut self) {
+        self.counted_from = Some(jiff::Timestamp::now());
     }
 
     /// As the legs it dials see it.
@@ -225,7 +272,7 @@ impl Channel {
 
     pub(super) fn answer_like(&mut self, prefer: Option<crate::audio::codec::Codec>) -> Result<(), Gone> {
         self.still_here()?;
-        if self.leg.is_up() {
+        if self.leg.is_up() || self.part == Part::Callee {
             return Ok(());
         }
         self.leg.answer(prefer).map_err(|cause| self.refuse(cause))?;
@@ -239,7 +286,7 @@ impl Channel {
     /// The phone has hung up.
     pub async fn ring(&mut self) -> Result<(), Gone> {
         self.still_here()?;
-        if !self.leg.is_up() {
+        if !self.leg.is_up() && self.part == Part::Caller {
             self.leg.ring();
         }
         Ok(())
@@ -251,6 +298,9 @@ impl Channel {
     /// The phone has hung up, or its offer cannot be met.
     pub async fn progress(&mut self) -> Result<(), Gone> {
         self.still_here()?;
+        if self.part == Part::Callee {
+            return Ok(());
+        }
         self.leg.progress(None).map_err(|cause| self.refuse(cause))
     }
 
@@ -386,7 +436,7 @@ impl Channel {
     }
 
     /// Forgets keys typed so far.
-    pub(super) fn forget_digits(&mut self) {
+    pub fn forget_digits(&mut self) {
         self.digits.clear();
     }
 
@@ -412,7 +462,10 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        self.exchange.live.end(&self.call);
+        match self.part {
+            Part::Caller => self.exchange.live.end(&self.call),
+            Part::Callee => self.exchange.live.drop_leg(&self.call, &self.leg.facts),
+        }
     }
 }
 

@@ -38,6 +38,8 @@ impl Channel {
 
     fn write_record(&mut self, cause: Cause, answered: Option<jiff::Timestamp>, legs: Vec<LegRecord>) {
         let ended = jiff::Timestamp::now();
+        let started = self.counted_from.unwrap_or(self.call.started);
+        let answered = answered.map(|answered| answered.max(started));
         let seconds = |from: jiff::Timestamp| ended.duration_since(from).as_secs_f64().max(0.0);
         let disposition = match cause {
             _ if answered.is_some() => "ANSWERED",
@@ -51,10 +53,10 @@ impl Channel {
             from_name: self.call.from_name.clone(),
             to: self.call.to.clone(),
             context: self.call.context.clone(),
-            started: self.call.started,
+            started,
             answered,
             ended,
-            duration_s: seconds(self.call.started),
+            duration_s: seconds(started),
             billable_s: answered.map_or(0.0, seconds),
             disposition: disposition.into(),
             cause: cause.number(),

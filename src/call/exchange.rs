@@ -1,5 +1,5 @@
 //! What every call shares: the handles to SIP, media, settings, registrations, live calls, journal and records.
-//! Above: `pbx` makes one. Below: `inbound`, `outbound`, `supervisor` work on it.
+//! Above: `pbx` makes one. Below: `inbound`, `dial`, `supervisor` work on it.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,5 @@
 //! A leg: one line (a SIP session or a Local half) and one media port, with what both say to its owner.
-//! Above: `channel` and `outbound` own legs. Below: `line` and `media::Engine`, told by commands.
+//! Above: `channel` owns legs. Below: `line` and `media::Engine`, told by commands.
 
 mod events;
 
@@ -23,7 +23,7 @@ use crate::{
     },
     media::{self, PortId, PortStats, Stream},
     sdp::{self, Description, Direction, LocalMedia, Negotiated},
-    sip::stack::SessionEvent,
+    sip::stack::{Invite, SessionEvent},
 };
 
 /// How many events of each kind may wait for the owner of a leg.
@@ -196,6 +196,11 @@ impl Leg {
     /// Our offer to the phone of an outgoing leg.
     pub(super) fn make_offer(&self) -> Bytes {
         Bytes::from(sdp::offer(&self.media))
+    }
+
+    /// Sends the INVITE of an outgoing leg.
+    pub(super) fn invite(&self, invite: Invite) {
+        self.line.invite(invite);
     }
 
     /// Tells an unanswered caller that the far phone rings.

@@ -11,7 +11,7 @@ use crate::{
     sip::{
         Hop,
         header::Reason,
-        stack::{Command, EndedBy, SessionEvent, SessionId},
+        stack::{Command, EndedBy, Invite, SessionEvent, SessionId},
     },
     transport::Sip,
 };
@@ -78,6 +78,13 @@ impl Line {
     /// The other end is a leg of this server.
     pub(super) fn is_local(&self) -> bool {
         matches!(self, Self::Local(_))
+    }
+
+    /// The INVITE; a Local half needs none.
+    pub(super) fn invite(&self, invite: Invite) {
+        if let Self::Sip(SipLine { sip, session: id, .. }) = self {
+            sip.send(Command::Invite { id: *id, invite: Box::new(invite) });
+        }
     }
 
     /// A word before the answer: 180, 183.

@@ -1,12 +1,12 @@
 //! Legs, channels and the B2BUA that bridges them; supervision by UUID, causes, detail records.
 //!
-//! A call comes in by [`inbound`], becomes a [`Channel`] that the dialplan drives, dials further legs by `outbound`, and is
-//! bridged in `b2bua`. Everything that another task may see or touch is found in [`live`] by UUID.
+//! A call comes in by [`inbound`], becomes a [`Channel`] that the dialplan drives, dials further legs and is bridged
+//! with one of them in [`dial`]. Everything that another task may see or touch is found in [`live`] by UUID.
 
-mod b2bua;
 pub mod cause;
 mod channel;
 pub mod detail_record;
+pub mod dial;
 mod dtmf_info;
 mod ending;
 mod exchange;
@@ -19,7 +19,6 @@ mod line;
 pub mod live;
 pub mod login;
 mod originate;
-mod outbound;
 pub mod permission;
 mod place;
 pub mod room;
@@ -34,4 +33,3 @@ pub use channel::{CallerId, Channel, Gone, Position};
 pub use exchange::Exchange;
 pub use frame::{Frame, FrameKind};
 pub use originate::{Originate, originate};
-pub use outbound::{CancelAs, Dial, Dialled, Ringback};

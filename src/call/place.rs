@@ -1,7 +1,9 @@
 //! Placing a leg: the INVITE to a phone or trunk, or the Local pair to an extension of this server.
-//! Above: `outbound` and `originate`. Below: `leg` and `line`; the dialplan takes the `;2` half of a pair from the exchange.
+//! Above: `dial` and `originate`. Below: `leg` and `line`; the dialplan takes the `;2` half of a pair from the exchange.
 
 use std::sync::Arc;
+
+use tokio::sync::mpsc;
 
 use crate::{
     audio::codec::Codec,
@@ -19,7 +21,7 @@ use crate::{
     sip::{
         Transport,
         header::NameAddr,
-        stack::{Command, Invite},
+        stack::{Invite, SessionEvent},
         uri::Uri,
     },
 };
@@ -53,6 +55,32 @@ pub(super) struct Calling<'a> {
 /// # Errors
 /// A limit is reached, or no media port is free: the cause.
 pub(super) fn place(exchange: &Arc<Exchange>, route: Route, calling: &Calling<'_>) -> Result<Leg, Cause> {
+    let (leg, unsent) = open(exchange, route, calling)?;
+    unsent.send(exchange, &leg, calling)?;
+    Ok(leg)
+}
+
+/// What is still to be done for a leg that is open.
+pub(super) enum Unsent {
+    /// Its INVITE.
+    Invite(Box<SipReach>),
+    /// The other half of its Local pair.
+    Half(Box<Half>),
+}
+
+/// The `;2` half of a Local pair.
+pub(super) struct Half {
+    line: (Line, mpsc::Receiver<SessionEvent>),
+    name: String,
+    position: Position,
+    max_forwards: u8,
+}
+
+/// Opens a leg; nothing is sent yet.
+///
+/// # Errors
+/// A limit is reached, or no media port is free: the cause.
+pub(super) fn open(exchange: &Arc<Exchange>, route: Route, calling: &Calling<'_>) -> Result<(Leg, Unsent), Cause> {
     let limit = exchange.settings.load().limits.calls_per_user;
     if let Some(user) = &route.user
         && limit > 0
@@ -62,8 +90,8 @@ pub(super) fn place(exchange: &Arc<Exchange>, route: Route, calling: &Calling<'_
     }
     let Route { reach, user, number, label } = route;
     match reach {
-        Reach::Sip(reach) => place_sip(exchange, *reach, Named { user, number, label }, calling),
-        Reach::Local(position) => place_local(exchange, position, calling),
+        Reach::Sip(reach) => open_sip(exchange, reach, Named { user, number, label }, calling),
+        Reach::Local(position) => open_local(exchange, position, calling),
     }
 }
 
@@ -74,12 +102,15 @@ struct Named {
     label: String,
 }
 
-/// Sends one INVITE.
-fn place_sip(exchange: &Arc<Exchange>, reach: SipReach, named: Named, calling: &Calling<'_>) -> Result<Leg, Cause> {
-    let SipReach { hop, uri, to } = reach;
-    let (id, signals) = exchange.sip.session(QUEUE);
+fn open_sip(
+    exchange: &Arc<Exchange>,
+    reach: Box<SipReach>,
+    named: Named,
+    calling: &Calling<'_>,
+) -> Result<(Leg, Unsent), Cause> {
+    let (session, signals) = exchange.sip.session(QUEUE);
     let parts = LegParts {
-        line: Line::Sip(SipLine { sip: exchange.sip.clone(), session: id, hop }),
+        line: Line::Sip(SipLine { sip: exchange.sip.clone(), session, hop: reach.hop }),
         signals,
         way: Way::Out,
         user: named.user,
@@ -90,7 +121,68 @@ fn place_sip(exchange: &Arc<Exchange>, reach: SipReach, named: Named, calling: &
         codecs: exchange.codecs(calling.codec),
         inherited: calling.variables.clone(),
     };
-    let leg = open(exchange, parts)?;
+    Ok((open_leg(exchange, parts)?, Unsent::Invite(reach)))
+}
+
+/// Makes a Local pair: its `;1` half is opened, its `;2` half goes to the dialplan later, as any call that comes in.
+fn open_local(exchange: &Arc<Exchange>, position: Position, calling: &Calling<'_>) -> Result<(Leg, Unsent), Cause> {
+    // Each pair is a hop of the call: the one that would be too many is refused as 483 refuses it (RFC 3261 §16.3).
+    let max_forwards = match calling.max_forwards {
+        Some(left) => left.checked_sub(1).ok_or(Cause::ROUTING_ERROR)?,
+        None => MAX_FORWARDS,
+    };
+    if calling.kin.as_ref().is_some_and(|kin| Arc::strong_count(kin) > MAX_KIN) {
+        return Err(Cause::ROUTING_ERROR);
+    }
+    let limit = exchange.settings.load().limits.calls as usize;
+    if limit > 0 && exchange.live.counts().0 >= limit {
+        return Err(Cause::CONGESTION);
+    }
+    let name = exchange.live.next_name(&format!("Local/{}@{}", position.extension, position.context));
+    let [one, line] = local_pair(QUEUE);
+    let leg = open_leg(exchange, half(exchange, (one, Way::Out), &name, (&position.extension, calling)))?;
+    Ok((leg, Unsent::Half(Box::new(Half { line, name, position, max_forwards }))))
+}
+
+/// What one half of a Local pair is made of.
+fn half(
+    exchange: &Exchange,
+    ((line, signals), way): ((Line, mpsc::Receiver<SessionEvent>), Way),
+    name: &str,
+    (number, calling): (&str, &Calling<'_>),
+) -> LegParts {
+    LegParts {
+        line,
+        signals,
+        way,
+        user: None,
+        number: number.to_owned(),
+        call_id: name.to_owned(),
+        name: format!("{name};{}", if way == Way::Out { 1 } else { 2 }),
+        near: calling.near,
+        codecs: exchange.codecs(calling.codec),
+        inherited: calling.variables.clone(),
+    }
+}
+
+impl Unsent {
+    /// Calls the leg's phone, or the other half of its pair.
+    ///
+    /// # Errors
+    /// No media port is free: the cause.
+    pub(super) fn send(self, exchange: &Arc<Exchange>, leg: &Leg, calling: &Calling<'_>) -> Result<(), Cause> {
+        match self {
+            Self::Invite(reach) => {
+                invite(exchange, *reach, leg, calling);
+                Ok(())
+            }
+            Self::Half(half) => half.begin(exchange, leg, calling),
+        }
+    }
+}
+
+/// Sends the INVITE of a leg.
+fn invite(exchange: &Exchange, SipReach { hop, uri, to }: SipReach, leg: &Leg, calling: &Calling<'_>) {
     let address = exchange.contact_address(&hop);
     let user = if calling.id.number.is_empty() { "anonymous" } else { &calling.id.number };
     let from = Uri::sip(Some(user), address.ip().into(), Some(address.port()));
@@ -111,50 +203,26 @@ fn place_sip(exchange: &Arc<Exchange>, reach: SipReach, named: Named, calling: &
         max_forwards: calling.max_forwards,
         call_id: Some(leg.facts.call_id.clone()),
     };
-    exchange.sip.send(Command::Invite { id, invite: Box::new(invite) });
-    Ok(leg)
+    leg.invite(invite);
 }
 
-/// Makes a Local pair: its `;1` half is returned, its `;2` half goes to the dialplan as any call that comes in.
-fn place_local(exchange: &Arc<Exchange>, position: Position, calling: &Calling<'_>) -> Result<Leg, Cause> {
-    // Each pair is a hop of the call: the one that would be too many is refused as 483 refuses it (RFC 3261 §16.3).
-    let max_forwards = match calling.max_forwards {
-        Some(left) => left.checked_sub(1).ok_or(Cause::ROUTING_ERROR)?,
-        None => MAX_FORWARDS,
-    };
-    if calling.kin.as_ref().is_some_and(|kin| Arc::strong_count(kin) > MAX_KIN) {
-        return Err(Cause::ROUTING_ERROR);
+impl Half {
+    /// Gives the half to the dialplan.
+    fn begin(self, exchange: &Arc<Exchange>, one: &Leg, calling: &Calling<'_>) -> Result<(), Cause> {
+        let parts = half(exchange, (self.line, Way::In), &self.name, (&calling.id.number, calling));
+        let mut two = open_leg(exchange, parts)?;
+        two.take_offer(&one.make_offer()).map_err(|_| Cause::INCOMPATIBLE)?;
+        let mut channel = Channel::new(two, exchange, calling.id.clone(), self.position);
+        channel = channel.with_max_forwards(Some(self.max_forwards));
+        if let Some(kin) = &calling.kin {
+            channel = channel.with_kin(kin.clone());
+        }
+        exchange.hand_over(channel);
+        Ok(())
     }
-    let limit = exchange.settings.load().limits.calls as usize;
-    if limit > 0 && exchange.live.counts().0 >= limit {
-        return Err(Cause::CONGESTION);
-    }
-    let name = exchange.live.next_name(&format!("Local/{}@{}", position.extension, position.context));
-    let parts = |(line, signals), way, number: &str| LegParts {
-        line,
-        signals,
-        way,
-        user: None,
-        number: number.to_owned(),
-        call_id: name.clone(),
-        name: format!("{name};{}", if way == Way::Out { 1 } else { 2 }),
-        near: calling.near,
-        codecs: exchange.codecs(calling.codec),
-        inherited: calling.variables.clone(),
-    };
-    let [one, two] = local_pair(QUEUE);
-    let one = open(exchange, parts(one, Way::Out, &position.extension))?;
-    let mut two = open(exchange, parts(two, Way::In, &calling.id.number))?;
-    two.take_offer(&one.make_offer()).map_err(|_| Cause::INCOMPATIBLE)?;
-    let mut channel = Channel::new(two, exchange, calling.id.clone(), position).with_max_forwards(Some(max_forwards));
-    if let Some(kin) = &calling.kin {
-        channel = channel.with_kin(kin.clone());
-    }
-    exchange.hand_over(channel);
-    Ok(one)
 }
 
-fn open(exchange: &Arc<Exchange>, parts: LegParts) -> Result<Leg, Cause> {
+fn open_leg(exchange: &Arc<Exchange>, parts: LegParts) -> Result<Leg, Cause> {
     Leg::open(exchange, parts).map_err(|error| {
         tracing::error!(%error, "no media port for an outgoing leg");
         Cause::CONGESTION

@@ -1,5 +1,5 @@
 //! Routes: from a dial target to the places that can be called, each with the way to it and its name.
-//! Above: `outbound`. Below: the registrar's bindings, the trunks of the settings, `transport::resolve`.
+//! Above: `dial`. Below: the registrar's bindings, the trunks of the settings, `transport::resolve`.
 
 use std::{net::SocketAddr, time::Instant};
 

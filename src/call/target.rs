@@ -1,5 +1,5 @@
 //! Dial targets: what `Dial(SIP/…)` and `originate` name, parsed into meaning.
-//! Above: `outbound`. Below: nothing; a target's text is data, so nothing in it can start a second target.
+//! Above: `route`. Below: nothing; a target's text is data, so nothing in it can start a second target.
 
 use thiserror::Error;
 

@@ -92,7 +92,14 @@ pub(super) async fn subroutine(
     Ok((ended == Ended::Returned).then(|| channel.var("GOSUB_RETVAL").unwrap_or_default().to_owned()))
 }
 
+/// Runs the `h` extension for a party whose phone is hung up, as from `here`.
+pub(super) async fn hung_up((plan, env): (&Arc<Dialplan>, &Arc<Env>), channel: &mut Channel, here: &Position) {
+    channel.set_position(here.clone());
+    Script::new(plan, env).hang_up(channel).await;
+}
+
 /// An argument of a subroutine, and whether it is text of the dialplan only.
+#[derive(Clone, Debug)]
 pub(super) struct Argument {
     pub(super) value: String,
     pub(super) written: bool,

@@ -13,15 +13,51 @@ pub(super) struct Chosen<'a> {
     pub(super) argument: Option<Piece<'a>>,
 }
 
-/// Takes options apart; those in `with_argument` need a `(…)`, the others take none.
+/// The options of an application.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known<'k> {
+    pub(super) options: &'k [Opt],
+    /// Letters that need a `(…)`.
+    pub(super) with_argument: &'k [char],
+    /// Letters that may have one.
+    pub(super) may_have_argument: &'k [char],
+    /// Letters that Asterisk has and we have not, and why.
+    pub(super) refused: &'k [(char, &'static str)],
+}
+
+impl Known<'_> {
+    fn takes_argument(&self, letter: char) -> bool {
+        self.with_argument.contains(&letter) || self.may_have_argument.contains(&letter)
+    }
+
+    fn unknown(&self, letter: char) -> CheckError {
+        match self.refused.iter().find(|(refused, _)| *refused == letter) {
+            Some((option, why)) => CheckError::RefusedOption { option: *option, why },
+            None => {
+                let known = self.options.iter().map(|option| option.name).collect::<Vec<_>>().join(", ");
+                CheckError::UnknownOption { option: letter.to_string(), known }
+            }
+        }
+    }
+}
+
+/// Takes options apart, as [`choose_among`]; those in `with_argument` need a `(…)`, the others take none.
 ///
 /// # Errors
 /// A letter that is not known, or brackets that are wrong.
 pub(super) fn choose<'a>(
     piece: &Piece<'a>,
-    known: &[Opt],
+    options: &[Opt],
     with_argument: &[char],
 ) -> Result<Vec<Chosen<'a>>, CheckError> {
+    choose_among(piece, &Known { options, with_argument, ..Known::default() })
+}
+
+/// Takes options apart.
+///
+/// # Errors
+/// A letter that is not known, or brackets that are wrong.
+pub(super) fn choose_among<'a>(piece: &Piece<'a>, known: &Known<'_>) -> Result<Vec<Chosen<'a>>, CheckError> {
     let mut chosen: Vec<Chosen<'a>> = Vec::new();
     // bits of the argument being read, and how deep in its brackets
     let mut argument: Option<(Vec<Bit<'a>>, usize)> = None;
@@ -42,23 +78,22 @@ pub(super) fn choose<'a>(
                     *depth = if c == '(' { *depth + 1 } else { depth.saturating_sub(usize::from(c == ')')) };
                     bits.push(Bit::Text(here));
                 }
-                (None, '(') if chosen.last().is_some_and(|last| with_argument.contains(&last.letter)) => {
+                (None, '(') if chosen.last().is_some_and(|last| known.takes_argument(last.letter)) => {
                     argument = Some((Vec::new(), 0));
                 }
                 (None, '(') if !chosen.is_empty() => {
                     let option = chosen.last().map_or(c, |last| last.letter);
                     return Err(CheckError::OptionArgument { option, wanted: "takes no (…)" });
                 }
-                (None, letter) if is_known(letter, known) => chosen.push(Chosen { letter, argument: None }),
-                (None, other) => {
-                    let names = known.iter().map(|option| option.name).collect::<Vec<_>>().join(", ");
-                    return Err(CheckError::UnknownOption { option: other.to_string(), known: names });
-                }
+                (None, letter) if is_known(letter, known.options) => chosen.push(Chosen { letter, argument: None }),
+                (None, other) => return Err(known.unknown(other)),
             }
         }
     }
-    let lacking = chosen.iter().find(|option| with_argument.contains(&option.letter) && option.argument.is_none());
-    match lacking {
+    let needs = |letter| known.with_argument.contains(letter);
+    let lacking = chosen.iter().find(|option| needs(&option.letter) && option.argument.is_none());
+    // `F(` that is never closed is no `F`
+    match lacking.or_else(|| chosen.last().filter(|_| argument.is_some())) {
         Some(option) => Err(CheckError::OptionArgument { option: option.letter, wanted: "needs (…)" }),
         None => Ok(chosen),
     }

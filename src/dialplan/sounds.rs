@@ -2,6 +2,7 @@
 //! Below: `audio/file` and `audio/raw` decode, `cache` keeps what was decoded.
 
 mod cache;
+mod music;
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -47,6 +47,10 @@ impl Outlets {
         self.open.insert(id, outlet);
     }
 
+    pub(super) fn remove(&mut self, id: SessionId) {
+        self.open.remove(&id);
+    }
+
     pub(super) fn ids(&self) -> Vec<SessionId> {
         self.open.keys().copied().collect()
     }

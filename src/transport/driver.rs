@@ -186,6 +186,8 @@ impl Driver {
 
     fn take(&mut self, now: Instant, command: ToDriver) {
         match command {
+            // A leg that was opened and never called.
+            ToDriver::Command(Command::Hangup { id, .. }) if !self.stack.has_session(id) => self.outlets.remove(id),
             ToDriver::Command(command) => self.stack.command(now, command),
             ToDriver::Open(id, outlet) => self.outlets.insert(id, outlet),
             ToDriver::Expect(id, reply) => drop(self.expected.insert(id, reply)),

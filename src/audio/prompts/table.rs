@@ -146,6 +146,7 @@ pub(super) const SOUNDS: &[(&str, &[u8])] = sounds![
     "letters/x",
     "letters/y",
     "letters/z",
+    "moh/default",
     "one-moment-please",
     "pbx-invalid",
     "phonetic/9_p",

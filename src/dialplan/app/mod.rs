@@ -24,6 +24,7 @@ mod log;
 mod r#macro;
 mod macroexit;
 mod mset;
+mod musiconhold;
 mod noop;
 mod playback;
 mod playtones;
@@ -191,6 +192,14 @@ pub enum CheckError {
         /// The ones there are.
         known: String,
     },
+    /// An option that Asterisk has and we have not.
+    #[error("option `{option}` is not supported: {why}")]
+    RefusedOption {
+        /// The letter.
+        option: char,
+        /// The reason.
+        why: &'static str,
+    },
     /// Options that come from a variable.
     #[error("options must be written in the file; a value cannot choose them")]
     ComputedOptions,
@@ -263,6 +272,7 @@ pub static TABLE: &[&dyn App] = &[
     &r#macro::Macro,
     &macroexit::MacroExit,
     &mset::MSet,
+    &musiconhold::MusicOnHold,
     &noop::NoOp,
     &playback::Playback,
     &playtones::Playtones,
@@ -277,6 +287,8 @@ pub static TABLE: &[&dyn App] = &[
     &sayphonetic::SayPhonetic,
     &set::Set,
     &stackpop::StackPop,
+    &musiconhold::StartMusicOnHold,
+    &musiconhold::StopMusicOnHold,
     &stopplaytones::StopPlaytones,
     &system::System,
     &system::TrySystem,

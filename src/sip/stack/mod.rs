@@ -198,6 +198,11 @@ impl Stack {
         self.sessions.keys().copied().collect()
     }
 
+    /// Whether this session lives.
+    pub fn has_session(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
+    }
+
     /// One line for each session and transaction, for people.
     pub fn describe(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.sessions.values().map(ToString::to_string).collect();

@@ -1,0 +1,227 @@
+//! The bridge between two answered legs: connected until either side hangs up, each with its own dialog.
+//! Above: the dialplan's Dial. Below: media joins the ports; nothing of one leg's SIP reaches the other.
+
+use std::{task::Poll, time::Duration};
+
+use serde_json::json;
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    call::{
+        cause::Cause,
+        channel::{Channel, next_play_id},
+        leg::{Leg, LegEvent},
+        live::{LegState, Order},
+    },
+    media,
+};
+
+/// One of the two parties.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The one that called.
+    Caller,
+    /// The one that answered.
+    Callee,
+}
+
+/// What interrupts a bridge besides its end.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Keys of the caller.
+    pub caller_keys: String,
+    /// Keys of the called party.
+    pub callee_keys: String,
+    /// A moment.
+    pub until: Option<Instant>,
+}
+
+/// How a bridge ended, or why it is interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BridgeEnd {
+    /// The caller hung up.
+    CallerGone,
+    /// The called party hung up.
+    CalleeGone(Cause),
+    /// Neither phone sends anything any more.
+    BothSilent,
+    /// A party pressed a key that is watched for.
+    Key(Side, char),
+    /// The moment has come.
+    TimeOver,
+}
+
+impl Channel {
+    /// Notes that this party and the called one are going to talk.
+    pub fn begins_talk(&mut self, callee: &Self) {
+        self.forget_digits();
+        self.exchange.journal.note(
+            "call.bridged",
+            json!({"uuid": self.call.uuid, "a": self.leg.facts.uuid, "b": callee.leg.facts.uuid}),
+        );
+    }
+
+    /// Lets both hear each other until one is gone, or something is watched for.
+    pub async fn talk_with(&mut self, callee: &mut Self, watch: &Watch) -> BridgeEnd {
+        if self.still_here().is_err() {
+            return BridgeEnd::CallerGone;
+        }
+        if callee.still_here().is_err() {
+            return BridgeEnd::CalleeGone(callee.cause());
+        }
+        self.exchange.media.send(media::Command::Join { a: self.leg.port(), b: callee.leg.port() });
+        self.call.set_bridged(Some((self.leg.facts.clone(), callee.leg.facts.clone())));
+        let end = serve_both(self, callee, watch).await;
+        self.call.set_bridged(None);
+        self.part();
+        end
+    }
+
+    /// Ends what joins this party's sound with another's.
+    pub fn part(&self) {
+        self.exchange.media.send(media::Command::Part { port: self.leg.port() });
+    }
+
+    /// Hangs up this party's phone; what is left is its record.
+    pub fn ends_line(&mut self, cause: Cause) {
+        self.gone.get_or_insert(cause);
+        self.leg.hangup(cause);
+    }
+}
+
+enum Step {
+    Caller(LegEvent),
+    Callee(LegEvent),
+    TimeOver,
+}
+
+/// Serves both legs until something ends or interrupts the bridge.
+async fn serve_both(caller: &mut Channel, callee: &mut Channel, watch: &Watch) -> BridgeEnd {
+    let patience = caller.exchange.settings.load().media.rtp_timeout;
+    let mut silence = Silence::default();
+    loop {
+        let event = step(caller, callee, watch.until).await;
+        let who = match &event {
+            Step::Caller(LegEvent::Silent) => 0,
+            Step::Callee(LegEvent::Silent) => 1,
+            _ => match serve(caller, callee, event, watch) {
+                Some(end) => return end,
+                None => continue,
+            },
+        };
+        let held = [&caller.leg, &callee.leg].map(|l| l.facts.now().state == LegState::Held);
+        if silence.both(who, held, patience) {
+            return BridgeEnd::BothSilent;
+        }
+    }
+}
+
+async fn step(caller: &mut Channel, callee: &mut Channel, until: Option<Instant>) -> Step {
+    let next = std::future::poll_fn(|cx| {
+        if let Poll::Ready(event) = caller.leg.poll_next(cx) {
+            return Poll::Ready(Step::Caller(event));
+        }
+        callee.leg.poll_next(cx).map(Step::Callee)
+    });
+    match until {
+        Some(until) => tokio::select! {
+            biased;
+            step = next => step,
+            () = sleep_until(until) => Step::TimeOver,
+        },
+        None => next.await,
+    }
+}
+
+/// Does what an event asks for.
+fn serve(caller: &mut Channel, callee: &mut Channel, step: Step, watch: &Watch) -> Option<BridgeEnd> {
+    match step {
+        Step::TimeOver => return Some(BridgeEnd::TimeOver),
+        Step::Caller(LegEvent::Digit { digit, .. }) if watch.caller_keys.contains(digit) => {
+            return Some(BridgeEnd::Key(Side::Caller, digit));
+        }
+        Step::Callee(LegEvent::Digit { digit, .. }) if watch.callee_keys.contains(digit) => {
+            return Some(BridgeEnd::Key(Side::Callee, digit));
+        }
+        Step::Caller(LegEvent::Digit { digit, ms, by_info }) => {
+            pass(caller, &callee.leg, &Key { digit, ms, by_info });
+        }
+        Step::Callee(LegEvent::Digit { digit, ms, by_info }) => {
+            pass(caller, &caller.leg, &Key { digit, ms, by_info });
+        }
+        Step::Caller(event) => {
+            if caller.take(event).is_err() {
+                return Some(BridgeEnd::CallerGone);
+            }
+        }
+        Step::Callee(LegEvent::Order(Order::Describe(reply))) => {
+            let _ = reply.send(caller.describe());
+        }
+        Step::Callee(event) => {
+            if callee.take(event).is_err() {
+                return Some(BridgeEnd::CalleeGone(callee.cause()));
+            }
+        }
+    }
+    None
+}
+
+/// Which sides have lately been reported silent.
+#[derive(Default)]
+struct Silence {
+    since: [Option<Instant>; 2],
+}
+
+impl Silence {
+    /// Notes that side `who` is silent; true when the other is too, or is on hold and so sends nothing.
+    fn both(&mut self, who: usize, held: [bool; 2], patience: Duration) -> bool {
+        let now = Instant::now();
+        self.since[who] = Some(now);
+        let other = 1 - who;
+        // The report is repeated while the silence lasts, so an older one has been broken since.
+        held[other] || self.since[other].is_some_and(|at| now - at < patience + patience / 2)
+    }
+}
+
+struct Key {
+    digit: char,
+    ms: u32,
+    by_info: bool,
+}
+
+/// Carries a key on to `to`: events travel in the relayed stream by themselves; a key by INFO, or for a phone that takes no
+/// events, is pressed anew (there as a tone).
+fn pass(channel: &Channel, to: &Leg, key: &Key) {
+    if key.by_info || !to.takes_telephone_event() {
+        channel.exchange.media.send(media::Command::SendDigits {
+            port: to.port(),
+            id: next_play_id(),
+            digits: key.digit.to_string(),
+            tone_ms: key.ms,
+            gap_ms: 0,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_silent_side_is_no_end_two_are() {
+        let patience = Duration::from_secs(60);
+        let mut silence = Silence::default();
+        assert!(!silence.both(0, [false, false], patience));
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert!(!silence.both(1, [false, false], patience), "the first side's report is old: it spoke since");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(silence.both(0, [false, false], patience));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_on_hold_counts_as_silent() {
+        let mut silence = Silence::default();
+        assert!(!silence.both(0, [true, false], Duration::from_secs(60)));
+        assert!(silence.both(0, [false, true], Duration::from_secs(60)));
+    }
+}
