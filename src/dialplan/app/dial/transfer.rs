@@ -78,6 +78,9 @@ async fn number(sender: &mut Channel, plan: &Dialplan, context: &str) -> Result<
         }
         sender.stop_playing();
         patience = NEXT_KEY;
+        if plan.begins_at(context, &number) && !plan.may_grow(context, &number) {
+            break;
+        }
     }
     sender.stop_playing();
     let leads = !number.is_empty() && plan.begins_at(context, &number);
