@@ -250,7 +250,7 @@ impl House {
         while let Some(mut channel) = incoming.recv().await {
             let (plan, env) = (self.plan.load_full(), self.env.clone());
             tokio::spawn(async move {
-                if plan.admits(channel.position()) {
+                if plan.admits(channel.position(), &channel.caller().number) {
                     channel = exec::run(plan, env, channel).await;
                 } else {
                     channel.hangup(Cause::UNALLOCATED);

@@ -2,6 +2,7 @@
 //! Above: `pbx reload` prints the lines. Below: `context`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::context::{Context, Dialplan, Extension};
 
@@ -23,28 +24,47 @@ impl Dialplan {
         lines
     }
 
-    fn by_name(&self) -> BTreeMap<String, &Extension> {
-        self.contexts.iter().flat_map(|(context, entries)| named(context, entries)).collect()
+    fn by_name(&self) -> BTreeMap<Name<'_>, &Extension> {
+        self.contexts.iter().flat_map(named).collect()
     }
 
     fn include_changes(&self, new: &Self) -> Vec<String> {
-        let mut names: Vec<_> = self.contexts.keys().chain(new.contexts.keys()).collect();
+        let mut names: Vec<_> = self.context_names().chain(new.context_names()).collect();
         names.sort();
         names.dedup();
-        let includes =
-            |plan: &Self, name: &str| plan.contexts.get(name).map(|c| c.includes.clone()).unwrap_or_default();
+        let includes = |plan: &Self, name: &str| -> Vec<String> {
+            let includes = plan.context(name).map(|context| context.includes.as_slice()).unwrap_or_default();
+            includes.iter().map(|include| include.written.clone()).collect()
+        };
         let differ = names.into_iter().filter(|name| includes(self, name) != includes(new, name));
         differ.map(|name| format!("dialplan {name}: includes changed")).collect()
     }
 }
 
-fn named<'a>(context: &str, entries: &'a Context) -> Vec<(String, &'a Extension)> {
-    entries.extensions.iter().map(|extension| (format!("{context},{}", extension.name), extension)).collect()
+/// Context, extension, and what is written after its `/`.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Name<'a>(&'a str, &'a str, Option<&'a str>);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(context, extension, caller) = self;
+        write!(f, "{context},{extension}")?;
+        caller.map_or(Ok(()), |caller| write!(f, "/{caller}"))
+    }
 }
 
-/// Steps and labels are the same; where they are written does not count.
+fn named(context: &Context) -> impl Iterator<Item = (Name<'_>, &Extension)> {
+    let extensions = context.extensions.iter();
+    extensions.map(|extension| (Name(&context.name, &extension.name, extension.caller.as_deref()), extension))
+}
+
+/// Steps, labels and hint are the same; where they are written does not count.
 fn same(one: &Extension, other: &Extension) -> bool {
-    one.labels == other.labels && format!("{:?}", one.steps) == format!("{:?}", other.steps)
+    let steps = |extension: &Extension| -> Vec<_> {
+        extension.steps.iter().map(|(priority, step)| (*priority, step.written.clone())).collect()
+    };
+    let hint = |extension: &Extension| extension.hint.as_ref().map(|hint| hint.written.clone());
+    one.labels == other.labels && hint(one) == hint(other) && steps(one) == steps(other)
 }
 
 #[cfg(test)]

@@ -1,37 +1,80 @@
-//! The dialplan as it is used: contexts, extensions, steps, and the search for what a dialled text means.
-//! Above: `exec`. Below: `pattern`. Made by `parse`, never changed afterwards.
+//! The dialplan as it is used: contexts, extensions, steps. Above: `search` looks things up in it, `exec` runs it.
+//! Made by `parse`, never changed afterwards.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
 
 use super::app::App;
+use super::name::Key;
 use super::pattern::PatternTree;
+use super::piece::Piece;
 use super::problem::{PlanError, Span};
 use super::template::Template;
+use super::times::TimeRange;
 
 /// All of a dialplan.
 #[derive(Clone, Debug, Default)]
 pub struct Dialplan {
-    pub(super) contexts: HashMap<String, Context>,
+    /// In the order in which they first appear.
+    pub(super) contexts: Vec<Context>,
+    pub(super) by_name: HashMap<String, usize>,
     pub(super) globals: Vec<(String, Template)>,
     pub(super) warnings: Vec<PlanError>,
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// `[name]` and what is in it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Context {
+    pub(super) name: String,
+    /// In the order in which they are tried.
     pub(super) extensions: Vec<Extension>,
     /// Extensions without wildcards by their name without `-`.
-    pub(super) literals: HashMap<String, usize>,
-    pub(super) patterns: PatternTree<usize>,
-    pub(super) includes: Vec<String>,
+    pub(super) literals: HashMap<String, Group>,
+    pub(super) patterns: PatternTree<Group>,
+    pub(super) includes: Vec<Include>,
+    /// `ignorepat`: what may be dialled without ending the dial tone.
+    pub(super) ignored: Vec<String>,
+    /// `switch`, `eswitch`, `lswitch` as written: kept, and never searched.
+    pub(super) switches: Vec<String>,
 }
 
-/// A name or pattern and its steps.
+/// Neighbours among a context's extensions: the same name for one caller after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
+/// `include => context[,times]`
+#[derive(Clone, Debug)]
+pub(super) struct Include {
+    /// As written, with its times.
+    pub(super) written: String,
+    /// Among the contexts; `None` when it is nowhere.
+    pub(super) target: Option<usize>,
+    pub(super) times: Option<TimeRange>,
+}
+
+impl Include {
+    pub(super) fn holds(&self, at: Option<Timestamp>) -> bool {
+        self.times.as_ref().is_none_or(|times| times.contains_moment(at.unwrap_or_else(Timestamp::now)))
+    }
+}
+
+/// A name or pattern, perhaps for certain callers only, and its steps.
 #[derive(Clone, Debug)]
 pub struct Extension {
     pub(super) name: String,
-    pub(super) steps: BTreeMap<u32, Step>,
-    pub(super) labels: HashMap<String, u32>,
+    /// What was written after `/`.
+    pub(super) caller: Option<String>,
+    pub(super) key: Key,
+    /// By priority.
+    pub(super) steps: Vec<(u32, Step)>,
+    pub(super) labels: Vec<(String, u32)>,
+    pub(super) hint: Option<Hint>,
 }
 
 /// One priority: an application and its arguments.
@@ -40,53 +83,60 @@ pub struct Step {
     pub(super) app: &'static dyn App,
     pub(super) args: Template,
     pub(super) span: Option<Span>,
+    /// `App(arguments)` as in the file.
+    pub(super) written: Box<str>,
 }
 
 impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}({:?})", self.app.name(), self.args)
+        f.write_str(&self.written)
+    }
+}
+
+/// `exten => 100,hint,SIP/100&SIP/101`: the devices whose state is the extension's.
+#[derive(Clone, Debug)]
+pub struct Hint {
+    pub(super) devices: Template,
+    pub(super) written: Box<str>,
+    pub(super) span: Span,
+}
+
+impl Hint {
+    /// The devices, to be split at `&`; what follows a comma are presence providers.
+    pub fn devices(&self) -> Piece<'_> {
+        self.devices.piece()
     }
 }
 
 impl Dialplan {
-    /// What `dialled` means in a context: its literal extensions, its patterns in their order, then its includes, depth
-    /// first. The whole extension is chosen at once; its priorities are never completed from another one.
-    pub fn find(&self, context: &str, dialled: &str) -> Option<&Extension> {
-        let plain: String = dialled.chars().filter(|c| *c != '-').collect();
-        self.find_in(context, &plain, &mut HashSet::new())
-    }
-
-    fn find_in<'a>(&'a self, context: &str, plain: &str, seen: &mut HashSet<&'a str>) -> Option<&'a Extension> {
-        let (context, entries) = self.contexts.get_key_value(context)?;
-        if let Some(extension) = entries.own(plain) {
-            return Some(extension);
-        }
-        if entries.includes.is_empty() || !seen.insert(context) {
-            return None;
-        }
-        entries.includes.iter().find_map(|include| self.find_in(include, plain, seen))
-    }
-
-    /// Whether the extension is there and has a priority 1.
-    pub fn begins_at(&self, context: &str, dialled: &str) -> bool {
-        self.find(context, dialled).is_some_and(|extension| extension.steps.contains_key(&1))
-    }
-
     /// Whether there is a context of this name.
     pub fn has_context(&self, name: &str) -> bool {
-        self.contexts.contains_key(name)
+        self.by_name.contains_key(name)
+    }
+
+    /// The contexts' names in the order in which they first appear.
+    pub fn context_names(&self) -> impl Iterator<Item = &str> {
+        self.contexts.iter().map(|context| context.name.as_str())
     }
 
     /// What is allowed but probably not meant.
     pub fn warnings(&self) -> &[PlanError] {
         &self.warnings
     }
+
+    /// The files it was read from, included ones too.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    pub(super) fn context(&self, name: &str) -> Option<&Context> {
+        self.contexts.get(*self.by_name.get(name)?)
+    }
 }
 
 impl Context {
-    fn own(&self, plain: &str) -> Option<&Extension> {
-        let index = self.literals.get(plain).or_else(|| self.patterns.find(plain.as_bytes()))?;
-        self.extensions.get(*index)
+    pub(super) fn group(&self, group: Group) -> &[Extension] {
+        self.extensions.get(group.first..group.first + group.count).unwrap_or_default()
     }
 }
 
@@ -98,54 +148,29 @@ impl Extension {
 
     /// The step at a priority.
     pub fn step(&self, priority: u32) -> Option<&Step> {
-        self.steps.get(&priority)
+        // most are numbered from 1 without a gap
+        let guess = usize::try_from(priority).ok()?.checked_sub(1)?;
+        match self.steps.get(guess) {
+            Some((number, step)) if *number == priority => Some(step),
+            _ => {
+                let index = self.steps.binary_search_by_key(&priority, |(number, _)| *number).ok()?;
+                self.steps.get(index).map(|(_, step)| step)
+            }
+        }
+    }
+
+    /// The priorities that have a step, ascending.
+    pub fn priorities(&self) -> impl DoubleEndedIterator<Item = u32> {
+        self.steps.iter().map(|(priority, _)| *priority)
     }
 
     /// The priority that has this label.
     pub fn labelled(&self, label: &str) -> Option<u32> {
-        self.labels.get(label).copied()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::dialplan::Dialplan;
-
-    fn plan(text: &str) -> Dialplan {
-        Dialplan::parse(&[("extensions.conf".into(), text.to_owned())]).unwrap_or_else(|errors| panic!("{errors:?}"))
+        self.labels.iter().find(|(name, _)| name == label).map(|(_, priority)| *priority)
     }
 
-    fn found(plan: &Dialplan, dialled: &str) -> Option<String> {
-        plan.find("main", dialled).map(|extension| extension.name().to_owned())
-    }
-
-    #[test]
-    fn dialled_texts_find_what_asterisk_finds() {
-        let names = include_str!("../../tests/data/dialplan/search-order.txt");
-        let lines: String = names.lines().rev().map(|name| format!("exten => {name},1,NoOp()\n")).collect();
-        let plan = plan(&format!("[main]\n{lines}"));
-        let dialled = include_str!("../../tests/data/dialplan/dialled.txt");
-        for (dialled, name) in dialled.lines().filter_map(|line| line.split_once(' ')) {
-            assert_eq!(found(&plan, dialled).as_deref(), Some(name), "{dialled}");
-        }
-    }
-
-    #[test]
-    fn own_patterns_come_before_included_literals_and_includes_go_depth_first() {
-        let plan = plan(
-            "[main]\ninclude => a\ninclude => b\nexten => _1X,1,NoOp()\n[a]\ninclude => deep\nexten => 12,1,NoOp()\n\
-             [deep]\ninclude => main\nexten => 20,1,NoOp(deep)\nexten => _3X,1,NoOp()\n[b]\nexten => 20,1,NoOp(b)\nexten => 30,1,NoOp()\n",
-        );
-        assert_eq!(found(&plan, "12").as_deref(), Some("_1X"));
-        assert_eq!(found(&plan, "30").as_deref(), Some("_3X"));
-        assert_eq!(found(&plan, "99"), None, "an include loop ends");
-        assert_eq!(plan.find("nowhere", "12").map(|_| ()), None);
-    }
-
-    #[test]
-    fn a_missing_priority_is_not_taken_from_a_wider_pattern() {
-        let plan = plan("[main]\nexten => 100,1,NoOp()\nexten => _X.,1,NoOp()\n same => n,Hangup()\n");
-        assert!(plan.find("main", "100").unwrap().step(2).is_none());
-        assert!(plan.begins_at("main", "100") && !plan.begins_at("main", "x"));
+    /// Whose state is its state.
+    pub fn hint(&self) -> Option<&Hint> {
+        self.hint.as_ref()
     }
 }

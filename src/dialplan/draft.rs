@@ -1,227 +1,280 @@
-//! A dialplan while its files are read: relative priorities, double definitions and overlays are settled here.
+//! A dialplan while its sections are read: relative priorities, double definitions and overlays are settled here.
 //! Above: `parse`. Makes `context`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use super::context::{Context, Dialplan, Extension, Step};
-use super::pattern::{MAX_NAME_BYTES, Pattern, PatternTree};
+use super::context::{Context, Dialplan, Extension, Group, Hint, Include, Step};
+use super::name::{Key, Name, Written};
+use super::pattern::PatternTree;
 use super::problem::{PlanError, ProblemKind, Span};
 use super::template::Template;
+use super::times::TimeRange;
 use crate::config::nearest;
 
 #[derive(Default)]
 pub(super) struct Draft {
-    /// Number of the file being read.
-    file: usize,
-    contexts: HashMap<String, ContextDraft>,
-    globals: Vec<(String, Template)>,
+    contexts: Vec<ContextDraft>,
+    by_name: HashMap<String, usize>,
+    pub(super) globals: Vec<(String, Template)>,
+    at: Place,
+}
+
+/// Where the next line goes.
+#[derive(Default)]
+struct Place {
+    /// Number of the file that was asked for, from 0.
+    layer: usize,
+    context: usize,
+    /// The extension that `same` continues, and its name as written.
+    extension: Option<(usize, String)>,
+    /// The priority of the line above, and its extension: `n` counts on from there.
+    last: Option<(u32, usize)>,
 }
 
 #[derive(Default)]
 struct ContextDraft {
+    name: String,
     extensions: Vec<ExtensionDraft>,
     by_key: HashMap<Key, usize>,
-    includes: Vec<(String, Span)>,
-    /// The extension that `same` continues.
-    current: Option<usize>,
-}
-
-/// What makes two names the same extension.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Literal(String),
-    Pattern(Pattern),
+    includes: Vec<(String, Option<TimeRange>, Span)>,
+    ignored: Vec<String>,
+    switches: Vec<String>,
 }
 
 struct ExtensionDraft {
-    name: String,
-    key: Key,
-    file: usize,
-    steps: BTreeMap<u32, Step>,
-    labels: HashMap<String, u32>,
-    last: Option<u32>,
+    layer: usize,
+    made: Extension,
 }
 
 /// A priority as written.
 pub(super) struct Priority {
     base: Base,
+    plus: u32,
     label: Option<String>,
     text: String,
 }
 
-#[derive(Clone, Copy)]
 enum Base {
     Number(u32),
-    /// `n`, `n+5`: so many after the one before.
-    Next(u32),
-    /// `s`: the one before.
+    /// `n`: one after the line above.
+    Next,
+    /// `s`: that of the line above.
     Same,
+    /// That of a label in the same extension.
+    Label(String),
 }
 
 impl Priority {
-    /// `5`, `n`, `n(label)`, `n+5(label)`, `s`, `s+1`.
+    /// `5`, `n`, `n(label)`, `n+5(label)`, `s`, `s+1`, `label+101`. What is added is added to all of them.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (number, label) = match text.split_once('(') {
             Some((number, label)) => (number.trim(), Some(label.strip_suffix(')')?.trim().to_owned())),
             None => (text, None),
         };
-        if label.as_deref() == Some("") {
-            return None;
-        }
         let (word, plus) = match number.split_once('+') {
             Some((word, plus)) => (word.trim(), plus.trim().parse().ok()?),
             None => (number, 0),
         };
         let base = match word {
-            "n" | "N" | "next" => Base::Next(if plus == 0 { 1 } else { plus }),
-            "s" | "S" | "same" if plus == 0 => Base::Same,
-            "s" | "S" | "same" => Base::Next(plus),
-            digits => Base::Number(digits.parse::<u32>().ok()?.checked_add(plus).filter(|priority| *priority > 0)?),
+            "n" | "N" | "next" => Base::Next,
+            "s" | "S" | "same" => Base::Same,
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Base::Number(digits.parse::<u32>().ok().filter(|priority| *priority > 0)?)
+            }
+            name => Base::Label(name.to_owned()),
         };
-        Some(Self { base, label, text: text.to_owned() })
+        Some(Self { base, plus, label: label.filter(|label| !label.is_empty()), text: text.to_owned() })
     }
 }
 
 impl Draft {
-    pub(super) fn begin_file(&mut self) {
-        self.file += 1;
-        self.contexts.values_mut().for_each(|context| context.current = None);
+    /// The lines that follow belong to this context of this file.
+    pub(super) fn section(&mut self, layer: usize, name: &str) {
+        let context = self.by_name.get(name).copied().unwrap_or_else(|| {
+            self.by_name.insert(name.to_owned(), self.contexts.len());
+            self.contexts.push(ContextDraft { name: name.to_owned(), ..ContextDraft::default() });
+            self.contexts.len() - 1
+        });
+        self.at = Place { layer, context, extension: None, last: None };
     }
 
-    pub(super) fn has_context(&self, name: &str) -> bool {
-        self.contexts.contains_key(name)
+    /// `exten`: the extension that this line and those with `same` are about. The error's offset is within the name.
+    pub(super) fn extension(&mut self, name: &str) -> Result<(), (usize, ProblemKind)> {
+        if self.at.extension.as_ref().is_some_and(|(_, current)| current == name) {
+            return Ok(());
+        }
+        self.at.extension = None;
+        let layer = self.at.layer;
+        let Some(context) = self.contexts.get_mut(self.at.context) else { return Ok(()) };
+        let index = context.extension(&Written::new(name), layer)?;
+        self.at.extension = Some((index, name.to_owned()));
+        Ok(())
     }
 
-    pub(super) fn context_names(&self) -> impl Iterator<Item = &str> {
-        self.contexts.keys().map(String::as_str)
-    }
-
-    pub(super) fn context(&mut self, name: &str) {
-        self.contexts.entry(name.to_owned()).or_default().current = None;
-    }
-
-    pub(super) fn global(&mut self, name: String, value: Template) {
-        self.globals.push((name, value));
-    }
-
-    pub(super) fn include(&mut self, context: &str, name: String, span: Span) {
-        self.contexts.entry(context.to_owned()).or_default().includes.push((name, span));
-    }
-
-    /// Adds a step to the extension `name`, or to the one above when there is no name. The error's offset is within the
-    /// line's value.
-    pub(super) fn step(
-        &mut self,
-        context: &str,
-        name: Option<&str>,
-        (priority, step): (Priority, Step),
-        span: &Span,
-    ) -> Result<(), (usize, ProblemKind)> {
-        let file = self.file;
-        let context = self.contexts.entry(context.to_owned()).or_default();
-        let index = match name {
-            Some(name) => context.extension(name, file)?,
-            None => context.current.ok_or((0, ProblemKind::SameOfNothing))?,
+    /// The number of a priority of the current extension; the next `n` counts on from it. With it comes what is allowed
+    /// but probably not meant.
+    pub(super) fn number(&mut self, priority: &Priority) -> Result<(u32, Option<ProblemKind>), ProblemKind> {
+        let Some((index, name)) = &self.at.extension else { return Err(ProblemKind::SameOfNothing) };
+        let context = self.contexts.get(self.at.context);
+        let made = |index: usize| context.and_then(|context| context.extensions.get(index)).map(|draft| &draft.made);
+        let above = || self.at.last.ok_or_else(|| ProblemKind::NothingBefore(priority.text.clone()));
+        let base = match &priority.base {
+            Base::Number(number) => *number,
+            Base::Next => above()?.0.saturating_add(1),
+            Base::Same => above()?.0,
+            Base::Label(label) => {
+                let labelled = made(*index).and_then(|extension| extension.labelled(label));
+                labelled.ok_or_else(|| ProblemKind::BadPriority(priority.text.clone()))?
+            }
         };
-        context.current = Some(index);
-        let Some(extension) = context.extensions.get_mut(index) else { return Ok(()) };
-        extension.add(priority, step, span)
+        let number = base.saturating_add(priority.plus);
+        let counts_on = match (&priority.base, self.at.last) {
+            (Base::Next | Base::Same, Some((_, other))) if other != *index => {
+                made(other).map(|other| ProblemKind::CountsOn {
+                    text: format!("{} of {name}", priority.text),
+                    priority: number,
+                    other: other.name.clone(),
+                })
+            }
+            _ => None,
+        };
+        self.at.last = Some((number, *index));
+        Ok((number, counts_on))
     }
 
-    /// The finished dialplan; includes of contexts that are nowhere are added to the problems.
-    pub(super) fn finish(self, problems: &mut Vec<PlanError>) -> Dialplan {
-        for (name, span) in self.contexts.values().flat_map(|context| &context.includes) {
-            if !self.contexts.contains_key(name) {
-                let hint = nearest(name, self.context_names()).map(str::to_owned);
-                let kind = ProblemKind::UnknownInclude { name: name.clone(), hint };
-                problems.push(PlanError { span: span.clone(), kind });
+    /// Adds a step to the current extension.
+    pub(super) fn step(&mut self, number: u32, priority: Priority, step: Step) -> Result<(), ProblemKind> {
+        let Some(extension) = self.current() else { return Ok(()) };
+        extension.add(number, priority.label, step)
+    }
+
+    /// Gives the current extension a hint.
+    pub(super) fn hint(&mut self, hint: Hint) -> Result<(), ProblemKind> {
+        let layer = self.at.layer;
+        let Some(extension) = self.current() else { return Err(ProblemKind::SameOfNothing) };
+        match &extension.made.hint {
+            Some(first) if extension.layer == layer => {
+                Err(ProblemKind::HintTwice { extension: extension.made.name.clone(), first: first.span.clone() })
+            }
+            _ => {
+                extension.made.hint = Some(hint);
+                Ok(())
             }
         }
-        let contexts = self.contexts.into_iter().map(|(name, context)| (name, context.finish()));
-        Dialplan { contexts: contexts.collect(), globals: self.globals, warnings: Vec::new() }
+    }
+
+    /// Whether it is new: the same include twice is of no use.
+    pub(super) fn include(&mut self, written: &str, times: Option<TimeRange>, span: Span) -> bool {
+        let Some(context) = self.contexts.get_mut(self.at.context) else { return true };
+        if context.includes.iter().any(|(name, ..)| name.eq_ignore_ascii_case(written)) {
+            return false;
+        }
+        context.includes.push((written.to_owned(), times, span));
+        true
+    }
+
+    pub(super) fn ignore(&mut self, pattern: String) {
+        self.contexts.get_mut(self.at.context).into_iter().for_each(|context| context.ignored.push(pattern.clone()));
+    }
+
+    pub(super) fn switch(&mut self, written: String) {
+        self.contexts.get_mut(self.at.context).into_iter().for_each(|context| context.switches.push(written.clone()));
+    }
+
+    fn current(&mut self) -> Option<&mut ExtensionDraft> {
+        let (index, _) = self.at.extension.as_ref()?;
+        self.contexts.get_mut(self.at.context)?.extensions.get_mut(*index)
+    }
+
+    /// The finished plan; includes of contexts that are nowhere are warned of.
+    pub(super) fn finish(self, warnings: &mut Vec<PlanError>) -> Dialplan {
+        let by_name = self.by_name;
+        let finish = |context: ContextDraft| context.finish(&by_name, warnings);
+        let contexts = self.contexts.into_iter().map(finish).collect();
+        Dialplan { contexts, by_name, globals: self.globals, ..Dialplan::default() }
     }
 }
 
 impl ContextDraft {
-    fn extension(&mut self, name: &str, file: usize) -> Result<usize, (usize, ProblemKind)> {
-        let key = key(name)?;
+    fn extension(&mut self, written: &Written, layer: usize) -> Result<usize, (usize, ProblemKind)> {
+        let key = written.key()?;
         if let Some(&index) = self.by_key.get(&key) {
-            if let Some(extension) = self.extensions.get_mut(index).filter(|extension| extension.file != file) {
-                *extension = ExtensionDraft::new(name, key, file);
+            if let Some(extension) = self.extensions.get_mut(index).filter(|extension| extension.layer != layer) {
+                let hint = extension.made.hint.take();
+                *extension = ExtensionDraft::new(written, key, layer);
+                extension.made.hint = hint;
             }
             return Ok(index);
         }
         self.by_key.insert(key.clone(), self.extensions.len());
-        self.extensions.push(ExtensionDraft::new(name, key, file));
+        self.extensions.push(ExtensionDraft::new(written, key, layer));
         Ok(self.extensions.len() - 1)
     }
 
-    fn finish(self) -> Context {
-        let mut literals = HashMap::new();
-        let mut patterns = PatternTree::default();
-        for (index, extension) in self.extensions.iter().enumerate() {
-            match &extension.key {
-                Key::Literal(name) => {
-                    literals.insert(name.clone(), index);
-                }
-                Key::Pattern(pattern) => patterns.insert(pattern, index),
+    fn finish(self, known: &HashMap<String, usize>, warnings: &mut Vec<PlanError>) -> Context {
+        let mut includes = Vec::new();
+        for (written, times, span) in self.includes {
+            let name = written.split([',', '|']).next().unwrap_or_default().trim();
+            let target = known.get(name).copied();
+            if target.is_none() {
+                let hint = nearest(name, known.keys().map(String::as_str)).map(str::to_owned);
+                warnings.push(PlanError { span, kind: ProblemKind::UnknownInclude { name: name.to_owned(), hint } });
             }
+            includes.push(Include { written, target, times });
         }
-        let extensions = self.extensions.into_iter();
-        let extensions =
-            extensions.map(|draft| Extension { name: draft.name, steps: draft.steps, labels: draft.labels }).collect();
-        let includes = self.includes.into_iter().map(|(name, _)| name).collect();
-        Context { extensions, literals, patterns, includes }
+        let mut extensions: Vec<Extension> = self.extensions.into_iter().map(|draft| draft.made).collect();
+        // a line whose application is wrong leaves an extension without anything behind
+        extensions.retain(|extension| !extension.steps.is_empty() || extension.hint.is_some());
+        extensions.sort_by(|a, b| a.key.cmp(&b.key));
+        let (literals, patterns) = index(&extensions);
+        let Self { name, ignored, switches, .. } = self;
+        Context { name, extensions, literals, patterns, includes, ignored, switches }
     }
 }
 
-fn key(name: &str) -> Result<Key, (usize, ProblemKind)> {
-    let bad = |why| Err((0, ProblemKind::BadName { name: name.to_owned(), why }));
-    if name.is_empty() {
-        return bad("is empty");
+/// Finds the groups of the same name among sorted extensions.
+fn index(extensions: &[Extension]) -> (HashMap<String, Group>, PatternTree<Group>) {
+    let mut literals = HashMap::new();
+    let mut patterns = PatternTree::default();
+    let mut first = 0;
+    for neighbours in extensions.chunk_by(|a, b| a.key.name == b.key.name) {
+        let group = Group { first, count: neighbours.len() };
+        first += neighbours.len();
+        match neighbours.first().map(|extension| &extension.key.name) {
+            Some(Name::Literal(name)) => drop(literals.insert(name.clone(), group)),
+            Some(Name::Pattern(pattern)) => patterns.insert(pattern, group),
+            None => {}
+        }
     }
-    if name.len() > MAX_NAME_BYTES {
-        return bad("is longer than 80 bytes");
-    }
-    if name.contains("${") || name.contains("$[") {
-        return bad("a name cannot hold a substitution");
-    }
-    if !name.starts_with('_') {
-        return match name.split_once('/') {
-            Some(_) => bad("matching the caller's number after `/` is not supported"),
-            None => Ok(Key::Literal(name.chars().filter(|c| *c != '-').collect())),
-        };
-    }
-    Pattern::parse(name)
-        .map(Key::Pattern)
-        .map_err(|error| (error.offset(), ProblemKind::Pattern { pattern: name.to_owned(), error }))
+    (literals, patterns)
 }
 
 impl ExtensionDraft {
-    fn new(name: &str, key: Key, file: usize) -> Self {
-        Self { name: name.to_owned(), key, file, steps: BTreeMap::new(), labels: HashMap::new(), last: None }
+    fn new(written: &Written, key: Key, layer: usize) -> Self {
+        let Written { name, caller } = written.clone();
+        Self { layer, made: Extension { name, caller, key, steps: Vec::new(), labels: Vec::new(), hint: None } }
     }
 
-    fn add(&mut self, priority: Priority, step: Step, span: &Span) -> Result<(), (usize, ProblemKind)> {
-        let before = self.last.ok_or_else(|| ProblemKind::NothingBefore(priority.text.clone()));
-        let number = match priority.base {
-            Base::Number(number) => number,
-            Base::Next(by) => before.map_err(|kind| (0, kind))?.saturating_add(by),
-            Base::Same => before.map_err(|kind| (0, kind))?,
-        };
-        self.last = Some(number);
-        if let Some(label) = &priority.label
-            && let Some(other) = self.labels.get(label).and_then(|priority| self.steps.get(priority))
+    fn add(&mut self, number: u32, label: Option<String>, step: Step) -> Result<(), ProblemKind> {
+        let place = |step: &Step| step.span.clone();
+        if let Some(label) = &label
+            && let Some(first) = self.made.labelled(label).and_then(|priority| self.made.step(priority)).and_then(place)
         {
-            let first = other.span.clone().unwrap_or_else(|| span.clone());
-            return Err((0, ProblemKind::LabelTwice { label: label.clone(), first }));
+            return Err(ProblemKind::LabelTwice { label: label.clone(), first });
         }
-        if let Some(other) = self.steps.get(&number) {
-            let first = other.span.clone().unwrap_or_else(|| span.clone());
-            return Err((0, ProblemKind::Twice { extension: self.name.clone(), priority: number, first }));
+        let steps = &mut self.made.steps;
+        if steps.last().is_none_or(|(last, _)| *last < number) {
+            steps.push((number, step));
+        } else {
+            match steps.binary_search_by_key(&number, |(priority, _)| *priority) {
+                Err(index) => steps.insert(index, (number, step)),
+                Ok(index) => {
+                    let Some(first) = steps.get(index).and_then(|(_, step)| step.span.clone()) else { return Ok(()) };
+                    return Err(ProblemKind::Twice { extension: self.made.name.clone(), priority: number, first });
+                }
+            }
         }
-        self.labels.extend(priority.label.map(|label| (label, number)));
-        self.steps.insert(number, step);
+        self.made.labels.extend(label.map(|label| (label, number)));
         Ok(())
     }
 }

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::app::{AppError, Doing, Jump, Line, Next};
 use super::args::Args;
-use super::context::{Dialplan, Extension, Step};
+use super::context::{Dialplan, Step};
 use super::env::Env;
+use super::search::{Found, Query};
 use crate::call::{Cause, Channel, Frame, FrameKind, Gone, Position, variables};
 
 /// Priorities a script may run without waiting once; then it is taken for an endless loop.
@@ -26,7 +27,7 @@ pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Ch
     let Position { context, extension, priority } = channel.position().clone();
     let extension = if extension.is_empty() { "s".to_owned() } else { extension };
     let start = Position { context, extension, priority: priority.max(1) };
-    if !plan.admits(&start) {
+    if !plan.admits(&start, &channel.caller().number) {
         channel.hangup(Cause::UNALLOCATED);
         return channel;
     }
@@ -46,7 +47,7 @@ pub async fn run_application(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Ch
     let mut script = Script::new(&plan, &env);
     let next = script.step(&step, &mut channel).await;
     let target = match next {
-        Ok(Next::Jump(jump)) => plan.target(channel.position(), &jump).ok(),
+        Ok(Next::Jump(jump)) => plan.reach((channel.position(), &channel.caller().number), &jump).ok(),
         Ok(Next::At(position)) => Some(position),
         _ => None,
     };
@@ -72,7 +73,7 @@ pub(super) async fn subroutine(
     arguments: Vec<Argument>,
 ) -> Result<Option<String>, Gone> {
     let here = channel.position().clone();
-    let Ok(position) = plan.target(&here, target) else {
+    let Ok(position) = plan.reach((&here, &channel.caller().number), target) else {
         tracing::warn!(uuid = channel.uuid(), ?target, "there is no such subroutine");
         return Ok(None);
     };
@@ -143,26 +144,30 @@ pub(super) struct NoTarget {
 }
 
 impl Dialplan {
-    /// Whether a call that begins at `position` means anything; one that does not is refused as an unallocated number.
-    pub fn admits(&self, position: &Position) -> bool {
+    /// Whether a call of this number that begins at `position` means anything; one that does not is refused as an
+    /// unallocated number.
+    pub fn admits(&self, position: &Position, caller: &str) -> bool {
         let extension = if position.extension.is_empty() { "s" } else { &position.extension };
-        self.begins_at(&position.context, extension)
+        self.begins(&Query::new(&position.context, extension).caller(caller))
     }
 
-    /// Where a jump from `here` leads.
+    /// Where a jump from `here` leads a caller without number.
     pub(super) fn target(&self, here: &Position, jump: &Jump) -> Result<Position, NoTarget> {
+        self.reach((here, ""), jump)
+    }
+
+    /// Where a jump from `here` leads a caller.
+    pub(super) fn reach(&self, (here, caller): (&Position, &str), jump: &Jump) -> Result<Position, NoTarget> {
         let context = jump.context.as_ref().unwrap_or(&here.context);
         let name = jump.extension.as_ref().unwrap_or(&here.extension);
         let relative = |by: &str| by.parse::<u32>().ok();
-        let priority = self.find(context, name).and_then(|extension| {
-            let priority = match (jump.priority.strip_prefix('+'), jump.priority.strip_prefix('-')) {
-                (Some(by), _) => relative(by).and_then(|by| here.priority.checked_add(by)),
-                (_, Some(by)) => relative(by).and_then(|by| here.priority.checked_sub(by)),
-                _ => jump.priority.parse().ok().or_else(|| extension.labelled(&jump.priority)),
-            };
-            priority.filter(|priority| extension.step(*priority).is_some())
-        });
-        match priority {
+        let query = Query::new(context, name).caller(caller);
+        let priority = match (jump.priority.strip_prefix('+'), jump.priority.strip_prefix('-')) {
+            (Some(by), _) => relative(by).and_then(|by| here.priority.checked_add(by)),
+            (_, Some(by)) => relative(by).and_then(|by| here.priority.checked_sub(by)),
+            _ => jump.priority.parse().ok().or_else(|| self.labelled(&query, &jump.priority)),
+        };
+        match priority.filter(|priority| self.at_priority(&query, *priority).is_some()) {
             Some(priority) => Ok(Position { context: context.clone(), extension: name.clone(), priority }),
             None => {
                 Err(NoTarget { context: context.clone(), extension: name.clone(), priority: jump.priority.clone() })
@@ -215,7 +220,7 @@ impl<'a> Script<'a> {
     async fn run(&mut self, channel: &mut Channel, phase: Phase) -> Ended {
         loop {
             let along = match self.extension_at(channel) {
-                Some(extension) => self.along(extension, channel, phase).await,
+                Some(found) => self.along(found, channel, phase).await,
                 None => Along::Out,
             };
             let position = match along {
@@ -233,9 +238,11 @@ impl<'a> Script<'a> {
         }
     }
 
-    fn extension_at(&self, channel: &Channel) -> Option<&'a Extension> {
+    /// The extension whose priority is the channel's next one.
+    fn extension_at(&self, channel: &Channel) -> Option<Found<'a>> {
         let position = channel.position();
-        self.plan.find(&position.context, &position.extension)
+        let query = Query::new(&position.context, &position.extension).caller(&channel.caller().number);
+        self.plan.at_priority(&query, position.priority)
     }
 
     /// Where the steps of a macro end, its caller goes on.
@@ -247,9 +254,17 @@ impl<'a> Script<'a> {
     }
 
     /// Along one extension until a gap, the end, or a jump, whose target is returned.
-    async fn along(&mut self, extension: &Extension, channel: &mut Channel, phase: Phase) -> Along {
+    async fn along(&mut self, mut found: Found<'a>, channel: &mut Channel, phase: Phase) -> Along {
         loop {
-            let Some(step) = extension.step(channel.position().priority) else { return Along::Out };
+            let step = found.extension.step(channel.position().priority).filter(|_| found.first);
+            // a priority that the first extension lacks is that of the next one that has it
+            let next = || self.extension_at(channel);
+            let Some(step) = step.or_else(|| {
+                found = next()?;
+                found.extension.step(channel.position().priority)
+            }) else {
+                return Along::Out;
+            };
             if phase == Phase::HungUp && step.app.line() == Line::Needed {
                 tracing::debug!(uuid = channel.uuid(), app = step.app.name(), "h ends: there is no line any more");
                 return Along::Over;
@@ -327,7 +342,7 @@ impl<'a> Script<'a> {
     /// Where a jump leads: its target, else the `i` extension of the context it names, else nowhere. A jump out of a macro's
     /// context ends the macro.
     fn jump(&self, channel: &mut Channel, jump: &Jump) -> Option<Position> {
-        match self.plan.target(channel.position(), jump) {
+        match self.plan.reach((channel.position(), &channel.caller().number), jump) {
             Ok(position) => {
                 let leaves = position.context != channel.position().context;
                 if leaves && channel.frames().len() > self.floor {
@@ -368,16 +383,21 @@ impl<'a> Script<'a> {
     fn special(&self, channel: &Channel, name: &str) -> Option<Position> {
         let here = channel.position();
         // a special extension that leads to itself would come back here for ever
-        let free = |name: &&str| here.extension != *name && self.plan.begins_at(&here.context, name);
+        let begins = |name: &str| self.begins_at(channel, &here.context, name);
+        let free = |name: &&str| here.extension != *name && begins(name);
         let extension = [name, "e"].into_iter().find(free)?.to_owned();
         Some(Position { context: here.context.clone(), extension, priority: 1 })
+    }
+
+    fn begins_at(&self, channel: &Channel, context: &str, name: &str) -> bool {
+        self.plan.begins(&Query::new(context, name).caller(&channel.caller().number))
     }
 
     /// The `h` extension, once: that of the context in which the script ended, else of the one that called its subroutines.
     async fn hang_up(&mut self, channel: &mut Channel) {
         let outer = channel.frames().first().map(|frame| frame.back.context.clone());
         let contexts = [Some(channel.position().context.clone()), outer];
-        let Some(context) = contexts.into_iter().flatten().find(|context| self.plan.begins_at(context, "h")) else {
+        let Some(context) = contexts.into_iter().flatten().find(|context| self.begins_at(channel, context, "h")) else {
             return;
         };
         channel.set_position(Position { context, extension: "h".to_owned(), priority: 1 });
@@ -393,7 +413,8 @@ pub(super) fn after_macro(plan: &Dialplan, channel: &mut Channel) -> Option<Posi
     let mut back = channel.pop_frame()?.back;
     back.priority = back.priority.checked_add(1)?;
     let further = back.priority.checked_add(offset)?;
-    if plan.find(&back.context, &back.extension).is_some_and(|extension| extension.step(further).is_some()) {
+    let query = Query::new(&back.context, &back.extension).caller(&channel.caller().number);
+    if plan.at_priority(&query, further).is_some() {
         back.priority = further;
     }
     Some(back)

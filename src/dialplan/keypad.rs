@@ -10,6 +10,7 @@ use super::args::Args;
 use super::context::Dialplan;
 use super::pattern::MAX_NAME_BYTES;
 use super::piece::Piece;
+use super::search::Query;
 use crate::call::{Channel, Gone};
 
 /// The sounds of `a&b&c`: those that were written there, and those of variables that only the dialplan wrote.
@@ -112,7 +113,7 @@ pub(super) async fn collect(chan: &mut Channel, digits: &mut String, wanted: &Wa
 /// Collects a number that begins with `first`, as long as a longer one could be an extension of the context.
 pub(super) async fn dial(chan: &mut Channel, plan: &Dialplan, context: &str, first: char) -> Result<String, Gone> {
     let mut typed = String::from(first);
-    while typed.len() < MAX_NAME_BYTES && plan.may_grow(context, &typed) {
+    while typed.len() < MAX_NAME_BYTES && plan.grows(&Query::new(context, &typed).caller(&chan.caller().number)) {
         match chan.digit(chan.digit_timeout()).await? {
             Some(key) => typed.push(key),
             None => break,

@@ -1,4 +1,4 @@
-//! The lines of a dialplan file without their comments, each character knowing its column. Above: `parse`.
+//! The lines of a dialplan file without their comments, each character knowing its column. Above: `sections`.
 
 /// One line with something on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -7,32 +7,34 @@ pub(super) struct Line {
     pub(super) number: u32,
     /// The text, comments and blanks around it taken off, `\;` turned into `;`.
     pub(super) text: String,
-    /// The column of each byte of `text`, from 1; one more for its end.
-    columns: Vec<u32>,
+    columns: Columns,
+}
+
+/// Where the bytes of a line's text stand in the file, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Columns {
+    /// In one stretch that starts here.
+    From(u32),
+    /// Each for itself, because something was taken out; one more for the end.
+    Each(Vec<u32>),
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self::From(1)
+    }
 }
 
 impl Line {
     /// The column of the byte at `offset` of the text.
     pub(super) fn column(&self, offset: usize) -> u32 {
-        self.columns.get(offset).or(self.columns.last()).copied().unwrap_or(1)
-    }
-
-    fn push(&mut self, c: char, column: u32) {
-        self.text.push(c);
-        self.columns.extend(std::iter::repeat_n(column, c.len_utf8()));
-    }
-
-    /// Takes blanks off both ends; `None` when nothing is left.
-    fn trimmed(mut self, end_column: u32) -> Option<Self> {
-        let start = self.text.len() - self.text.trim_start().len();
-        self.text.truncate(self.text.trim_end().len());
-        if self.text.is_empty() {
-            return None;
+        match &self.columns {
+            Columns::From(start) => {
+                let before = self.text.get(..offset).unwrap_or(&self.text);
+                start.saturating_add(u32::try_from(before.chars().count()).unwrap_or(u32::MAX))
+            }
+            Columns::Each(columns) => columns.get(offset).or(columns.last()).copied().unwrap_or(1),
         }
-        self.columns.push(end_column);
-        self.columns.drain(..start);
-        self.text.drain(..start);
-        Some(self)
     }
 }
 
@@ -42,34 +44,63 @@ pub(super) fn lines(text: &str) -> (Vec<Line>, Option<(u32, u32)>) {
     let mut open_comments: Vec<(u32, u32)> = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, written) in (1..).zip(text.split('\n')) {
-        let mut line = Line { number, ..Line::default() };
-        let mut rest = written.strip_suffix('\r').unwrap_or(written);
-        let mut column = 1;
-        while let Some(c) = rest.chars().next() {
-            let mut taken = c.len_utf8();
-            if rest.starts_with(";--") && !rest.starts_with(";---") {
-                open_comments.push((number, column));
-                taken = 3;
-            } else if !open_comments.is_empty() {
-                if rest.starts_with("--;") {
-                    open_comments.pop();
-                    taken = 3;
-                }
-            } else if c == ';' {
-                break;
-            } else if rest.starts_with("\\;") {
-                line.push(';', column);
-                taken = 2;
-            } else {
-                line.push(c, column);
-            }
-            // a multi-byte character is one column; the markers are as many as they have bytes
-            column += u32::try_from(taken).ok().filter(|_| taken > c.len_utf8()).unwrap_or(1);
-            rest = rest.get(taken..).unwrap_or_default();
+        if open_comments.is_empty() && !written.contains(';') {
+            lines.extend(plain(number, written));
+        } else {
+            lines.extend(commented(number, written, &mut open_comments));
         }
-        lines.extend(line.trimmed(column));
     }
     (lines, open_comments.first().copied())
+}
+
+/// A line in which nothing is taken out.
+fn plain(number: u32, written: &str) -> Option<Line> {
+    let text = written.trim();
+    let blanks = written.chars().take_while(|c| c.is_whitespace()).count();
+    let start = u32::try_from(blanks).unwrap_or(u32::MAX).saturating_add(1);
+    (!text.is_empty()).then(|| Line { number, text: text.to_owned(), columns: Columns::From(start) })
+}
+
+/// A line with comments, or within one.
+fn commented(number: u32, written: &str, open_comments: &mut Vec<(u32, u32)>) -> Option<Line> {
+    let (mut text, mut columns) = (String::new(), Vec::new());
+    let mut rest = written.strip_suffix('\r').unwrap_or(written);
+    let mut column = 1;
+    while let Some(c) = rest.chars().next() {
+        let mut taken = c.len_utf8();
+        let mut push = |c: char| {
+            text.push(c);
+            columns.extend(std::iter::repeat_n(column, c.len_utf8()));
+        };
+        if rest.starts_with(";--") && !rest.starts_with(";---") {
+            open_comments.push((number, column));
+            taken = 3;
+        } else if !open_comments.is_empty() {
+            if rest.starts_with("--;") {
+                open_comments.pop();
+                taken = 3;
+            }
+        } else if c == ';' {
+            break;
+        } else if rest.starts_with("\\;") {
+            push(';');
+            taken = 2;
+        } else {
+            push(c);
+        }
+        // a multi-byte character is one column; the markers are as many as they have bytes
+        column += u32::try_from(taken).ok().filter(|_| taken > c.len_utf8()).unwrap_or(1);
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    let start = text.len() - text.trim_start().len();
+    text.truncate(text.trim_end().len());
+    if text.is_empty() {
+        return None;
+    }
+    columns.push(column);
+    columns.drain(..start);
+    text.drain(..start);
+    Some(Line { number, text, columns: Columns::Each(columns) })
 }
 
 #[cfg(test)]
@@ -98,5 +129,7 @@ mod tests {
         let line = lines("  é\\;x;-- c --;y ; z").0.remove(0);
         assert_eq!(line.text, "é;xy");
         assert_eq!([0, 2, 3, 4, 5].map(|offset| line.column(offset)), [3, 4, 6, 16, 17]);
+        let line = lines("  éxy  \r").0.remove(0);
+        assert_eq!([0, 2, 3, 4, 9].map(|offset| line.column(offset)), [3, 4, 5, 6, 6]);
     }
 }

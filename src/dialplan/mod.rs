@@ -1,8 +1,10 @@
 //! extensions.conf: parse, match, substitute, run.
 //!
-//! The way: `parse` takes files apart into `draft`, which becomes a [`Dialplan`]; [`exec`] runs a channel over its steps,
-//! each an [`app::App`] whose arguments are a `piece` of a `template`, evaluated in a `vars::Scope`.
+//! The way: `sections` takes files apart, `parse` their lines into `draft`, which becomes a [`Dialplan`]; `search` finds what
+//! was dialled, [`exec`] runs a channel over its steps, each an [`app::App`] whose arguments are a `piece` of a `template`,
+//! evaluated in a `vars::Scope`.
 
+pub mod absent;
 mod alone;
 pub mod app;
 mod args;
@@ -17,9 +19,11 @@ pub mod exec;
 mod expr;
 pub mod func;
 mod growth;
+mod include;
 mod keypad;
 mod lines;
 mod math;
+mod name;
 mod number;
 mod options;
 mod parse;
@@ -30,7 +34,10 @@ mod posix_syntax;
 mod problem;
 mod program;
 mod say;
+mod search;
+mod sections;
 mod sounds;
+mod statement;
 mod template;
 mod times;
 mod tokens;
@@ -38,13 +45,15 @@ mod vars;
 
 pub use alone::Alone;
 pub use args::Args;
-pub use context::{Dialplan, Extension, Step};
+pub use context::{Dialplan, Extension, Hint, Step};
 pub use env::Env;
 pub use expr::{ExprError, ExprErrorKind, Gives};
+pub use include::{Disk, Given, Loader};
 pub use pattern::PatternError;
 pub use piece::Piece;
 pub use posix_syntax::RegexError;
-pub use problem::{PlanError, ProblemKind, Span};
+pub use problem::{IncludeError, PlanError, ProblemKind, Span};
+pub use search::{Found, Query};
 pub use sounds::{SoundProblem, Sounds};
 pub use template::{Template, TemplateError};
 pub use times::{TimeRange, TimeRangeError};

@@ -1,47 +1,69 @@
-//! Reads `extensions.conf` files into a [`Dialplan`]; every mistake of every file is collected. Below: `lines`, `draft`.
+//! Reads `extensions.conf` files into a [`Dialplan`]; every mistake of every file is collected.
+//! Below: `sections` takes files apart, `statement` their lines, `draft` puts them together.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::PathBuf;
 
-use super::app;
-use super::brackets;
-use super::context::{Dialplan, Step};
-use super::draft::{Draft, Priority};
-use super::lines::{Line, lines};
+use super::absent;
+use super::context::{Dialplan, Hint, Step};
+use super::draft::Draft;
+use super::include::{Given, Loader};
 use super::problem::{PlanError, ProblemKind, Span};
+use super::sections::{Entry, Section, SectionKind, Sections};
+use super::statement::{self, Statement, Wrong};
 use super::template::Template;
-use crate::config::nearest;
+use super::times::TimeRange;
+use super::vars::{Scope, ValueWarning};
+use crate::config::CallerIdText;
 
-const KEYWORDS: [&str; 3] = ["exten", "include", "same"];
-const EXTEN_FORM: &str = "NAME,PRIORITY,Application(arguments)";
-const SAME_FORM: &str = "PRIORITY,Application(arguments)";
-/// Keys of `[general]` that ask for what is done here anyway.
-const GENERAL: [&str; 6] =
-    ["autofallthrough", "clearglobalvars", "extenpatternmatchnew", "priorityjumping", "static", "writeprotect"];
+/// Keys of `[general]` that ask for what is done here anyway, or for what changes nothing.
+const GENERAL: [&str; 9] = [
+    "autofallthrough",
+    "clearglobalvars",
+    "extenpatternmatchnew",
+    "lockmacro",
+    "overrideswitch",
+    "priorityjumping",
+    "static",
+    "userscontext",
+    "writeprotect",
+];
 
 impl Dialplan {
-    /// Reads files in order. In a later file an extension replaces the one of an earlier file; everything else adds.
+    /// Reads files that include no others. In a later file an extension replaces the one of an earlier file; everything
+    /// else adds.
     ///
     /// # Errors
     /// All mistakes of all files, in their order.
     pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, Vec<PlanError>> {
-        let mut reader = Reader::default();
+        Self::load(files, &Given(&[]))
+    }
+
+    /// Reads files, and through `loader` those that they `#include`; these are as if pasted in.
+    ///
+    /// # Errors
+    /// All mistakes of all files, in their order.
+    pub fn load(files: &[(PathBuf, String)], loader: &dyn Loader) -> Result<Self, Vec<PlanError>> {
+        let mut sections = Sections::default();
         for (path, text) in files {
-            reader.file(Arc::from(path.as_path()), text);
+            sections.read(path, text, loader);
         }
+        let Sections { all, problems, warnings, files, .. } = sections;
+        let mut reader = Reader { problems, warnings, ..Reader::default() };
+        // names of extensions may hold any of them
+        all.iter().filter(|section| is_globals(section)).for_each(|section| reader.globals(section));
+        all.iter().filter(|section| !is_globals(section)).for_each(|section| reader.section(section));
         let Reader { draft, mut problems, mut warnings, .. } = reader;
-        let plan = draft.finish(&mut problems);
-        if problems.is_empty() {
-            warnings.sort_by(|a, b| a.span.cmp(&b.span));
-            return Ok(Self { warnings, ..plan });
+        let plan = draft.finish(&mut warnings);
+        let ranks: HashMap<_, _> = files.iter().enumerate().map(|(rank, path)| (path.as_path(), rank)).collect();
+        let order =
+            |problem: &PlanError| (ranks.get(&*problem.span.file).copied(), problem.span.line, problem.span.column);
+        for list in [&mut problems, &mut warnings] {
+            list.sort_by_key(order);
+            // a template's line is wrong wherever it is inherited
+            list.dedup();
         }
-        // within a file by line, files as given
-        let order = |problem: &PlanError| {
-            let file = files.iter().position(|(path, _)| path.as_path() == &*problem.span.file);
-            (file, problem.span.line, problem.span.column)
-        };
-        problems.sort_by_key(order);
-        Err(problems)
+        if problems.is_empty() { Ok(Self { warnings, files, ..plan }) } else { Err(problems) }
     }
 
     /// One step that is not in a file, as `pbx originate` gives it.
@@ -49,233 +71,192 @@ impl Dialplan {
     /// # Errors
     /// The application is unknown or its arguments are wrong.
     pub fn application(&self, name: &str, args: &str) -> Result<Step, ProblemKind> {
-        step(name, args, 0).map_err(|(_, kind)| kind)
+        statement::step(name, args).map_err(|(_, kind)| kind)
     }
 }
 
-/// Where the lines being read belong.
-#[derive(Default)]
-enum Section {
-    /// Before the first `[context]`.
-    #[default]
-    None,
-    /// In one whose header is wrong: its lines are read for their own mistakes.
-    Unknown,
-    General,
-    Globals,
-    Context(String),
+fn is_globals(section: &Section) -> bool {
+    section.kind == SectionKind::Plain && section.name.eq_ignore_ascii_case("globals")
 }
 
 #[derive(Default)]
 struct Reader {
     draft: Draft,
-    section: Section,
+    globals: Globals,
     problems: Vec<PlanError>,
     warnings: Vec<PlanError>,
 }
 
-/// A mistake and the byte of the line at which it is.
-type Wrong = (usize, ProblemKind);
-
 impl Reader {
-    fn file(&mut self, file: Arc<Path>, text: &str) {
-        self.section = Section::None;
-        self.draft.begin_file();
-        let (lines, unclosed) = lines(text);
-        for line in &lines {
-            let at = |offset| Span { file: file.clone(), line: line.number, column: line.column(offset) };
-            if let Err((offset, kind)) = self.line(line, &at) {
-                self.problems.push(PlanError { span: at(offset), kind });
+    fn globals(&mut self, section: &Section) {
+        for entry in &section.entries {
+            match Template::compile(entry.value()) {
+                Ok(template) => {
+                    let value = template.piece().value(&mut self.globals);
+                    self.globals.0.insert(entry.key().to_owned(), value);
+                    self.warn_of_absent(entry, (entry.value(), 0));
+                    self.warn_of_expressions(&template, &|offset| entry.span(entry.value_at() + offset));
+                    self.draft.globals.push((entry.key().to_owned(), template));
+                }
+                Err(error) => self.wrong(entry, (entry.value_at() + error.offset(), ProblemKind::Template(error))),
             }
-        }
-        if let Some((line, column)) = unclosed {
-            self.problems.push(PlanError { span: Span { file, line, column }, kind: ProblemKind::UnclosedComment });
         }
     }
 
-    fn line(&mut self, line: &Line, at: &dyn Fn(usize) -> Span) -> Result<(), Wrong> {
-        let text = line.text.as_str();
-        if text.starts_with('[') {
-            self.section = Section::Unknown;
-            self.section = self.header(text)?;
-            return Ok(());
+    fn section(&mut self, section: &Section) {
+        let context = section.kind == SectionKind::Plain;
+        if context && section.name.eq_ignore_ascii_case("general") {
+            for entry in section.entries.iter().filter(|entry| !GENERAL.contains(&entry.key())) {
+                let kind = statement::unknown_keyword(entry.key(), &GENERAL);
+                self.warnings.push(PlanError { span: entry.span(0), kind });
+            }
+            return;
         }
-        let Some((key, value, value_at)) = assignment(text) else {
-            return Err((0, ProblemKind::NoStatement(text.chars().take(40).collect())));
+        if context {
+            self.draft.section(section.layer, &section.name);
+        }
+        for entry in &section.entries {
+            let read = Statement::parse(entry.key(), entry.value());
+            let done = match read {
+                Ok(statement) if context => self.statement(entry, statement),
+                Ok(statement) => statement.step().map(|_| ()),
+                Err(wrong) => Err(wrong),
+            };
+            if let Err((offset, kind)) = done {
+                // a keyword's own mistake is at the start of the line
+                let key = matches!(kind, ProblemKind::UnknownKeyword { .. });
+                self.wrong(entry, (if key { 0 } else { entry.value_at() + offset }, kind));
+            }
+        }
+    }
+
+    fn wrong(&mut self, entry: &Entry, (offset, kind): Wrong) {
+        self.problems.push(PlanError { span: entry.span(offset), kind });
+    }
+
+    fn warn(&mut self, span: Span, kind: ProblemKind) {
+        self.warnings.push(PlanError { span, kind });
+    }
+
+    /// Puts a line of a context into the draft. Offsets of errors are within the value.
+    fn statement(&mut self, entry: &Entry, statement: Statement<'_>) -> Result<(), Wrong> {
+        match statement {
+            Statement::Include(written) => self.include(entry, written)?,
+            Statement::IgnorePattern(pattern) => {
+                let pattern = self.substituted(pattern)?;
+                self.draft.ignore(pattern);
+            }
+            Statement::Switch(keyword, written) => {
+                self.warn(entry.span(0), ProblemKind::Switch(keyword.to_owned()));
+                self.draft.switch(written.to_owned());
+            }
+            Statement::Ignored(what) => self.warn(entry.span(0), ProblemKind::Unsupported(what.to_owned())),
+            Statement::Hint { name, devices: (devices, at) } => {
+                self.extension(name)?;
+                let compiled =
+                    Template::compile(devices).map_err(|error| (at + error.offset(), ProblemKind::Template(error)))?;
+                let span = entry.span(entry.value_at() + at);
+                let hint = Hint { devices: compiled, written: devices.into(), span };
+                self.draft.hint(hint).map_err(|kind| (0, kind))?;
+            }
+            Statement::Step { name, priority: (priority, priority_at), call: (call, call_at) } => {
+                self.extension(name)?;
+                // its number counts for the next line even when its application is wrong
+                let (number, counts_on) = self.draft.number(&priority).map_err(|kind| match kind {
+                    ProblemKind::BadPriority(_) => (priority_at, kind),
+                    kind => (0, kind),
+                })?;
+                if let Some(kind) = counts_on {
+                    self.warn(entry.span(entry.value_at() + priority_at), kind);
+                }
+                let step = statement::call(call).map_err(|(offset, kind)| (call_at + offset, kind))?;
+                let step = Step { span: Some(entry.span(entry.value_at() + call_at)), ..step };
+                self.warn_of_absent_app(&step);
+                self.warn_of_absent(entry, (call, call_at));
+                let args_at = entry.value_at() + call_at + call.find('(').map_or(0, |open| open + 1);
+                self.warn_of_expressions(&step.args, &|offset| entry.span(args_at + offset));
+                self.draft.step(number, priority, step).map_err(|kind| (0, kind))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `exten` names an extension; `same` stays with the one above.
+    fn extension(&mut self, name: Option<&str>) -> Result<(), Wrong> {
+        let Some(name) = name else { return Ok(()) };
+        if !name.contains('$') {
+            return self.draft.extension(name);
+        }
+        let name = self.substituted(name)?;
+        self.draft.extension(&name).map_err(|(_, kind)| (0, kind))
+    }
+
+    fn include(&mut self, entry: &Entry, written: &str) -> Result<(), Wrong> {
+        let written = self.substituted(written)?;
+        let (name, times) = match written.split_once([',', '|']) {
+            Some((name, times)) => (name.trim(), Some(times)),
+            None => (written.as_str(), None),
         };
-        match &self.section {
-            Section::None => Err((0, ProblemKind::OutsideContext)),
-            Section::General => {
-                if !GENERAL.contains(&key) {
-                    self.warnings.push(PlanError { span: at(0), kind: unknown_keyword(key, &GENERAL) });
-                }
-                Ok(())
-            }
-            Section::Globals => {
-                let template = Template::compile(value)
-                    .map_err(|error| (value_at + error.offset(), ProblemKind::Template(error)))?;
-                self.warn_of_expressions(&template, &|offset| at(value_at + offset));
-                self.draft.global(key.to_owned(), template);
-                Ok(())
-            }
-            Section::Unknown => statement(key, value, value_at).map(|_| ()),
-            Section::Context(context) => {
-                let context = context.clone();
-                match statement(key, value, value_at)? {
-                    Statement::Include(name) => self.draft.include(&context, name, at(value_at)),
-                    Statement::Step { name, priority, step: (offset, step) } => {
-                        let step = Step { span: Some(at(offset)), ..step };
-                        let call = text.get(offset..).unwrap_or_default();
-                        let args_at = offset + call.find('(').map_or(0, |open| open + 1);
-                        self.warn_of_expressions(&step.args, &|offset| at(args_at + offset));
-                        self.draft
-                            .step(&context, name.as_deref(), (priority, step), &at(value_at))
-                            .map_err(|(offset, kind)| (value_at + offset, kind))?;
-                    }
-                    Statement::Ignored(what) => {
-                        let kind = ProblemKind::Unsupported(what.to_owned());
-                        self.warnings.push(PlanError { span: at(0), kind });
-                    }
-                }
-                Ok(())
-            }
+        let wrong = |error| {
+            let times_at = written.len() - times.map_or(0, str::len);
+            (times_at, ProblemKind::Times { name: name.to_owned(), error })
+        };
+        let range = times.map(TimeRange::parse).transpose().map_err(wrong)?;
+        if !self.draft.include(&written, range, entry.span(entry.value_at())) {
+            self.warn(entry.span(entry.value_at()), ProblemKind::IncludedTwice(written.clone()));
         }
+        Ok(())
+    }
+
+    /// With the values that `[globals]` has at this time.
+    fn substituted(&mut self, text: &str) -> Result<String, Wrong> {
+        if !text.contains('$') {
+            return Ok(text.to_owned());
+        }
+        let template = Template::compile(text).map_err(|error| (error.offset(), ProblemKind::Template(error)))?;
+        Ok(template.piece().value(&mut self.globals))
     }
 
     fn warn_of_expressions(&mut self, template: &Template, at: &dyn Fn(usize) -> Span) {
         for problem in template.problems() {
-            let kind = ProblemKind::Expression(problem.clone());
-            self.warnings.push(PlanError { span: at(problem.offset), kind });
+            self.warn(at(problem.offset), ProblemKind::Expression(problem.clone()));
         }
     }
 
-    /// `[name]`, `[name](+)`
-    fn header(&mut self, text: &str) -> Result<Section, Wrong> {
-        let Some((name, rest)) = text.get(1..).and_then(|inside| inside.split_once(']')) else {
-            return Err((0, ProblemKind::UnclosedHeader));
-        };
-        let rest_at = text.len() - rest.len();
-        let adds = match rest.trim() {
-            "" => false,
-            "(+)" => true,
-            other => {
-                let option = other.trim_matches(['(', ')']).to_owned();
-                return Err((rest_at, ProblemKind::HeaderOption(option)));
-            }
-        };
-        match name {
-            "" => Err((0, ProblemKind::NoName)),
-            "general" => Ok(Section::General),
-            "globals" => Ok(Section::Globals),
-            _ if adds && !self.draft.has_context(name) => {
-                let hint = nearest(name, self.draft.context_names()).map(str::to_owned);
-                Err((1, ProblemKind::NothingToAddTo { name: name.to_owned(), hint }))
-            }
-            _ => {
-                self.draft.context(name);
-                Ok(Section::Context(name.to_owned()))
-            }
+    fn warn_of_absent_app(&mut self, step: &Step) {
+        let (Some(why), Some(span)) = (absent::why_app(step.app.name()), step.span.clone()) else { return };
+        self.warn(span, ProblemKind::AbsentApp { name: step.app.name().to_owned(), why });
+    }
+
+    /// A text and the byte of the value at which it starts.
+    fn warn_of_absent(&mut self, entry: &Entry, (text, at): (&str, usize)) {
+        for (name, why, offset) in absent::functions_in(text) {
+            let span = entry.span(entry.value_at() + at + offset);
+            self.warn(span, ProblemKind::AbsentFunc { name: name.to_owned(), why });
         }
     }
 }
 
-/// `key => value` or `key = value`, with the byte at which the value starts.
-fn assignment(text: &str) -> Option<(&str, &str, usize)> {
-    let (key, value) = text.split_once('=')?;
-    let value = value.strip_prefix('>').unwrap_or(value).trim_start();
-    let key = key.trim_end();
-    (!key.is_empty()).then_some((key, value, text.len() - value.len()))
-}
+/// The scope in which names of extensions are substituted: the file's `[globals]`.
+#[derive(Default)]
+struct Globals(HashMap<String, String>);
 
-enum Statement {
-    Include(String),
-    /// `name` is `None` for `same`; the step comes with the byte of the line at which it starts.
-    Step {
-        name: Option<String>,
-        priority: Priority,
-        step: (usize, Step),
-    },
-    /// Known, allowed, and without effect here: what it is.
-    Ignored(&'static str),
-}
-
-fn statement(key: &str, value: &str, value_at: usize) -> Result<Statement, Wrong> {
-    match key.to_ascii_lowercase().as_str() {
-        "exten" => {
-            let incomplete = || (value_at, ProblemKind::Incomplete { keyword: "exten", form: EXTEN_FORM });
-            let (name, rest) = value.split_once(',').ok_or_else(incomplete)?;
-            let rest_at = value_at + name.len() + 1;
-            extension_step(Some(name.trim()), rest, rest_at).map_err(|wrong| wrong.unwrap_or_else(incomplete))
-        }
-        "same" => {
-            let incomplete = || (value_at, ProblemKind::Incomplete { keyword: "same", form: SAME_FORM });
-            extension_step(None, value, value_at).map_err(|wrong| wrong.unwrap_or_else(incomplete))
-        }
-        "include" if value.is_empty() => {
-            Err((value_at, ProblemKind::Incomplete { keyword: "include", form: "CONTEXT" }))
-        }
-        "include" if value.contains([',', '|']) => {
-            Err((value_at, ProblemKind::Unsupported("include at certain times".to_owned())))
-        }
-        "include" => Ok(Statement::Include(value.to_owned())),
-        "ignorepat" => Ok(Statement::Ignored("ignorepat")),
-        "switch" | "eswitch" | "lswitch" => Err((0, ProblemKind::Unsupported(key.to_owned()))),
-        _ => Err((0, unknown_keyword(key, &KEYWORDS))),
+impl Scope for Globals {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
     }
-}
 
-/// `PRIORITY,Application(arguments)`; the error is `None` when a part is missing.
-fn extension_step(name: Option<&str>, rest: &str, rest_at: usize) -> Result<Statement, Option<Wrong>> {
-    let (priority, call) = rest.split_once(',').ok_or(None)?;
-    if priority.trim().eq_ignore_ascii_case("hint") {
-        return Ok(Statement::Ignored("hint"));
+    fn set_variable(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
     }
-    let call_at = rest_at + priority.len() + 1;
-    let blanks = call.len() - call.trim_start().len();
-    let (call, call_at) = (call.trim_start(), call_at + blanks);
-    if call.is_empty() {
-        return Err(None);
+
+    fn caller(&self) -> CallerIdText {
+        CallerIdText::default()
     }
-    let parsed = Priority::parse(priority.trim());
-    let priority = parsed.ok_or_else(|| (rest_at, ProblemKind::BadPriority(priority.trim().to_owned())))?;
-    let step = call_step(call, call_at)?;
-    Ok(Statement::Step { name: name.map(str::to_owned), priority, step: (call_at, step) })
-}
 
-/// `Application(arguments)` or `Application`.
-fn call_step(call: &str, call_at: usize) -> Result<Step, Wrong> {
-    let Some((name, _)) = call.split_once('(') else {
-        return match call.split_once(',') {
-            Some((name, _)) => Err((call_at, ProblemKind::NoBrackets(name.trim().to_owned()))),
-            None => step(call.trim(), "", call_at),
-        };
-    };
-    let open_at = call_at + name.len();
-    let inside = call.get(name.len()..).unwrap_or_default();
-    let end = brackets::closing(inside).map_err(|(offset, kind)| (open_at + offset, kind))?;
-    let (args, trailing) = (inside.get(1..end).unwrap_or_default(), inside.get(end + 1..).unwrap_or_default());
-    if !trailing.trim().is_empty() {
-        let blanks = trailing.len() - trailing.trim_start().len();
-        return Err((open_at + end + 1 + blanks, ProblemKind::Trailing(trailing.trim().to_owned())));
+    fn set_caller(&mut self, _caller: CallerIdText) {}
+
+    fn warn(&mut self, warning: ValueWarning) {
+        tracing::debug!(%warning, "while reading a dialplan");
     }
-    step_at(name.trim(), (args, open_at + 1), call_at)
-}
-
-fn step(name: &str, args: &str, call_at: usize) -> Result<Step, Wrong> {
-    step_at(name, (args, call_at), call_at)
-}
-
-fn step_at(name: &str, (args, args_at): (&str, usize), call_at: usize) -> Result<Step, Wrong> {
-    let Some(app) = app::find(name) else {
-        let hint = nearest(name, app::TABLE.iter().map(|app| app.name())).map(str::to_owned);
-        return Err((call_at, ProblemKind::UnknownApp { name: name.to_owned(), hint }));
-    };
-    let args = Template::compile(args).map_err(|error| (args_at + error.offset(), ProblemKind::Template(error)))?;
-    app.check(&args.piece()).map_err(|why| (call_at, ProblemKind::Arguments { app: app.name(), why }))?;
-    Ok(Step { app, args, span: None })
-}
-
-fn unknown_keyword(found: &str, known: &[&'static str]) -> ProblemKind {
-    let hint = nearest(found, known.iter().copied()).map(str::to_owned);
-    ProblemKind::UnknownKeyword { found: found.chars().take(40).collect(), hint }
 }

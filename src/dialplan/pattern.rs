@@ -4,6 +4,7 @@
 pub(super) mod grow;
 
 use std::cmp::Ordering;
+use std::fmt;
 
 /// Longest extension name in bytes, as in Asterisk.
 pub(super) const MAX_NAME_BYTES: usize = 80;
@@ -102,6 +103,36 @@ impl Pattern {
         }
         if elements.is_empty() { Err(PatternError::Empty) } else { Ok(Self(elements)) }
     }
+
+    /// Whether it accepts `dialled` (without `-`).
+    pub(super) fn matches(&self, dialled: &[u8]) -> bool {
+        self.fit(dialled).is_ok()
+    }
+
+    /// Accepts `dialled` (without `-`), or says what it expects where `dialled` is something else.
+    pub(super) fn fit(&self, dialled: &[u8]) -> Result<(), Expected> {
+        for (at, element) in self.0.iter().enumerate() {
+            match (element, dialled.get(at)) {
+                (Element::One(set), Some(byte)) if set.holds(*byte) => {}
+                (Element::OneOrMore, Some(_)) | (Element::ZeroOrMore, _) => return Ok(()),
+                (Element::OneOrMore, None) => return Err(Expected { position: at + 1, what: "anything".to_owned() }),
+                (Element::One(set), _) => return Err(Expected { position: at + 1, what: set.to_string() }),
+            }
+        }
+        if dialled.len() > self.0.len() {
+            return Err(Expected { position: self.0.len() + 1, what: "the end".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// What a pattern expects where a number does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// From 1; `-` does not count. Behind the last character when the number is too short.
+    pub(super) position: usize,
+    /// `X`, `[1-3]`, a character, `anything` or `the end`.
+    pub(super) what: String,
 }
 
 impl Ord for Pattern {
@@ -171,7 +202,35 @@ impl CharSet {
     }
 
     fn lowest(&self) -> u8 {
-        (0..=u8::MAX).find(|byte| self.holds(*byte)).unwrap_or_default()
+        let words = self.0.iter().enumerate();
+        let lowest = words
+            .filter(|(_, word)| **word != 0)
+            .map(|(index, word)| u32::try_from(index).unwrap_or_default() * 64 + word.leading_zeros());
+        lowest.min().and_then(|byte| u8::try_from(byte).ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for CharSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let classes = [("X", b'0'), ("Z", b'1'), ("N", b'2')];
+        if let Some((class, low)) = classes.iter().find(|(_, low)| *self == Self::range(*low, b'9')) {
+            return write!(f, "{class} ({}-9)", char::from(*low));
+        }
+        let one = self.count() == 1;
+        f.write_str(if one { "`" } else { "[" })?;
+        let mut at = 0_u16;
+        while let Ok(byte) = u8::try_from(at) {
+            let run = (byte..=u8::MAX).take_while(|byte| self.holds(*byte)).count();
+            let last = byte.saturating_add(u8::try_from(run.saturating_sub(1)).unwrap_or(u8::MAX));
+            match run {
+                0 => {}
+                1 => write!(f, "{}", byte.escape_ascii())?,
+                2 => write!(f, "{}{}", byte.escape_ascii(), last.escape_ascii())?,
+                _ => write!(f, "{}-{}", byte.escape_ascii(), last.escape_ascii())?,
+            }
+            at += u16::try_from(run.max(1)).unwrap_or(u16::MAX);
+        }
+        f.write_str(if one { "`" } else { "]" })
     }
 }
 
@@ -238,27 +297,54 @@ impl<T> PatternTree<T> {
         })
     }
 
-    /// The value of the first pattern in the order of trying that accepts `dialled` (without `-`).
-    pub(super) fn find(&self, dialled: &[u8]) -> Option<&T> {
-        self.descend(0, dialled)
+    /// What `take` makes of the first pattern in the order of trying that accepts `dialled` (without `-`) and of which it
+    /// makes anything.
+    pub(super) fn find_map<'t, R>(&'t self, dialled: &[u8], take: &mut dyn FnMut(&'t T) -> Option<R>) -> Option<R> {
+        self.descend(0, dialled, take)
+    }
+
+    /// The value of this very pattern.
+    pub(super) fn get(&self, pattern: &Pattern) -> Option<&T> {
+        let mut node = self.nodes.first()?;
+        for element in &pattern.0 {
+            match element {
+                Element::One(set) => node = self.nodes.get(node.child(set)?)?,
+                Element::OneOrMore => return node.one_or_more.as_ref(),
+                Element::ZeroOrMore => return node.zero_or_more.as_ref(),
+            }
+        }
+        node.end.as_ref()
     }
 
     /// Depth is bounded by the longest pattern ([`MAX_NAME_BYTES`]); each node is visited at most once.
-    fn descend(&self, node: usize, rest: &[u8]) -> Option<&T> {
+    fn descend<'t, R>(&'t self, node: usize, rest: &[u8], take: &mut dyn FnMut(&'t T) -> Option<R>) -> Option<R> {
         let node = self.nodes.get(node)?;
         let Some((byte, after)) = rest.split_first() else {
-            return node.zero_or_more.as_ref().or(node.end.as_ref());
+            return [&node.zero_or_more, &node.end].into_iter().flatten().find_map(take);
         };
         let literal = node.literals.binary_search_by_key(byte, |(literal, _)| *literal).ok();
-        let literal =
-            literal.and_then(|index| node.literals.get(index)).and_then(|(_, child)| self.descend(*child, after));
-        literal
-            .or_else(|| {
-                let fitting = node.sets.iter().filter(|(set, _)| set.holds(*byte));
-                fitting.map(|(_, child)| *child).find_map(|child| self.descend(child, after))
-            })
-            .or(node.one_or_more.as_ref())
-            .or(node.zero_or_more.as_ref())
+        if let Some((_, child)) = literal.and_then(|index| node.literals.get(index))
+            && let Some(found) = self.descend(*child, after, take)
+        {
+            return Some(found);
+        }
+        for (_, child) in node.sets.iter().filter(|(set, _)| set.holds(*byte)) {
+            if let Some(found) = self.descend(*child, after, take) {
+                return Some(found);
+            }
+        }
+        [&node.one_or_more, &node.zero_or_more].into_iter().flatten().find_map(take)
+    }
+}
+
+impl<T> Node<T> {
+    /// The node behind a set.
+    fn child(&self, set: &CharSet) -> Option<usize> {
+        if set.count() == 1 {
+            let found = self.literals.binary_search_by_key(&set.lowest(), |(byte, _)| *byte).ok()?;
+            return self.literals.get(found).map(|(_, child)| *child);
+        }
+        self.sets.iter().find(|(other, _)| other == set).map(|(_, child)| *child)
     }
 }
 
@@ -268,19 +354,9 @@ mod tests {
 
     use super::*;
 
-    impl Pattern {
-        /// The second opinion: one position after the other, no tree.
-        fn matches(&self, dialled: &[u8]) -> bool {
-            let mut rest = dialled.iter();
-            for element in &self.0 {
-                match element {
-                    Element::One(set) if rest.next().is_some_and(|byte| set.holds(*byte)) => {}
-                    Element::One(_) => return false,
-                    Element::OneOrMore => return rest.next().is_some(),
-                    Element::ZeroOrMore => return true,
-                }
-            }
-            rest.next().is_none()
+    impl<T> PatternTree<T> {
+        fn find(&self, dialled: &[u8]) -> Option<&T> {
+            self.find_map(dialled, &mut Some)
         }
     }
 

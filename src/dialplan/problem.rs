@@ -1,7 +1,7 @@
 //! What is wrong with a dialplan file, and where: file, line, column. All problems of all files are reported at once.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::expr::ExprError;
@@ -53,9 +53,26 @@ pub enum ProblemKind {
     /// `[]`
     #[error("a context needs a name")]
     NoName,
-    /// `[name](…)` with something other than `+`.
-    #[error("`({0})` after a context is not understood; only `(+)` is")]
+    /// Something after `[name]` that is not in brackets.
+    #[error("`{0}` after a [context] is not understood (write (!), (+) or (template))")]
     HeaderOption(String),
+    /// `[name](template)` of one that is not there.
+    #[error("there is no [{name}] above to inherit from{}", did_you_mean(.hint))]
+    UnknownTemplate {
+        /// As written.
+        name: String,
+        /// The nearest section.
+        hint: Option<String>,
+    },
+    /// Templates of templates of templates.
+    #[error("more than {0} lines come from templates")]
+    TooManyInherited(usize),
+    /// A line that begins with `#`.
+    #[error("{0}")]
+    Include(IncludeError),
+    /// A file with bytes of another encoding.
+    #[error("from here on there are bytes that are not UTF-8, read as `\u{FFFD}`")]
+    NotUtf8,
     /// `[name](+)` of a context that is not there.
     #[error("there is no [{name}] above to add to{}", did_you_mean(.hint))]
     NothingToAddTo {
@@ -114,6 +131,16 @@ pub enum ProblemKind {
     /// `same` with no `exten` above.
     #[error("`same` needs an `exten` above it")]
     SameOfNothing,
+    /// `n` that counts on from another extension.
+    #[error("`{text}` here is priority {priority}: it counts on from {other} above")]
+    CountsOn {
+        /// As written.
+        text: String,
+        /// What it comes to.
+        priority: u32,
+        /// The extension of the line above.
+        other: String,
+    },
     /// A priority given twice.
     #[error("priority {priority} of {extension} is already at {first}")]
     Twice {
@@ -121,6 +148,14 @@ pub enum ProblemKind {
         extension: String,
         /// The priority.
         priority: u32,
+        /// Where it was given first.
+        first: Span,
+    },
+    /// A second hint of one extension.
+    #[error("the hint of {extension} is already at {first}")]
+    HintTwice {
+        /// The extension.
+        extension: String,
         /// Where it was given first.
         first: Span,
     },
@@ -166,6 +201,36 @@ pub enum ProblemKind {
     /// An expression that gives less than what was meant.
     #[error("{0}")]
     Expression(ExprError),
+    /// The times of an include.
+    #[error("include of [{name}]: {error}")]
+    Times {
+        /// The context.
+        name: String,
+        /// What is wrong with them.
+        error: super::times::TimeRangeError,
+    },
+    /// The same include again.
+    #[error("[{0}] is already included above")]
+    IncludedTwice(String),
+    /// `switch => …`
+    #[error("`{0}` is not supported: what it would find is not found")]
+    Switch(String),
+    /// An application of Asterisk's that is not here.
+    #[error("application `{name}` is not here ({why}): a call that reaches it ends")]
+    AbsentApp {
+        /// As written.
+        name: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A function of Asterisk's that is not here.
+    #[error("function `{name}` is not here ({why}): its value is empty")]
+    AbsentFunc {
+        /// As written.
+        name: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// An included context that is not there.
     #[error("include of [{name}], which is nowhere{}", did_you_mean(.hint))]
     UnknownInclude {
@@ -174,6 +239,42 @@ pub enum ProblemKind {
         /// The nearest context.
         hint: Option<String>,
     },
+}
+
+/// What can be wrong with a line that begins with `#`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IncludeError {
+    /// Neither `#include` nor `#tryinclude`.
+    #[error("unknown directive `{0}` (write #include \"file\"; comments begin with `;`)")]
+    Unknown(String),
+    /// `#exec`
+    #[error(
+        "`#exec` runs a program and takes its output as dialplan: that is refused (run it before, and #include its output)"
+    )]
+    Exec,
+    /// No file.
+    #[error("write #include \"file\"")]
+    NoName,
+    /// A name with `*` or `?` that no file has.
+    #[error("no file is named `{0}`")]
+    NoMatch(String),
+    /// A file that cannot be read.
+    #[error("cannot read {}: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// A file that includes itself, perhaps through others.
+    #[error("{} includes itself", .0.display())]
+    Circle(PathBuf),
+    /// Files in files in files.
+    #[error("included deeper than {0} files")]
+    TooDeep(usize),
+    /// Includes of includes.
+    #[error("more than {0} files are included")]
+    TooMany(usize),
 }
 
 pub(super) fn did_you_mean(hint: &Option<String>) -> String {

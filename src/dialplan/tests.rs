@@ -8,6 +8,8 @@ use super::*;
 use crate::call::Position;
 use crate::config;
 
+mod reader;
+
 fn parse(text: &str) -> Result<Dialplan, Vec<PlanError>> {
     Dialplan::parse(&[("extensions.conf".into(), text.to_owned())])
 }
@@ -27,8 +29,8 @@ fn errors(text: &str) -> Vec<String> {
 /// `priority label App args` of every step of an extension, the arguments evaluated with no variables.
 fn steps(plan: &Dialplan, context: &str, dialled: &str) -> Vec<String> {
     let extension = plan.find(context, dialled).unwrap_or_else(|| panic!("no {dialled} in {context}"));
-    let label = |priority| extension.labels.iter().find(|(_, at)| **at == priority).map(|(label, _)| label.as_str());
-    let text = |(priority, step): (&u32, &Step)| {
+    let label = |priority| extension.labels.iter().find(|(_, at)| *at == priority).map(|(label, _)| label.as_str());
+    let text = |(priority, step): &(u32, Step)| {
         let args = step.args.piece().value(&mut Variables::default());
         format!("{priority} {} {} {args}", label(*priority).unwrap_or("-"), step.app.name())
     };
@@ -38,10 +40,11 @@ fn steps(plan: &Dialplan, context: &str, dialled: &str) -> Vec<String> {
 #[test]
 fn s149_to_s151_priorities_labels_and_bare_applications_are_read() {
     let plan = plan(
-        "[a]\nexten => 100 , 1 , NoOp(one)\n   same => n,NoOp(two)\n\tsame=>n(here),NoOp(three)\nsame => n+5,NoOp(eight)\n\
+        "[a]\nexten => 100 , 1 , NoOp(one)\n   same => n,NoOp(two)\n\tsame=>n(here),NoOp(three)\nsame => n+5,NoOp(nine)\n\
          exten = 100,20(far),Answer\nexten => 200,1,Hangup()\n",
     );
-    let expected = ["1 - NoOp one", "2 - NoOp two", "3 here NoOp three", "8 - NoOp eight", "20 far Answer "];
+    // as in Asterisk, n+5 is five after the next one
+    let expected = ["1 - NoOp one", "2 - NoOp two", "3 here NoOp three", "9 - NoOp nine", "20 far Answer "];
     assert_eq!(steps(&plan, "a", "100"), expected);
     assert_eq!(plan.find("a", "100").unwrap().labelled("far"), Some(20));
 }
@@ -71,10 +74,9 @@ exten => 100,1,Anser()
 exten => 100,n,Dial(SIP/1002,30,gm)
 same => n,NoOp(${CALLERID(num)
 same => n,NoOp($[1 + (2)
-exten => 200,n,NoOp()
 exten => _1[2,1,NoOp()
 exten => 300,x,NoOp()
-include => b
+#exec date
 what is this
 extn => 1,1,NoOp()
 exten => 100,1,NoOp()
@@ -90,14 +92,13 @@ exten => 500,1,Wait(soon)
             "extensions.conf:5:16: Dial: option `m` is not supported (known: D, c, g, r)",
             "extensions.conf:6:16: `${` opened here is never closed",
             "extensions.conf:7:16: `$[` opened here is never closed",
-            "extensions.conf:8:10: `n` needs a priority before it in this extension; begin with 1",
-            "extensions.conf:9:12: pattern `_1[2`: `[` is never closed",
-            "extensions.conf:10:14: `x` is no priority (write a number from 1, n, n(label), n+5 or s)",
-            "extensions.conf:11:12: include of [b], which is nowhere",
-            "extensions.conf:12:1: `what is this` is no line of a dialplan (write [context], exten =>, same =>, include => or NAME=value)",
-            "extensions.conf:13:1: unknown keyword `extn`, did you mean `exten`?",
-            "extensions.conf:15:16: Playback: option `b` is not supported (known: noanswer, skip)",
-            "extensions.conf:16:16: Wait: `soon` is no time in seconds",
+            "extensions.conf:8:12: pattern `_1[2`: `[` is never closed",
+            "extensions.conf:9:14: `x` is no priority (write a number from 1, n, n(label), n+5 or s)",
+            "extensions.conf:10:1: `#exec` runs a program and takes its output as dialplan: that is refused (run it before, and #include its output)",
+            "extensions.conf:11:1: `what is this` is no line of a dialplan (write [context], exten =>, same =>, include => or NAME=value)",
+            "extensions.conf:12:1: unknown keyword `extn`, did you mean `exten`?",
+            "extensions.conf:14:16: Playback: option `b` is not supported (known: noanswer, skip)",
+            "extensions.conf:15:16: Wait: `soon` is no time in seconds",
         ]
     );
 }
@@ -128,14 +129,22 @@ fn doubles_name_the_place_of_the_first() {
 
 #[test]
 fn what_is_allowed_but_does_nothing_is_a_warning() {
-    let plan =
-        plan("[general]\nstatic=yes\nstatc=yes\n[a]\nignorepat => 9\nexten => 1,hint,SIP/1\nexten => 1,1,NoOp()\n");
+    let plan = plan(
+        "[general]\nstatic=yes\nstatc=yes\n[a]\nignorepat => 9\nexten => 1,hint,SIP/1\nautohints = yes\nswitch => Realtime\n\
+              include => b\ninclude => aa\ninclude => b\nexten => 1,1,NoOp()\nexten => 2,n,NoOp(${CURL(x)})\nsame => n,VoiceMail(5)\n",
+    );
     assert_eq!(
         shown(plan.warnings()),
         [
             "extensions.conf:3:1: unknown keyword `statc`, did you mean `static`?",
-            "extensions.conf:5:1: `ignorepat` is not supported",
-            "extensions.conf:6:1: `hint` is not supported",
+            "extensions.conf:7:1: `autohints` is not supported",
+            "extensions.conf:8:1: `switch` is not supported: what it would find is not found",
+            "extensions.conf:9:12: include of [b], which is nowhere",
+            "extensions.conf:10:12: include of [aa], which is nowhere",
+            "extensions.conf:11:12: [b] is already included above",
+            "extensions.conf:13:12: `n of 2` here is priority 2: it counts on from 1 above",
+            "extensions.conf:13:21: function `CURL` is not here (only SIP is spoken here): its value is empty",
+            "extensions.conf:14:11: application `VoiceMail` is not here (voicemail is not part of this): a call that reaches it ends",
         ]
     );
 }
@@ -162,7 +171,7 @@ fn goto_targets_are_found_by_number_label_and_step() {
     let target = |parts: [&str; 3]| {
         let part = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let jump = app::Jump { context: part(parts[0]), extension: part(parts[1]), priority: parts[2].to_owned() };
-        plan.target(&here, &jump).map(|position| (position.context, position.extension, position.priority))
+        plan.reach((&here, ""), &jump).map(|position| (position.context, position.extension, position.priority))
     };
     let found = |context: &str, extension: &str, priority| Ok((context.to_owned(), extension.to_owned(), priority));
     assert_eq!(target(["", "", "1"]), found("a", "1", 1));
@@ -181,9 +190,9 @@ fn the_built_in_dialplan_reads_without_a_warning() {
     let plan = Dialplan::parse(&files).unwrap_or_else(|errors| panic!("{}", shown(&errors).join("\n")));
     assert!(plan.warnings().is_empty());
     for number in ["1001", "1002", "1003", "600", "601", "i"] {
-        assert!(plan.begins_at("internal", number), "{number}");
+        assert!(plan.begins(&Query::new("internal", number)), "{number}");
     }
-    assert!(!plan.begins_at("internal", "1004"));
+    assert!(!plan.begins(&Query::new("internal", "1004")));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     config::{self, BUILTIN_EXTENSIONS, BUILTIN_USERS, Config, ConfigError, Secret},
-    dialplan::{Dialplan, PlanError},
+    dialplan::{Dialplan, Disk, Given, Loader, PlanError},
 };
 
 /// Where configuration and dialplan come from.
@@ -32,7 +32,7 @@ pub struct Loaded {
     pub config: Config,
     /// What calls do.
     pub plan: Arc<Dialplan>,
-    /// The files that were read, in order.
+    /// The files that were read, included ones too, in order.
     pub files: Vec<PathBuf>,
     /// What is allowed but unwise, one sentence each.
     pub warnings: Vec<String>,
@@ -83,10 +83,12 @@ impl Source {
             }
             Self::Given(config, texts) => ((**config).clone(), texts.clone(), Vec::new()),
         };
+        let given = Given(&texts);
+        let loader: &dyn Loader = if matches!(self, Self::Files(_)) { &Disk } else { &given };
+        let plan = Dialplan::load(&texts, loader).map_err(LoadError::Plan)?;
         if matches!(self, Self::Files(_)) {
-            files.extend(texts.iter().map(|(path, _)| path.clone()));
+            files.extend_from_slice(plan.files());
         }
-        let plan = Dialplan::parse(&texts).map_err(LoadError::Plan)?;
         let mut warnings = config.warnings();
         warnings.extend(plan.warnings().iter().map(ToString::to_string));
         Ok(Loaded { config, plan: Arc::new(plan), files, warnings })

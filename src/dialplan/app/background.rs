@@ -6,6 +6,7 @@ use crate::dialplan::args::Args;
 use crate::dialplan::keypad::{self, Unanswered};
 use crate::dialplan::options;
 use crate::dialplan::piece::Piece;
+use crate::dialplan::search::Query;
 
 pub(super) struct BackGround;
 
@@ -70,9 +71,12 @@ impl App for BackGround {
                 return Ok(Next::Continue);
             }
             let plan = args.plan();
+            let caller = chan.caller().number.clone();
             let stops = |key: char| match ends {
                 Ends::AnyKey => true,
-                Ends::WholeExtension => plan.begins_at(&context, key.encode_utf8(&mut [0; 4])),
+                Ends::WholeExtension => {
+                    plan.begins(&Query::new(&context, key.encode_utf8(&mut [0; 4])).caller(&caller))
+                }
                 Ends::NoKey => false,
             };
             let before = chan.language().to_owned();

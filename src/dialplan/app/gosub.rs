@@ -66,7 +66,7 @@ pub(super) fn argument(chan: &mut Channel, args: &Args<'_>, piece: &Piece<'_>) -
 /// Begins the subroutine; where there is none, the script ends as Asterisk's does.
 pub(super) fn call(chan: &mut Channel, args: &Args<'_>, text: &Piece<'_>) -> Outcome {
     let (target, arguments) = split_call(chan, args, text)?;
-    match args.plan().target(chan.position(), &target) {
+    match args.plan().reach((chan.position(), &chan.caller().number), &target) {
         Ok(position) => {
             enter(chan, FrameKind::Gosub, arguments);
             Ok(Next::At(position))

@@ -39,7 +39,7 @@ fn begin(chan: &mut Channel, args: &Args<'_>) -> Outcome {
     let name = pieces.first().map(|name| args.value(chan, name)).unwrap_or_default();
     let context = format!("macro-{}", name.trim());
     let target = Jump { context: Some(context), extension: Some("s".to_owned()), priority: "1".to_owned() };
-    let Ok(position) = args.plan().target(chan.position(), &target) else {
+    let Ok(position) = args.plan().reach((chan.position(), &chan.caller().number), &target) else {
         tracing::warn!(uuid = chan.uuid(), name, "there is no such macro: it is passed over");
         return Ok(Next::Continue);
     };

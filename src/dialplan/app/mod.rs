@@ -299,9 +299,9 @@ pub static TABLE: &[&dyn App] = &[
     &r#while::While,
 ];
 
-/// The application of this name; letter case does not count.
+/// The application of this name, or the stand-in for one that is not here; letter case does not count.
 pub fn find(name: &str) -> Option<&'static dyn App> {
-    TABLE.iter().find(|app| app.name().eq_ignore_ascii_case(name)).copied()
+    TABLE.iter().find(|app| app.name().eq_ignore_ascii_case(name)).copied().or_else(|| super::absent::app(name))
 }
 
 /// For applications that take at most `most` arguments: refuses more.

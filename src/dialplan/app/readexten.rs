@@ -7,6 +7,7 @@ use crate::dialplan::context::Dialplan;
 use crate::dialplan::keypad::{self, Unanswered};
 use crate::dialplan::options;
 use crate::dialplan::piece::Piece;
+use crate::dialplan::search::Query;
 
 use super::playtones;
 
@@ -100,7 +101,7 @@ async fn read(chan: &mut Channel, args: &Args<'_>) -> Outcome {
     let Some(first) = first else { return Ok(said(chan, variable, ("t", "TIMEOUT"))) };
     let ends = if has('p') { Some('#') } else { None };
     let typed = extension(chan, args.plan(), (&context, first), ends).await?;
-    if args.plan().begins_at(&context, &typed) {
+    if args.plan().begins(&Query::new(&context, &typed).caller(&chan.caller().number)) {
         Ok(said(chan, variable, (&typed, "OK")))
     } else {
         chan.set_var("INVALID_EXTEN", typed);
@@ -121,7 +122,7 @@ async fn extension(
             return Ok(typed);
         }
         typed.push(key);
-        if !plan.may_grow(context, &typed) || typed.len() >= MOST {
+        if !plan.grows(&Query::new(context, &typed).caller(&chan.caller().number)) || typed.len() >= MOST {
             break;
         }
         match chan.digit(chan.digit_timeout()).await? {
@@ -129,7 +130,7 @@ async fn extension(
             None => return Ok(typed),
         }
     }
-    if key == '#' && !plan.begins_at(context, &typed) {
+    if key == '#' && !plan.begins(&Query::new(context, &typed).caller(&chan.caller().number)) {
         typed.pop();
     }
     Ok(typed)

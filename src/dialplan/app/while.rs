@@ -117,7 +117,7 @@ fn behind_end(plan: &Dialplan, here: &Position) -> Outcome {
     let extension = plan.find(&here.context, &here.extension);
     let end = extension.and_then(|extension| {
         let mut depth = 1;
-        extension.steps.range(here.priority.saturating_add(1)..).map(|(priority, _)| *priority).find(|priority| {
+        extension.priorities().filter(|priority| *priority > here.priority).find(|priority| {
             depth += depth_of(extension, *priority);
             depth == 0
         })
@@ -133,7 +133,7 @@ fn to_begin(plan: &Dialplan, here: &Position) -> Outcome {
     let extension = plan.find(&here.context, &here.extension);
     let begin = extension.and_then(|extension| {
         let mut depth = -1;
-        extension.steps.range(..here.priority).rev().map(|(priority, _)| *priority).find(|priority| {
+        extension.priorities().rev().filter(|priority| *priority < here.priority).find(|priority| {
             depth += depth_of(extension, *priority);
             depth == 0
         })

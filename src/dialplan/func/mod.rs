@@ -235,10 +235,10 @@ pub static TABLE: &[&dyn Func] = &[
     &db_words::DbWords,
 ];
 
-/// The function of this name.
+/// The function of this name, or the stand-in for one that is not here.
 pub fn find(name: &str) -> Option<&'static dyn Func> {
-    let index = TABLE.binary_search_by(|func| func.name().cmp(name)).ok()?;
-    TABLE.get(index).copied()
+    let index = TABLE.binary_search_by(|func| func.name().cmp(name)).ok();
+    index.and_then(|index| TABLE.get(index).copied()).or_else(|| super::absent::function(name))
 }
 
 #[cfg(test)]

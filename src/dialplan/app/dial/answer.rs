@@ -143,7 +143,7 @@ impl Run<'_, '_> {
     fn part_ways(mut self, callee: Channel) -> Outcome {
         let place = self.wanted.part_at.take().unwrap_or_default();
         self.finish(DialStatus::Answer, Cause::NORMAL);
-        let Ok(there) = self.args.plan().target(self.chan.position(), &place) else {
+        let Ok(there) = self.args.plan().reach((self.chan.position(), &self.chan.caller().number), &place) else {
             tracing::warn!(uuid = self.chan.uuid(), ?place, "Dial: option G leads nowhere");
             self.chan.drop_callee(callee, Cause::NORMAL);
             return Ok(Next::Continue);
@@ -191,7 +191,7 @@ impl Run<'_, '_> {
             Orphan::NextPriority => Jump { priority: "+1".to_owned(), ..Jump::default() },
             Orphan::At(jump) => jump.clone(),
         };
-        let there = self.args.plan().target(here, &jump);
+        let there = self.args.plan().reach((here, &self.chan.caller().number), &jump);
         there.inspect_err(|_| tracing::warn!(uuid = self.chan.uuid(), ?jump, "Dial: option F leads nowhere")).ok()
     }
 
