@@ -175,3 +175,50 @@ async fn the_sounds_folder_follows_a_reload() {
     assert!(alice.dialog.media.loudest() > 5_000);
     pbx.shows("no calls", Duration::from_secs(10), |now| now.calls == 0).await;
 }
+
+/// A way in from outside and a way out.
+const DISA: &str = "exten => 700,1,DISA(4321,out)\nexten => 701,1,DISA(no-password,out,\"Office\" <100>,,nu)\n[out]\n\
+                    exten => _2XX,1,Set(CALLERID(name)=${CALLERID(num)})\n same => n,Dial(SIP/bob,10)\nexten => 5,1,Hangup(17)";
+
+#[tokio::test]
+async fn s095_who_knows_the_pin_gets_a_dial_tone_and_dials_out() {
+    let pbx = TestPbx::with(DISA).await;
+    let (guest, mut bob) = (pbx.phone("guest").await, pbx.phone("bob").await);
+    let mut guest = guest.invite("700").await;
+    guest.expects([200]).await.ack().await;
+    guest.presses("4321#").await;
+    guest.presses("234").await;
+    let mut bob = bob.is_called().await;
+    bob.answers().await;
+    crate::call::hear_each_other(&mut guest, &mut bob).await;
+    guest.hangs_up().await;
+    bob.is_hung_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn s096_five_wrong_pins_over_all_calls_block_the_caller_even_with_the_right_one() {
+    let pbx = TestPbx::unusual(DISA, Unusual { bad_logins: 5, ..Unusual::default() }).await;
+    let (guest, alice) = (pbx.phone("guest").await, pbx.phone("alice").await);
+    for pin in ["1#", "4320#", "#", "43210#", "9999#"] {
+        let mut call = guest.invite("700").await;
+        call.expects([200]).await.ack().await;
+        call.presses(pin).await.is_hung_up().await;
+    }
+    guest.invite("700").await.is_refused(&[403, 486, 603]).await;
+    let mut call = alice.invite("700").await;
+    call.expects([200]).await.ack().await;
+    call.presses("4321#").await;
+    call.presses("5").await.is_hung_up().await;
+    let records = pbx.records(7).await;
+    assert_eq!(records[6]["cause"], 17, "another caller is not blocked");
+}
+
+#[tokio::test]
+async fn s096_no_password_gives_the_tone_at_once_only_where_the_plan_says_unprotected() {
+    let pbx = TestPbx::with(DISA).await;
+    let mut guest = pbx.phone("guest").await.invite("701").await;
+    guest.expects([183]).await;
+    guest.cancels().await;
+    pbx.is_idle().await;
+}

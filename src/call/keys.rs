@@ -19,6 +19,15 @@ impl Channel {
         self.language = language.into();
     }
 
+    /// Whom its caller answers for: the user, else the address that the call comes from.
+    pub fn source(&self) -> String {
+        match (&self.leg.facts.user, self.leg.signalled_from()) {
+            (Some(user), _) => user.clone(),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => "this server".to_owned(),
+        }
+    }
+
     /// Plays until the end or the first key that `stops` it, which is returned; other keys are forgotten.
     ///
     /// # Errors

@@ -179,6 +179,11 @@ impl Leg {
         self.line.is_local()
     }
 
+    /// The address that the other end's signalling comes from.
+    pub(super) fn signalled_from(&self) -> Option<std::net::IpAddr> {
+        self.line.signalled_from()
+    }
+
     /// The leg is over.
     pub(super) fn is_over(&self) -> bool {
         self.over

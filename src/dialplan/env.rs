@@ -1,12 +1,13 @@
 //! What all scripts share: global variables and sounds; and the scope in which one channel's values are looked up.
 //! Above: `exec`, `args`. Below: `vars`, `sounds`.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
 use super::context::Dialplan;
 use super::exec::run_away;
 use super::func::FuncError;
+use super::pin_guard::PinGuard;
 use super::sounds::Sounds;
 use super::vars::{Scope, ValueWarning};
 use crate::astdb::Store;
@@ -24,6 +25,8 @@ pub struct Env {
     store: Option<Store>,
     /// Names of the variables of the process's environment that scripts may read.
     environment: Vec<String>,
+    /// Who entered wrong PINs for a dial tone.
+    pins: Mutex<PinGuard>,
 }
 
 impl Env {
@@ -31,7 +34,7 @@ impl Env {
     pub fn new(config: &Config, plan: &Dialplan) -> Self {
         let sounds = Sounds::new(config.dialplan.sounds.clone());
         let environment = config.dialplan.env.clone();
-        let env = Self { globals: RwLock::default(), sounds, store: None, environment };
+        let env = Self { globals: RwLock::default(), sounds, store: None, environment, pins: Mutex::default() };
         env.set_globals(plan);
         env
     }
@@ -97,6 +100,11 @@ impl Env {
         }
         let value = std::env::var_os(name).ok_or_else(|| FuncError::Unset(name.to_owned()))?;
         Ok(value.to_string_lossy().into_owned())
+    }
+
+    /// Who entered wrong PINs for a dial tone, over all calls.
+    pub(super) fn pins(&self) -> MutexGuard<'_, PinGuard> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where `Playback` finds its sounds.

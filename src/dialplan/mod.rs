@@ -29,6 +29,7 @@ mod options;
 mod parse;
 mod pattern;
 mod piece;
+mod pin_guard;
 mod posix;
 mod posix_syntax;
 mod problem;

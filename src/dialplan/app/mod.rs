@@ -8,6 +8,7 @@ mod confbridge;
 mod congestion;
 mod dbdel;
 mod dial;
+mod disa;
 mod echo;
 mod exec;
 mod execif;
@@ -254,6 +255,7 @@ pub static TABLE: &[&dyn App] = &[
     &dbdel::DbDel,
     &dbdel::DbDelTree,
     &dial::Dial,
+    &disa::Disa,
     &echo::Echo,
     &r#while::EndWhile,
     &exec::Exec,

@@ -74,7 +74,7 @@ impl Func for CallerId {
 }
 
 /// `"Alice" <1001>`, `Alice <1001>` or a number alone.
-fn split_all(text: &str) -> CallerIdText {
+pub(in crate::dialplan) fn split_all(text: &str) -> CallerIdText {
     let text = text.trim();
     let (name, number) = match text.rsplit_once('<') {
         Some((name, number)) => (name, number.trim_end_matches('>')),

@@ -4,7 +4,7 @@ mod aes;
 mod array;
 mod base64;
 mod bytes;
-mod callerid;
+pub(super) mod callerid;
 mod confbridge_info;
 mod cut;
 pub(super) mod db;
