@@ -49,6 +49,7 @@ mod testing;
 mod timeout;
 mod trim;
 mod uri;
+mod uuid;
 mod version;
 mod zone;
 
@@ -231,6 +232,7 @@ pub static TABLE: &[&dyn Func] = &[
     &list::UNSHIFT,
     &uri::URIDECODE,
     &uri::URIENCODE,
+    &uuid::Uuid,
     &version::Version,
     &db_words::DbWords,
 ];
@@ -243,8 +245,52 @@ pub fn find(name: &str) -> Option<&'static dyn Func> {
 
 #[cfg(test)]
 mod tests {
+    use super::testing::value_in;
+    use super::*;
+    use crate::dialplan::template::Template;
+    use crate::dialplan::vars::MAX_VALUE_BYTES;
+    use crate::dialplan::vars::tests::Variables;
+
     #[test]
     fn the_table_is_sorted() {
-        assert!(super::TABLE.is_sorted_by(|a, b| a.name() < b.name()));
+        assert!(TABLE.is_sorted_by(|a, b| a.name() < b.name()));
+    }
+
+    #[test]
+    fn every_function_says_in_a_sentence_what_it_is() {
+        for func in TABLE {
+            assert!(func.synopsis().ends_with('.'), "{}", func.name());
+        }
+    }
+
+    #[test]
+    fn the_longest_values_make_no_function_slow_or_its_value_longer() {
+        let long = "a-1,%s".repeat(MAX_VALUE_BYTES / 6);
+        let variables = [("V", long.as_str()), ("X", "-")];
+        for func in TABLE {
+            for args in ["V,${V},${V},${V}", "${V},${V}", "V,${X},1-", "V,-,${V}", "\"${V}\" ${V}", "${V}"] {
+                let call = format!("${{{}({args})}}", func.name());
+                let Ok(template) = Template::compile(&call) else { continue };
+                let mut scope = Variables::with(&variables);
+                assert!(template.piece().value(&mut scope).len() <= MAX_VALUE_BYTES, "{call}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_arguments_of_any_function_are_survived(
+            func in 0..TABLE.len(),
+            args in "([a-z0-9,:&\"\\\\%+*-]|\\$\\{V\\}|\\$\\{W\\}|V|é){0,12}",
+            v in "\\PC{0,12}",
+            w in "[-0-9.,%:a-f]{0,12}",
+        ) {
+            let name = TABLE[func].name();
+            let mut scope = Variables::with(&[("V", &v), ("W", &w)]);
+            if Template::compile(&format!("${{{name}({args})}}")).is_ok() {
+                value_in(&mut scope, &format!("${{{name}({args})}}"));
+                let _ = testing::set(&mut scope, name, &args, &w);
+            }
+        }
     }
 }

@@ -32,9 +32,12 @@ impl Func for Replace {
         if find.is_empty() {
             return Err(FuncError::Missing("characters"));
         }
+        let mut find: Vec<char> = find.chars().collect();
+        find.sort_unstable();
+        find.dedup();
         let with = with.value(scope);
         let with = bytes::encoded(&with).map(|(with, _)| with);
-        Ok(value.chars().filter_map(|c| if find.contains(c) { with } else { Some(c) }).collect())
+        Ok(value.chars().filter_map(|c| if find.binary_search(&c).is_ok() { with } else { Some(c) }).collect())
     }
 }
 
