@@ -14,6 +14,7 @@ mod house;
 mod interop;
 mod local;
 mod mutated;
+mod oracle;
 mod phones;
 mod process;
 mod prompts;
