@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     call::{
+        about::About,
         cause::Cause,
         detail_record::LegRecord,
         exchange::Exchange,
@@ -84,11 +85,10 @@ pub struct Channel {
     /// The caller's Max-Forwards, for the legs it dials.
     pub(super) max_forwards: Option<u8>,
     /// The UUID of the oldest of the channels that came from one another by Local pairs, held by each of them.
-    kin: Arc<str>,
+    pub(super) kin: Arc<str>,
+    pub(super) about: About,
     /// When its record was begun anew.
     pub(super) counted_from: Option<jiff::Timestamp>,
-    /// Further headers of the INVITEs of legs it dials.
-    headers: Vec<(String, String)>,
     pub(super) timeouts: Timeouts,
     /// The language it is spoken to in; empty is the usual one.
     pub(super) language: String,
@@ -116,7 +116,7 @@ impl Channel {
         let part = (self.call.clone(), Part::Callee);
         let mut callee = Self::made(leg, part, &self.exchange, self.caller.clone()).at(self.position.clone());
         callee.kin = self.kin.clone();
-        callee.headers.clone_from(&self.headers);
+        callee.about.headers = self.about.headers.to_send();
         callee.max_forwards = self.max_forwards;
         callee
     }
@@ -124,7 +124,7 @@ impl Channel {
     fn made(mut leg: Leg, (call, part): (Arc<CallFacts>, Part), exchange: &Arc<Exchange>, caller: CallerId) -> Self {
         Self {
             kin: leg.facts.uuid.as_str().into(),
-            headers: Vec::new(),
+            about: About::default(),
             counted_from: None,
             variables: std::mem::take(&mut leg.inherited),
             leg,
@@ -162,11 +162,7 @@ impl Channel {
 
     /// Further headers of the INVITEs of legs it dials; of its own, before it is called.
     pub(super) fn headers(&self) -> &[(String, String)] {
-        &self.headers
-    }
-
-    pub(super) fn add_header(&mut self, name: &str, value: &str) {
-        self.headers.push((name.to_owned(), value.to_owned()));
+        self.about.headers.added()
     }
 
     /// From now on the call's record counts anew.
@@ -182,7 +178,7 @@ impl Channel {
             near: Some(self.leg.port()),
             max_forwards: self.max_forwards,
             variables: self.variables.inherited(),
-            headers: &self.headers,
+            headers: self.headers(),
             kin: Some(self.kin.clone()),
         }
     }
@@ -392,6 +388,7 @@ impl Channel {
         match event {
             LegEvent::Gone(cause) | LegEvent::Refused(cause) => {
                 self.gone = Some(cause);
+                self.about.hangup_source = self.name().to_owned();
                 return Err(Gone);
             }
             LegEvent::Order(Order::Hangup(cause)) => {
@@ -421,20 +418,6 @@ impl Channel {
         Ok(event)
     }
 
-    /// Everything the dialplan could read, for `pbx calls show`.
-    pub fn describe(&self) -> Vec<(String, String)> {
-        let mut all: Vec<_> =
-            self.variables.iter().map(|(name, variable)| (name.to_owned(), variable.value.clone())).collect();
-        all.push(("CALLERID(num)".into(), self.caller.number.clone()));
-        all.push(("CALLERID(name)".into(), self.caller.name.clone()));
-        all.push(("CHANNEL".into(), self.name().into()));
-        all.push(("CONTEXT".into(), self.position.context.clone()));
-        all.push(("EXTEN".into(), self.position.extension.clone()));
-        all.push(("PRIORITY".into(), self.position.priority.to_string()));
-        all.sort();
-        all
-    }
-
     /// Forgets keys typed so far.
     pub fn forget_digits(&mut self) {
         self.digits.clear();
@@ -462,6 +445,7 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
+        self.exchange.groups.leave(&self.leg.facts.uuid);
         match self.part {
             Part::Caller => self.exchange.live.end(&self.call),
             Part::Callee => self.exchange.live.drop_leg(&self.call, &self.leg.facts),

@@ -2,6 +2,7 @@
 //! Above: `inbound` and `originate` hand a finished call over. Below: a writer thread that owns the file.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
     os::unix::fs::OpenOptionsExt,
@@ -73,6 +74,15 @@ pub struct DetailRecord {
     pub cause: u8,
     /// The cause in words.
     pub cause_text: String,
+    /// Who is charged, where the dialplan said so: `CHANNEL(accountcode)`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account: String,
+    /// Free text of the dialplan: `CDR(userfield)`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user_field: String,
+    /// Fields of the dialplan's own, `CDR(anything)`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
     /// Both legs, the calling one first, then those that answered.
     pub legs: Vec<LegRecord>,
 }
@@ -204,6 +214,9 @@ mod tests {
             disposition: "NO ANSWER".into(),
             cause: 19,
             cause_text: "No answer from user".into(),
+            account: String::new(),
+            user_field: String::new(),
+            fields: BTreeMap::new(),
             legs: Vec::new(),
         }
     }

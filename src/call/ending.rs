@@ -41,12 +41,6 @@ impl Channel {
         let started = self.counted_from.unwrap_or(self.call.started);
         let answered = answered.map(|answered| answered.max(started));
         let seconds = |from: jiff::Timestamp| ended.duration_since(from).as_secs_f64().max(0.0);
-        let disposition = match cause {
-            _ if answered.is_some() => "ANSWERED",
-            Cause::BUSY | Cause::REJECTED => "BUSY",
-            Cause::NORMAL | Cause::NO_ANSWER | Cause::NO_USER_RESPONDING => "NO ANSWER",
-            _ => "FAILED",
-        };
         let record = DetailRecord {
             uuid: self.call.uuid.clone(),
             from: self.call.from.clone(),
@@ -58,7 +52,10 @@ impl Channel {
             ended,
             duration_s: seconds(started),
             billable_s: answered.map_or(0.0, seconds),
-            disposition: disposition.into(),
+            disposition: disposition(cause, answered).into(),
+            account: std::mem::take(&mut self.about.account),
+            user_field: std::mem::take(&mut self.about.user_field),
+            fields: std::mem::take(&mut self.about.fields),
             cause: cause.number(),
             cause_text: cause.text().into(),
             legs,
@@ -69,6 +66,16 @@ impl Channel {
                    "disposition": record.disposition, "duration_s": record.duration_s}),
         );
         self.exchange.records.write(record);
+    }
+}
+
+/// How a call went, in the words of detail records.
+pub(super) fn disposition(cause: Cause, answered: Option<jiff::Timestamp>) -> &'static str {
+    match cause {
+        _ if answered.is_some() => "ANSWERED",
+        Cause::BUSY | Cause::REJECTED => "BUSY",
+        Cause::UNKNOWN | Cause::NORMAL | Cause::NO_ANSWER | Cause::NO_USER_RESPONDING => "NO ANSWER",
+        _ => "FAILED",
     }
 }
 

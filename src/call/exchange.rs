@@ -16,7 +16,17 @@ use tokio::sync::mpsc;
 
 use crate::{
     audio::codec::Codec,
-    call::{channel::Channel, detail_record::Records, journal::Journal, live::Live, login::Doorkeeper, room::Rooms},
+    call::{
+        cause::Cause,
+        channel::Channel,
+        detail_record::Records,
+        device::DeviceState,
+        groups::Groups,
+        journal::Journal,
+        live::{Live, Order},
+        login::Doorkeeper,
+        room::Rooms,
+    },
     config::{CodecChoice, Config},
     media::Engine,
     sip::{
@@ -48,11 +58,24 @@ pub struct Exchange {
     pub records: Records,
     /// Supervisors listening now, by call UUID.
     spies: Mutex<HashMap<String, u32>>,
+    /// Which channels belong together.
+    pub groups: Groups,
+    /// States of custom devices, by name in lower case.
+    custom_devices: Mutex<HashMap<String, DeviceState>>,
     /// Channels that begin here go to the dialplan by the way that those from outside go.
     incoming: OnceLock<mpsc::Sender<Channel>>,
     /// When this server started.
     pub began: Instant,
     closing: AtomicBool,
+}
+
+/// Whom a soft hang-up is for.
+#[derive(Clone, Copy, Debug)]
+pub enum SoftHangup<'a> {
+    /// The channel of that name, any case.
+    Channel(&'a str),
+    /// All channels of a device: `SIP/1001`, `SIP/host`, `Local/700@internal`.
+    Device(&'a str),
 }
 
 impl Exchange {
@@ -70,6 +93,8 @@ impl Exchange {
             journal: Journal::default(),
             records,
             spies: Mutex::default(),
+            groups: Groups::default(),
+            custom_devices: Mutex::default(),
             incoming: OnceLock::new(),
             began: Instant::now(),
             closing: AtomicBool::new(false),
@@ -125,6 +150,19 @@ impl Exchange {
 
     fn spies(&self) -> MutexGuard<'_, HashMap<String, u32>> {
         self.spies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn custom_devices(&self) -> MutexGuard<'_, HashMap<String, DeviceState>> {
+        self.custom_devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks a channel by its name, or all channels of a device, to end: how many were asked (S212).
+    pub fn soft_hangup(&self, whom: &SoftHangup<'_>) -> usize {
+        let legs = match *whom {
+            SoftHangup::Channel(name) => self.live.named(name).into_iter().collect(),
+            SoftHangup::Device(device) => self.live.legs_of_device(device),
+        };
+        legs.iter().filter(|leg| leg.orders.try_send(Order::Hangup(Cause::NORMAL)).is_ok()).count()
     }
 
     /// The registrations, whatever a panicked holder left.

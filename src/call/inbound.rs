@@ -11,6 +11,7 @@ use crate::{
     call::{
         channel::{CallerId, Channel, Position},
         exchange::Exchange,
+        headers::InviteHeaders,
         leg::{Leg, LegParts},
         line::{Line, SipLine},
         live::Way,
@@ -130,7 +131,9 @@ fn open_channel(exchange: &Arc<Exchange>, call: NewCall) -> Result<Channel, Refu
         }
     }
     let position = Position { context: party.context, extension, priority: 1 };
-    Ok(Channel::new(leg, exchange, party.caller, position).with_max_forwards(max_forwards))
+    let mut channel = Channel::new(leg, exchange, party.caller, position).with_max_forwards(max_forwards);
+    channel.about_mut().headers = InviteHeaders::received(call.request.headers);
+    Ok(channel)
 }
 
 /// A caller that takes no session description as an answer cannot be served (RFC 3261 §21.4.7).

@@ -4,8 +4,10 @@
 mod events;
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -122,6 +124,8 @@ impl Leg {
             call_id: parts.call_id,
             port: port.id,
             rtp: port.rtp,
+            began: Instant::now(),
+            shared: Mutex::default(),
             orders,
             now: Mutex::new(LegNow { state: LegState::Dialling, codec: None, address: None, answered: None }),
         };
@@ -179,8 +183,8 @@ impl Leg {
         self.line.is_local()
     }
 
-    /// The address that the other end's signalling comes from.
-    pub(super) fn signalled_from(&self) -> Option<std::net::IpAddr> {
+    /// The address that its signalling comes from.
+    pub(super) fn signalled_from(&self) -> Option<IpAddr> {
         self.line.signalled_from()
     }
 

@@ -10,7 +10,10 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{call::cause::Cause, media::PortId};
+use crate::{
+    call::{cause::Cause, channel::Position, variables::Variables},
+    media::PortId,
+};
 
 /// Which way a leg was set up, seen from this server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,8 +71,27 @@ pub enum Order {
     LeaveRoom,
     /// The call has lasted as long as it may.
     TimeIsUp,
-    /// Tell the channel's variables.
-    Describe(oneshot::Sender<Vec<(String, String)>>),
+    /// Tell what the channel knows of itself.
+    Describe(oneshot::Sender<Described>),
+}
+
+/// What a channel tells of itself when asked.
+#[derive(Clone, Debug, Default)]
+pub struct Described {
+    /// Everything the dialplan could read.
+    pub variables: Vec<(String, String)>,
+    /// Where in the dialplan it is.
+    pub position: Position,
+    /// What runs there.
+    pub application: Option<&'static str>,
+    /// Its arguments.
+    pub data: String,
+    /// The number of who calls.
+    pub caller: String,
+    /// Who is charged.
+    pub account: String,
+    /// Who is charged for the other end.
+    pub peer_account: String,
 }
 
 /// A leg as others see it.
@@ -90,6 +112,10 @@ pub struct LegFacts {
     pub port: PortId,
     /// Our RTP address of it.
     pub rtp: std::net::SocketAddr,
+    /// When it began.
+    pub began: Instant,
+    /// What its channel shares with others by `SHARED()`.
+    pub shared: Mutex<Variables>,
     /// Reaches the owning task.
     pub orders: mpsc::Sender<Order>,
     /// What changes.
@@ -109,6 +135,16 @@ pub struct LegNow {
 }
 
 impl LegFacts {
+    /// What its channel shares with others; a panicked writer leaves it readable.
+    pub fn shared(&self) -> MutexGuard<'_, Variables> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its name without the number at the end: `SIP/1001`.
+    pub fn device(&self) -> &str {
+        self.name.rsplit_once('-').map_or(&self.name, |(device, _)| device)
+    }
+
     /// The changing part; a panicked writer leaves it readable.
     pub fn now(&self) -> MutexGuard<'_, LegNow> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
@@ -190,6 +226,7 @@ struct Table {
     per_user: HashMap<String, usize>,
     /// Calls that ever began, for the channel names.
     begun: u64,
+    calls_begun: u64,
     /// Watches the number of live calls, for a graceful stop.
     idle: Option<Arc<tokio::sync::Notify>>,
 }
@@ -201,6 +238,7 @@ impl Live {
         for leg in call.legs() {
             table.add(&leg, &call.uuid);
         }
+        table.calls_begun += 1;
         table.calls.insert(call.uuid.clone(), call);
     }
 
@@ -246,6 +284,31 @@ impl Live {
         };
         let leg = call.legs().into_iter().find(|leg| leg.uuid == uuid)?;
         Some((call, leg))
+    }
+
+    /// The leg of this channel name (any case).
+    pub fn named(&self, name: &str) -> Option<Arc<LegFacts>> {
+        self.legs().into_iter().find(|leg| leg.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The legs of a device, `SIP/1001`, `SIP/host` at any port, `Local/700@internal` (any case; PJSIP is SIP).
+    pub fn legs_of_device(&self, device: &str) -> Vec<Arc<LegFacts>> {
+        let sip = device.get(..6).filter(|start| start.eq_ignore_ascii_case("PJSIP/"));
+        let device = sip.map_or_else(|| device.to_owned(), |start| format!("SIP/{}", &device[start.len()..]));
+        let is_it = |own: &str| {
+            let without_port = own.rsplit_once(':').map_or(own, |(host, _)| host);
+            own.eq_ignore_ascii_case(&device) || without_port.eq_ignore_ascii_case(&device)
+        };
+        self.legs().into_iter().filter(|leg| is_it(leg.device())).collect()
+    }
+
+    fn legs(&self) -> Vec<Arc<LegFacts>> {
+        self.calls().iter().flat_map(|call| call.legs()).collect()
+    }
+
+    /// Calls that ever began.
+    pub fn processed(&self) -> u64 {
+        self.lock().calls_begun
     }
 
     /// Live calls and legs.

@@ -3,19 +3,24 @@
 //! A call comes in by [`inbound`], becomes a [`Channel`] that the dialplan drives, dials further legs and is bridged
 //! with one of them in [`dial`]. Everything that another task may see or touch is found in [`live`] by UUID.
 
+pub mod about;
 pub mod cause;
 mod channel;
 pub mod detail_record;
+pub mod device;
 pub mod dial;
 mod dtmf_info;
 mod ending;
 mod exchange;
 mod frame;
+pub mod groups;
+pub mod headers;
 pub mod inbound;
 pub mod journal;
 mod keys;
 mod leg;
 mod line;
+pub mod listing;
 pub mod live;
 pub mod login;
 mod originate;
@@ -30,6 +35,6 @@ pub mod variables;
 
 pub use cause::{Cause, DialStatus};
 pub use channel::{CallerId, Channel, Gone, Position};
-pub use exchange::Exchange;
+pub use exchange::{Exchange, SoftHangup};
 pub use frame::{Frame, FrameKind};
-pub use originate::{Originate, originate};
+pub use originate::{Origin, Originate, originate};

@@ -7,10 +7,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::call::{
     cause::Cause,
-    channel::{CallerId, Channel, Position},
+    channel::{CallerId, Channel, Gone, Position},
     exchange::Exchange,
     leg::{Leg, LegEvent},
-    place::{Calling, place},
+    place::{Calling, one_hop_less, place},
     route,
     variables::Variables,
 };
@@ -28,6 +28,41 @@ pub struct Originate {
     pub variables: Variables,
     /// Where in the dialplan the channel starts, for its records and variables.
     pub position: Position,
+    /// The channel whose script wants it; `None` for a call that nothing led to.
+    pub origin: Option<Origin>,
+}
+
+/// What a call that a script originates has of the call of that script, so that one that originates itself comes to an end.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    max_forwards: Option<u8>,
+    kin: Arc<str>,
+}
+
+impl Channel {
+    /// What the calls have of it that its script originates.
+    pub fn origin(&self) -> Origin {
+        Origin { max_forwards: self.max_forwards, kin: self.kin.clone() }
+    }
+
+    /// Serves the phone until some work is done; where there is no phone any more, only waits.
+    ///
+    /// # Errors
+    /// The phone has hung up meanwhile.
+    pub async fn serve_until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Gone> {
+        let mut work = std::pin::pin!(work);
+        if self.still_here().is_err() {
+            return Ok(work.await);
+        }
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                event = self.next_event(None) => {
+                    event?;
+                }
+            }
+        }
+    }
 }
 
 /// Calls the endpoint and returns its channel once it answered.
@@ -41,14 +76,18 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
     let until = Instant::now() + wanted.timeout;
     let mut ringing = Vec::new();
     let mut cause = Cause::NO_ROUTE;
+    let (max_forwards, kin) = match wanted.origin {
+        Some(Origin { max_forwards, kin }) => (Some(one_hop_less(max_forwards)?), Some(kin)),
+        None => (None, None),
+    };
     let calling = Calling {
         id: &wanted.caller,
         codec: None,
         near: None,
-        max_forwards: None,
+        max_forwards,
         variables: wanted.variables.clone(),
         headers: &[],
-        kin: None,
+        kin: kin.clone(),
     };
     for route in route::find(exchange, &wanted.endpoint).await? {
         match place(exchange, route, &calling) {
@@ -87,7 +126,12 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
     }
     let leg = answered.ok_or(cause)?;
     let caller = CallerId { name: String::new(), number: leg.facts.number.clone() };
-    Ok(Channel::new(leg, exchange, caller, wanted.position))
+    let mut channel = Channel::new(leg, exchange, caller, wanted.position).with_max_forwards(max_forwards);
+    channel.about_mut().connected = wanted.caller;
+    Ok(match kin {
+        Some(kin) => channel.with_kin(kin),
+        None => channel,
+    })
 }
 
 fn end(mut leg: Leg, cause: Cause) {

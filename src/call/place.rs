@@ -28,7 +28,7 @@ use crate::{
 
 /// Channels that may live at one time and come from one another by Local pairs: a dialplan that calls itself twice in each
 /// round would have 2^70 of them before Max-Forwards ends it.
-const MAX_KIN: usize = 256;
+const MAX_KIN: usize = 1_000;
 
 /// The Max-Forwards of a call of our own (RFC 3261 §8.1.1.6).
 const MAX_FORWARDS: u8 = 70;
@@ -89,10 +89,18 @@ pub(super) fn open(exchange: &Arc<Exchange>, route: Route, calling: &Calling<'_>
         return Err(Cause::BUSY);
     }
     let Route { reach, user, number, label } = route;
+    if calling.kin.as_ref().is_some_and(|kin| Arc::strong_count(kin) > MAX_KIN) {
+        return Err(Cause::ROUTING_ERROR);
+    }
     match reach {
         Reach::Sip(reach) => open_sip(exchange, reach, Named { user, number, label }, calling),
         Reach::Local(position) => open_local(exchange, position, calling),
     }
+}
+
+/// The hops left behind one more: the one that would be too many is refused as 483 refuses it (RFC 3261 §16.3).
+pub(super) fn one_hop_less(left: Option<u8>) -> Result<u8, Cause> {
+    left.map_or(Ok(MAX_FORWARDS), |left| left.checked_sub(1).ok_or(Cause::ROUTING_ERROR))
 }
 
 /// Whom a leg is to.
@@ -126,14 +134,7 @@ fn open_sip(
 
 /// Makes a Local pair: its `;1` half is opened, its `;2` half goes to the dialplan later, as any call that comes in.
 fn open_local(exchange: &Arc<Exchange>, position: Position, calling: &Calling<'_>) -> Result<(Leg, Unsent), Cause> {
-    // Each pair is a hop of the call: the one that would be too many is refused as 483 refuses it (RFC 3261 §16.3).
-    let max_forwards = match calling.max_forwards {
-        Some(left) => left.checked_sub(1).ok_or(Cause::ROUTING_ERROR)?,
-        None => MAX_FORWARDS,
-    };
-    if calling.kin.as_ref().is_some_and(|kin| Arc::strong_count(kin) > MAX_KIN) {
-        return Err(Cause::ROUTING_ERROR);
-    }
+    let max_forwards = one_hop_less(calling.max_forwards)?;
     let limit = exchange.settings.load().limits.calls as usize;
     if limit > 0 && exchange.live.counts().0 >= limit {
         return Err(Cause::CONGESTION);

@@ -7,7 +7,9 @@ use super::context::Dialplan;
 use super::env::{ChannelScope, Env};
 use super::piece::Piece;
 use super::template::Template;
+use super::vars::{Scope, ValueWarning};
 use crate::call::Channel;
+use crate::config::CallerIdText;
 
 /// The arguments of one step.
 pub struct Args<'a> {
@@ -64,9 +66,20 @@ impl<'a> Args<'a> {
         piece.written(&mut self.scope(chan))
     }
 
+    /// A piece with every value computed now, for a script of another channel: what an administrator wrote can still be
+    /// split, a value from outside stays one operand.
+    pub fn settled(&self, chan: &mut Channel, piece: &Piece<'_>) -> Template {
+        piece.settled(&mut self.scope(chan))
+    }
+
     /// Whether a piece is text of the dialplan and nothing else.
     pub fn is_written(&self, chan: &mut Channel, piece: &Piece<'_>) -> bool {
         piece.is_written(&self.scope(chan))
+    }
+
+    /// All of it as it looks to somebody who lists what channels do: nothing is changed by looking.
+    pub(super) fn shown(&self, chan: &mut Channel) -> String {
+        self.piece.value(&mut Looking(&mut self.scope(chan)))
     }
 
     /// The scope for what needs more than values.
@@ -76,4 +89,23 @@ impl<'a> Args<'a> {
     {
         ChannelScope::new(chan, self.plan, self.env)
     }
+}
+
+/// A scope that shows what there is and lets nothing be changed: functions that work on the channel or the server find none.
+struct Looking<'s, 'c>(&'s mut ChannelScope<'c>);
+
+impl Scope for Looking<'_, '_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.variable(name)
+    }
+
+    fn set_variable(&mut self, _name: &str, _value: String) {}
+
+    fn caller(&self) -> CallerIdText {
+        self.0.caller()
+    }
+
+    fn set_caller(&mut self, _caller: CallerIdText) {}
+
+    fn warn(&mut self, _warning: ValueWarning) {}
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::app::{AppError, Doing, Jump, Line, Next};
+use super::app::{App, AppError, Doing, Jump, Line, Next};
 use super::args::Args;
 use super::context::{Dialplan, Step};
 use super::env::Env;
+use super::piece::Piece;
 use super::search::{Found, Query};
+use super::template::Template;
 use crate::call::{Cause, Channel, Frame, FrameKind, Gone, Position, variables};
 
 /// Priorities a script may run without waiting once; then it is taken for an endless loop.
@@ -43,9 +45,19 @@ pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Ch
 }
 
 /// Runs one step that is not in the plan, as `pbx originate` asks for; there is no `h`.
-pub async fn run_application(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel, step: Step) -> Channel {
+pub async fn run_application(plan: Arc<Dialplan>, env: Arc<Env>, channel: Channel, step: Step) -> Channel {
+    run_app(plan, env, channel, (step.app, step.args)).await
+}
+
+/// Runs one application, as `Originate` does; there is no `h`.
+pub(super) async fn run_app(
+    plan: Arc<Dialplan>,
+    env: Arc<Env>,
+    mut channel: Channel,
+    (app, args): (&'static dyn App, Template),
+) -> Channel {
     let mut script = Script::new(&plan, &env);
-    let next = script.step(&step, &mut channel).await;
+    let next = script.work(app, args.piece(), &mut channel).await;
     let target = match next {
         Ok(Next::Jump(jump)) => plan.reach((channel.position(), &channel.caller().number), &jump).ok(),
         Ok(Next::At(position)) => Some(position),
@@ -318,10 +330,18 @@ impl<'a> Script<'a> {
         false
     }
 
-    /// Runs a step; one that had to wait for anything starts the count of busy steps anew.
     async fn step(&mut self, step: &Step, channel: &mut Channel) -> Result<Next, AppError> {
         tracing::trace!(uuid = channel.uuid(), at = ?step.span, ?step, "dialplan");
-        let mut work = match step.app.exec(channel, Args::new(step.args.piece(), (self.plan, self.env))) {
+        self.work(step.app, step.args.piece(), channel).await
+    }
+
+    /// Runs an application; one that had to wait for anything starts the count of busy steps anew.
+    async fn work(&mut self, app: &'static dyn App, args: Piece<'_>, channel: &mut Channel) -> Result<Next, AppError> {
+        let args = Args::new(args, (self.plan, self.env));
+        // Only what may take its time is ever seen at it.
+        let data = (app.line() == Line::Needed).then(|| args.shown(channel));
+        channel.does(app.name(), data);
+        let mut work = match app.exec(channel, args) {
             Doing::Done(outcome) => return outcome,
             Doing::Waits(work) => work,
         };

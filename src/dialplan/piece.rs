@@ -63,6 +63,20 @@ impl<'a> Piece<'a> {
         Template::from_parts(parts)
     }
 
+    /// As [`super::Args::settled`].
+    pub fn settled(&self, scope: &mut dyn Scope) -> Template {
+        let written = self.written(scope);
+        let parts = written.piece().bits.iter().map(|bit| match *bit {
+            Bit::Text(text) => Part::Text(text.to_owned()),
+            Bit::Code(part) => {
+                let mut value = String::new();
+                vars::append(part, scope, &mut value);
+                Part::Value(vars::limit(value, scope))
+            }
+        });
+        Template::from_parts(parts.collect())
+    }
+
     fn resolve(&self, scope: &mut dyn Scope, parts: &mut Vec<Part>) {
         for bit in &self.bits {
             let part = match *bit {

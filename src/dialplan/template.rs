@@ -27,6 +27,8 @@ pub(super) enum Part {
     Variable(Box<Variable>),
     /// `$[…]`
     Expression(Box<Expression>),
+    /// The value of one of these, computed elsewhere: data.
+    Value(String),
 }
 
 impl Part {

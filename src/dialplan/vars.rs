@@ -91,7 +91,7 @@ pub enum ValueWarning {
 /// Appends the value of one part.
 pub(super) fn append(part: &Part, scope: &mut dyn Scope, out: &mut String) {
     match part {
-        Part::Text(text) => out.push_str(text),
+        Part::Text(text) | Part::Value(text) => out.push_str(text),
         Part::Variable(variable) => out.push_str(&variable_value(variable, scope)),
         Part::Expression(expression) => expression.append(scope, out),
     }

@@ -201,6 +201,7 @@ impl House {
             caller: CallerId { name: "pbx".into(), number: String::new() },
             timeout: request.timeout_s.map_or(RING_TIME, Duration::from_secs),
             variables,
+            origin: None,
             position: Position { context: String::new(), extension: request.app.clone(), priority: 1 },
         };
         let channel = originate(&self.exchange, wanted).await.map_err(|cause| {
@@ -293,7 +294,7 @@ async fn variables_of(call: &CallFacts) -> BTreeMap<String, String> {
         return BTreeMap::new();
     }
     match tokio::time::timeout(DESCRIBE_TIME, told).await {
-        Ok(Ok(variables)) => variables.into_iter().collect(),
+        Ok(Ok(described)) => described.variables.into_iter().collect(),
         _ => BTreeMap::new(),
     }
 }

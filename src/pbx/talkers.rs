@@ -131,6 +131,7 @@ impl Talkers {
             caller: CallerId { name: "Customer".into(), number: CUSTOMER.into() },
             timeout: Duration::from_secs(10),
             variables: Default::default(),
+            origin: None,
             position: Position::default(),
         };
         let channel = originate(&self.exchange, wanted).await?;

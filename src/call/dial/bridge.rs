@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     call::{
         cause::Cause,
-        channel::{Channel, next_play_id},
+        channel::{CallerId, Channel, next_play_id},
         leg::{Leg, LegEvent},
         live::{LegState, Order},
     },
@@ -55,6 +55,7 @@ impl Channel {
     /// Notes that this party and the called one are going to talk.
     pub fn begins_talk(&mut self, callee: &Self) {
         self.forget_digits();
+        self.about.connected = CallerId { name: String::new(), number: callee.called_number().to_owned() };
         self.exchange.journal.note(
             "call.bridged",
             json!({"uuid": self.call.uuid, "a": self.leg.facts.uuid, "b": callee.leg.facts.uuid}),
@@ -73,6 +74,9 @@ impl Channel {
         self.call.set_bridged(Some((self.leg.facts.clone(), callee.leg.facts.clone())));
         let end = serve_both(self, callee, watch).await;
         self.call.set_bridged(None);
+        if matches!(end, BridgeEnd::CalleeGone(_)) {
+            self.about.hangup_source = callee.name().to_owned();
+        }
         self.part();
         end
     }

@@ -40,7 +40,7 @@ impl Callee {
     /// Whoever is called does not learn who calls (RFC 3323 §4.1.1.3, RFC 3325 §9.3).
     pub fn hides_caller(&mut self) {
         self.channel.set_caller(CallerId { name: "Anonymous".into(), number: String::new() });
-        self.channel.add_header("Privacy", "id");
+        self.channel.about_mut().headers.put("Privacy", "id");
     }
 
     /// The same, where it is not called after all.
@@ -88,6 +88,7 @@ impl Channel {
 
     /// Ends a called party of this call, and keeps its part of the record when it had been answered.
     pub fn drop_callee(&mut self, mut callee: Self, cause: Cause) {
+        self.note_cause(&callee.leg.facts.name, cause);
         callee.leg.hangup(cause);
         let closing = callee.leg.close();
         if callee.leg.facts.now().answered.is_some() {

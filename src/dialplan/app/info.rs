@@ -25,7 +25,7 @@ impl App for Info {
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, _args: Args<'a>) -> Doing<'a> {
-        for (name, value) in chan.describe() {
+        for (name, value) in chan.describe().variables {
             tracing::info!(uuid = chan.uuid(), name, value, "info");
         }
         Ok(Next::Continue).into()

@@ -27,6 +27,7 @@ mod macroexit;
 mod mset;
 mod musiconhold;
 mod noop;
+mod originate;
 mod playback;
 mod playtones;
 mod progress;
@@ -39,6 +40,8 @@ mod saydigits;
 mod saynumber;
 mod sayphonetic;
 mod set;
+mod sipaddheader;
+mod softhangup;
 mod stackpop;
 mod stopplaytones;
 mod system;
@@ -276,6 +279,7 @@ pub static TABLE: &[&dyn App] = &[
     &mset::MSet,
     &musiconhold::MusicOnHold,
     &noop::NoOp,
+    &originate::Originate,
     &playback::Playback,
     &playtones::Playtones,
     &progress::Progress,
@@ -288,6 +292,8 @@ pub static TABLE: &[&dyn App] = &[
     &saynumber::SayNumber,
     &sayphonetic::SayPhonetic,
     &set::Set,
+    &sipaddheader::SipAddHeader,
+    &softhangup::SoftHangup,
     &stackpop::StackPop,
     &musiconhold::StartMusicOnHold,
     &musiconhold::StopMusicOnHold,

@@ -9,15 +9,16 @@ use crate::dialplan::vars::Scope;
 
 pub(super) struct CallerId;
 
+/// A part of a caller id.
 #[derive(Clone, Copy)]
-enum Field {
+pub(super) enum Field {
     Number,
     Name,
     All,
 }
 
 impl Field {
-    fn from_word(word: &str) -> Option<Self> {
+    pub(super) fn from_word(word: &str) -> Option<Self> {
         match word.trim().to_ascii_lowercase().as_str() {
             "num" | "number" => Some(Self::Number),
             "name" => Some(Self::Name),
@@ -55,8 +56,7 @@ impl Func for CallerId {
         match Field::from_word(&word).ok_or(FuncError::Argument(word))? {
             Field::Number => Ok(caller.number),
             Field::Name => Ok(caller.name),
-            Field::All if caller.name.is_empty() => Ok(caller.number),
-            Field::All => Ok(format!("\"{}\" <{}>", caller.name, caller.number)),
+            Field::All => Ok(all(&caller)),
         }
     }
 
@@ -71,6 +71,11 @@ impl Func for CallerId {
         scope.set_caller(changed);
         Ok(())
     }
+}
+
+/// `"Alice" <1001>`, or a number alone.
+pub(super) fn all(caller: &CallerIdText) -> String {
+    if caller.name.is_empty() { caller.number.clone() } else { format!("\"{}\" <{}>", caller.name, caller.number) }
 }
 
 /// `"Alice" <1001>`, `Alice <1001>` or a number alone.

@@ -5,10 +5,14 @@ mod array;
 mod base64;
 mod bytes;
 pub(super) mod callerid;
+mod cdr;
+mod channel;
 mod confbridge_info;
+mod connectedline;
 mod cut;
 pub(super) mod db;
 mod db_words;
+mod device_state;
 mod dialplan_exists;
 mod digest;
 mod env;
@@ -18,6 +22,8 @@ mod extreme;
 mod field;
 mod filter;
 mod global;
+mod group;
+mod hangupcause;
 mod hash;
 mod r#if;
 mod iftime;
@@ -30,6 +36,7 @@ mod math;
 mod named;
 mod passthru;
 mod pin_check;
+mod pjsip_header;
 mod plain;
 mod printf;
 mod quote;
@@ -38,6 +45,7 @@ mod regex;
 mod replace;
 mod scan;
 mod set;
+mod shared;
 mod slots;
 mod sort;
 mod sprintf;
@@ -58,6 +66,7 @@ use std::fmt;
 use super::app::{BoxFuture, CheckError};
 use super::piece::Piece;
 use super::vars::Scope;
+use crate::call::Channel;
 
 /// A function of the dialplan.
 pub trait Func: Sync {
@@ -174,7 +183,10 @@ pub static TABLE: &[&dyn Func] = &[
     &base64::BASE64_DECODE,
     &base64::BASE64_ENCODE,
     &callerid::CallerId,
+    &cdr::Cdr,
+    &channel::Channel,
     &confbridge_info::ConfBridgeInfo,
+    &connectedline::ConnectedLine,
     &quote::CSV_QUOTE,
     &cut::Cut,
     &db::Db,
@@ -183,6 +195,7 @@ pub static TABLE: &[&dyn Func] = &[
     &db::DbKeyCount,
     &db::DbKeys,
     &step::DEC,
+    &device_state::DeviceState,
     &dialplan_exists::DialplanExists,
     &letters::DIGIT_SUM,
     &env::EnvVar,
@@ -192,6 +205,12 @@ pub static TABLE: &[&dyn Func] = &[
     &field::FieldQty,
     &filter::Filter,
     &global::Global,
+    &group::Group::Own,
+    &group::Group::Count,
+    &group::Group::First,
+    &group::Group::List,
+    &group::Group::MatchCount,
+    &hangupcause::HangupCause,
     &hash::Hash,
     &hash::HashKeys,
     &r#if::If,
@@ -209,6 +228,7 @@ pub static TABLE: &[&dyn Func] = &[
     &extreme::MIN,
     &passthru::Passthru,
     &pin_check::PinCheck,
+    &pjsip_header::PjsipHeader,
     &list::POP,
     &list::PUSH,
     &quote::QUOTE,
@@ -218,7 +238,9 @@ pub static TABLE: &[&dyn Func] = &[
     &trim::RTRIM,
     &set::Set,
     &digest::SHA1,
+    &shared::Shared,
     &list::SHIFT,
+    &pjsip_header::SipHeader,
     &sort::Sort,
     &sprintf::Sprintf,
     &replace::StrBetween,
@@ -236,6 +258,25 @@ pub static TABLE: &[&dyn Func] = &[
     &version::Version,
     &db_words::DbWords,
 ];
+
+/// The channel of the script.
+fn channel(scope: &mut dyn Scope) -> Result<&mut Channel, FuncError> {
+    scope.channel().ok_or(FuncError::NoCall)
+}
+
+/// Refuses a word that is written out and is none of those known.
+fn known(
+    word: &Piece<'_>,
+    what: &'static str,
+    words: impl IntoIterator<Item = &'static str>,
+) -> Result<(), CheckError> {
+    let Some(found) = word.literal() else { return Ok(()) };
+    let words: Vec<_> = words.into_iter().collect();
+    if words.iter().any(|known| known.eq_ignore_ascii_case(found.trim())) {
+        return Ok(());
+    }
+    Err(CheckError::Unknown { what, found, known: words.join(", ") })
+}
 
 /// The function of this name, or the stand-in for one that is not here.
 pub fn find(name: &str) -> Option<&'static dyn Func> {

@@ -72,7 +72,7 @@ impl App for Dial {
 }
 
 /// A target written out whole must have a technology.
-fn check_target(target: &Piece<'_>) -> Result<(), CheckError> {
+pub(super) fn check_target(target: &Piece<'_>) -> Result<(), CheckError> {
     match target.literal() {
         Some(text) if text.trim().split_once('/').is_none_or(|(tech, rest)| tech.is_empty() || rest.is_empty()) => {
             Err(CheckError::Malformed { what: "target (write SIP/1001 or SIP/number@host)", found: text })
