@@ -66,7 +66,8 @@ impl<'a> Piece<'a> {
     /// As [`super::Args::settled`].
     pub fn settled(&self, scope: &mut dyn Scope) -> Template {
         let written = self.written(scope);
-        let parts = written.piece().bits.iter().map(|bit| match *bit {
+        let piece = written.piece();
+        let parts = piece.bits.iter().map(|bit| match *bit {
             Bit::Text(text) => Part::Text(text.to_owned()),
             Bit::Code(part) => {
                 let mut value = String::new();
