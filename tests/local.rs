@@ -1,5 +1,7 @@
 //! Local channels as phones meet them: a call that goes on in the dialplan as if it came in anew (S207, S209–S212).
 
+use wirechief::control::protocol::{Originate, Originated, method};
+
 use crate::call::{both_answer, hear_each_other, talk};
 use crate::harness::{TestPbx, Tone, only};
 
@@ -104,5 +106,91 @@ exten => last,1,GotoIf($[\"${ONE}.${ALL}.${OWN}\" = \".2.\"]?:wrong)
     both_answer(&mut calling, &mut called).await;
     calling.hangs_up().await;
     called.is_hung_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn s211_originate_calls_through_a_local_channel_and_runs_an_application_or_an_extension() {
+    let plan = "exten => app,1,Originate(Local/inner@internal,app,Echo,,,9,v(__SAID=yes^OWN=1)c(77)n(Call \"R\"))
+ same => n,GotoIf($[\"${ORIGINATE_STATUS}\" = \"SUCCESS\"]?:wrong)
+ same => n,Answer()
+ same => n,Wait(30)
+ same => n(wrong),Congestion()
+exten => exten,1,Originate(Local/inner@internal/n,exten,internal,room,1)
+ same => n,GotoIf($[\"${ORIGINATE_STATUS}\" = \"SUCCESS\"]?:wrong)
+ same => n,Busy()
+ same => n(wrong),Congestion()
+exten => inner,1,GotoIf($[\"${SAID}${OWN}\" = \"yes1\" | \"${SAID}\" = \"\"]?:wrong)
+ same => n,Dial(SIP/bob)
+ same => n(wrong),Busy()
+exten => room,1,Answer()
+ same => n,Echo()";
+    let pbx = TestPbx::with(plan).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let mut calling = alice.invite("app").await;
+    let mut called = bob.is_called().await;
+    assert!(called.invite().all("From").iter().any(|from| from.contains("77@")));
+    called.answers().await.says(Tone::B).await.hears(only(Tone::B)).await;
+    calling.expects([200]).await.ack().await.hangs_up().await;
+    called.hears(only(Tone::B)).await.presses("#").await;
+    called.is_hung_up().await;
+    pbx.is_idle().await;
+    let mut calling = alice.invite("exten").await;
+    let mut called = bob.is_called().await;
+    called.answers().await;
+    calling.is_refused(&[486]).await;
+    called.says(Tone::B).await.hears(only(Tone::B)).await.hangs_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn originate_tells_why_nobody_came_and_a_loop_of_it_ends() {
+    let plan = "exten => bob,1,Originate(SIP/bob,app,Echo,,,9)
+ same => n,GotoIf($[\"${ORIGINATE_STATUS}\" = \"BUSY\"]?:wrong)
+ same => n,Originate(Local/none@internal,app,Echo)
+ same => n,GotoIf($[\"${ORIGINATE_STATUS}\" = \"FAILED\"]?:wrong)
+ same => n,Originate(SIP/bob,app,Echo,,,0.2)
+ same => n,GotoIf($[\"${ORIGINATE_STATUS}\" = \"RINGING\"]?:wrong)
+ same => n,Busy()
+ same => n(wrong),Congestion()
+exten => loop,1,Answer()
+ same => n,Originate(Local/loop@internal,app,NoOp,,,5,a)
+ same => n,Hangup()";
+    let pbx = TestPbx::with(plan).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let mut calling = alice.invite("bob").await;
+    bob.is_called().await.refuses(486).await;
+    let mut called = bob.is_called().await;
+    called.rings().await;
+    called.is_cancelled().await;
+    calling.is_refused(&[486]).await;
+    let mut calling = alice.invite("loop").await;
+    calling.expects([200]).await.ack().await;
+    calling.is_hung_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn s211_the_control_socket_originates_a_local_channel_into_an_application() {
+    let pbx = TestPbx::with(LOCAL).await;
+    let mut bob = pbx.phone("bob").await;
+    let wanted = Originate {
+        endpoint: "Local/inner@internal".into(),
+        app: "Echo".into(),
+        args: String::new(),
+        vars: Vec::new(),
+        timeout_s: None,
+    };
+    let mut client = pbx.client().await;
+    let originated = async move {
+        let _: Originated = client.request(method::ORIGINATE, &wanted).await.expect("an answer");
+    };
+    let called = async {
+        let mut called = bob.is_called().await;
+        called.answers().await;
+        called
+    };
+    let ((), mut called) = tokio::join!(originated, called);
+    called.says(Tone::B).await.hears(only(Tone::B)).await.hangs_up().await;
     pbx.is_idle().await;
 }

@@ -1,5 +1,6 @@
 //! One test binary: each module is a subject.
 
+mod about;
 mod astdb;
 mod call;
 mod cli;
