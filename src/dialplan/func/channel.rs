@@ -24,6 +24,7 @@ const ITEMS: &[(&str, fn(&Chan) -> String)] = &[
     ("exten", |chan| chan.position().extension.clone()),
     ("from", |chan| header(chan, "From")),
     ("hangupsource", |chan| chan.about().hangup_source.clone()),
+    ("language", |chan| chan.language().to_owned()),
     ("linkedid", |chan| chan.linked_id().to_owned()),
     ("max_forwards", |chan| chan.max_forwards().unwrap_or(70).to_string()),
     ("musicclass", |chan| chan.about().music_class.clone()),
@@ -52,8 +53,8 @@ impl Func for Channel {
     }
 
     fn synopsis(&self) -> &'static str {
-        "What is known of the channel: its name, state, musicclass, codec, addresses and accounts. accountcode, \
-         max_forwards, musicclass, peeraccount and userfield can be set."
+        "What is known of the channel: its name, state, language, musicclass, codec, addresses and accounts. accountcode, \
+         language, max_forwards, musicclass, peeraccount and userfield can be set."
     }
 
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
@@ -72,6 +73,7 @@ impl Func for Channel {
         let chan = channel(scope)?;
         match item.as_str() {
             "accountcode" => chan.about_mut().account = value,
+            "language" => chan.set_language(value.trim()),
             "max_forwards" => {
                 let hops = value.trim().parse().map_err(|_| FuncError::NotANumber(value))?;
                 chan.set_max_forwards(hops);
