@@ -112,9 +112,15 @@ async fn a_channel_tells_what_it_is_and_its_record_keeps_what_it_was_told() {
             "INUSE|NOT_INUSE|UNAVAILABLE",
         ),
         ("${DEVICE_STATE(SIP/nobody)}|${DEVICE_STATE(DAHDI/1)}", "INVALID|INVALID"),
+        ("${DEVICE_STATE(Local/ask2@internal)}|${DEVICE_STATE(Local/no@internal)}", "NOT_INUSE|INVALID"),
+        (
+            "${EXTENSION_STATE(7@internal)}|${EXTENSION_STATE(8@internal)}|${EXTENSION_STATE(9@internal)}",
+            "INUSE|BUSY|UNKNOWN",
+        ),
         ("CONNECTEDLINE(name)=Bob;${CONNECTEDLINE(all)}", "\"Bob\" <>"),
     ];
-    let pbx = TestPbx::with(&asking(&rows.map(|(ask, _)| ask), "")).await;
+    let hints = "exten => 7,hint,SIP/alice&SIP/bob\nexten => 8,hint,Custom:lamp\nexten => ask2,1,NoOp()";
+    let pbx = TestPbx::with(&asking(&rows.map(|(ask, _)| ask), hints)).await;
     let (alice, _bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
     let (found, mut call) = values(&pbx, &alice, &[]).await;
     check(&found, &rows);

@@ -86,7 +86,7 @@ const APPS: &[(&str, &str)] = &[
     (FAX, "NVFaxDetect ReceiveFAX SendFAX"),
     (SIP_INSIDE, "PJSIPHangup PJSIPNotify"),
     (FILES, "Reload"),
-    (CHAN_SIP, "SIPAddHeader SIPDtmfMode SIPRemoveHeader SIPSendCustomINFO"),
+    (CHAN_SIP, "SIPDtmfMode SIPRemoveHeader SIPSendCustomINFO"),
     (
         SPEECH,
         "SpeechActivateGrammar SpeechBackground SpeechCreate SpeechDeactivateGrammar SpeechDestroy \

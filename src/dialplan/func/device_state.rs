@@ -2,6 +2,7 @@
 
 use super::{Func, FuncError, channel};
 use crate::call::device::DeviceState as State;
+use crate::call::target::{self, Target};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::vars::Scope;
 
@@ -23,7 +24,7 @@ impl Func for DeviceState {
 
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
         let device = args.value(scope);
-        Ok(channel(scope)?.exchange().device_state(device.trim()).word().to_owned())
+        Ok(state_of(scope, device.trim())?.word().to_owned())
     }
 
     fn write(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Result<(), FuncError> {
@@ -32,4 +33,16 @@ impl Func for DeviceState {
         let refused = || FuncError::Wrong(format!("the state of `{device}` cannot be set; that of Custom:name can"));
         channel(scope)?.exchange().set_device_state(&device, state).then_some(()).ok_or_else(refused)
     }
+}
+
+/// How a device is; one of this server's own extensions, `Local/700@internal`, is there when the plan has it.
+pub(super) fn state_of(scope: &mut dyn Scope, device: &str) -> Result<State, FuncError> {
+    let state = channel(scope)?.exchange().device_state(device);
+    let Ok(Target::Local { extension, context }) = target::parse(device) else { return Ok(state) };
+    let exists = scope.plan().is_some_and(|plan| plan.find(&context, &extension).is_some());
+    Ok(match state {
+        State::Unknown if exists => State::NotInUse,
+        State::Unknown => State::Invalid,
+        state => state,
+    })
 }

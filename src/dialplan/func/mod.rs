@@ -18,6 +18,7 @@ mod digest;
 mod env;
 mod eval;
 mod exists;
+mod extension_state;
 mod extreme;
 mod field;
 mod filter;
@@ -201,6 +202,7 @@ pub static TABLE: &[&dyn Func] = &[
     &env::EnvVar,
     &eval::Eval,
     &exists::Exists,
+    &extension_state::ExtensionState,
     &field::FieldNum,
     &field::FieldQty,
     &filter::Filter,
