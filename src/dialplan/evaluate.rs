@@ -180,10 +180,16 @@ fn evaluate<'a>(node: &'a Node, scope: &mut dyn Scope) -> Operand<'a> {
 }
 
 fn value<'a>(template: &'a Template, scope: &mut dyn Scope) -> Cow<'a, str> {
-    let mut value = String::new();
-    for part in template.parts() {
-        vars::append(part, scope, &mut value);
-    }
+    let value = match template.parts() {
+        [Part::Variable(variable)] => vars::variable_value(variable, scope),
+        parts => {
+            let mut value = String::new();
+            for part in parts {
+                vars::append(part, scope, &mut value);
+            }
+            value
+        }
+    };
     vars::limit(value, scope).into()
 }
 

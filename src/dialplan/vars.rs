@@ -107,7 +107,8 @@ pub(super) fn limit(mut value: String, scope: &mut dyn Scope) -> String {
     value
 }
 
-fn variable_value(variable: &Variable, scope: &mut dyn Scope) -> String {
+/// The value of a `${…}`.
+pub(super) fn variable_value(variable: &Variable, scope: &mut dyn Scope) -> String {
     let whole = match &variable.what {
         What::Named(name) => {
             let name = name.piece().value(scope);
