@@ -1,6 +1,7 @@
 //! How a script runs: subroutines, macros, loops, jumps, special extensions, runaways; seen through the events it leaves.
 
 use serde_json::Value;
+use wirechief::call::trace::What;
 
 use crate::harness::TestPbx;
 
@@ -142,4 +143,51 @@ async fn a_runaway_script_is_stopped_with_an_event_and_its_call_ended() {
         let (_, kinds) = run(&plan).await;
         assert_eq!(kinds.iter().filter(|kind| *kind == "dialplan.runaway").count(), 1, "{what}: {kinds:?}");
     }
+}
+
+/// What a followed call showed, as `kind name-or-step value` lines.
+async fn followed(plan: &str) -> Vec<String> {
+    let pbx = TestPbx::with(plan).await;
+    let (to, mut lines) = tokio::sync::mpsc::channel(1000);
+    pbx.pbx.exchange().traces.wait_for("100".into(), to);
+    let mut alice = pbx.phone("alice").await.invite("100").await;
+    alice.is_refused(&[480, 486]).await;
+    pbx.is_idle().await;
+    let mut shown = Vec::new();
+    while let Some(line) = lines.recv().await {
+        shown.push(match line.what {
+            What::Step { priority, step, .. } => format!("{priority} {step}"),
+            What::Value { value } => format!("= {value}"),
+            What::Set { name, value } => format!("{name}={}", value.unwrap_or_default()),
+            What::Lost { count } => format!("lost {count}"),
+            What::End { cause } => format!("end {cause}"),
+        });
+    }
+    shown
+}
+
+#[tokio::test]
+async fn s146_the_next_call_to_a_number_is_followed_step_by_step() {
+    let plan = "exten => 100,1,Set(A=1${EXTEN})\n same => n,Set(A=2)\n same => n,Busy()\n";
+    let shown = followed(plan).await;
+    for line in ["1 Set(A=1${EXTEN})", "= 1100", "A=1100", "A=2", "3 Busy()", "end 17"] {
+        assert!(shown.iter().any(|shown| shown == line), "{line} is not in {shown:?}");
+    }
+    assert!(shown.iter().position(|line| line == "A=1100") < shown.iter().position(|line| line == "A=2"));
+}
+
+#[tokio::test]
+async fn s194_s197_what_is_secret_or_made_of_it_is_shown_to_nobody() {
+    let plan = format!(
+        "exten => 100,1,Set(SECRET(PIN)=yes)\n same => n,Set(PIN=4711)\n same => n,Set(COPY=x${{TOUPPER(${{PIN}})}})\n\
+         same => n,{}\n same => n,GotoIf($[\"${{COPY}}\" = \"x4711\"]?ok)\n same => n,Hangup(1)\n same => n(ok),Busy()\n",
+        tell("pin ${PIN} copy ${COPY}"),
+    );
+    let shown = followed(&plan).await;
+    // what is written in the dialplan is shown as it stands there
+    let computed = shown.iter().filter(|line| !line.starts_with(|c: char| c.is_ascii_digit()));
+    assert!(computed.clone().all(|line| !line.contains("4711")), "{shown:?}");
+    assert!(shown.contains(&"PIN=****".to_owned()) && shown.contains(&"end 17".to_owned()), "{shown:?}");
+    let (told, _) = run(&plan).await;
+    assert_eq!(told, ["pin **** copy ****"]);
 }

@@ -87,7 +87,7 @@ impl Channel {
     pub fn describe(&self) -> Described {
         let position = self.position().clone();
         let mut variables: Vec<_> =
-            self.variables.iter().map(|(name, variable)| (name.to_owned(), variable.value.clone())).collect();
+            self.variables.shown().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         variables.push(("CALLERID(num)".into(), self.caller().number.clone()));
         variables.push(("CALLERID(name)".into(), self.caller().name.clone()));
         variables.push(("CHANNEL".into(), self.name().into()));

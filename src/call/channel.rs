@@ -24,6 +24,7 @@ use crate::{
         live::{CallFacts, Order},
         place::Calling,
         timeouts::Timeouts,
+        trace::Tracer,
         variables::Variables,
     },
     media::{self, PlayId, Source},
@@ -84,6 +85,8 @@ pub struct Channel {
     pub(super) ended_legs: Vec<(LegRecord, Closing)>,
     /// The caller's Max-Forwards, for the legs it dials.
     pub(super) max_forwards: Option<u8>,
+    /// Whoever follows the script.
+    pub(super) tracer: Option<Box<Tracer>>,
     /// The UUID of the oldest of the channels that came from one another by Local pairs, held by each of them.
     pub(super) kin: Arc<str>,
     pub(super) about: About,
@@ -142,6 +145,7 @@ impl Channel {
             max_forwards: None,
             timeouts: Timeouts::default(),
             language: String::new(),
+            tracer: None,
         }
     }
 
@@ -410,6 +414,10 @@ impl Channel {
             LegEvent::Digit { digit, .. } if self.digits.len() < TYPED_AHEAD => self.digits.push_back(digit),
             LegEvent::Played(id) if self.playing == Some(id) => self.playing = None,
             _ => {}
+        }
+        if let LegEvent::Order(Order::Trace(to)) = event {
+            self.tracer = Some(Box::new(Tracer::new(to)));
+            return Ok(LegEvent::HoldChanged);
         }
         if let LegEvent::Order(Order::Describe(reply)) = event {
             let _ = reply.send(self.describe());

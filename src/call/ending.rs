@@ -25,6 +25,7 @@ impl Channel {
                 self.leg.refuse(cause, headers);
             }
         }
+        self.trace_end(cause.number());
         let closing = self.leg.close();
         let answered = self.leg.facts.now().answered;
         self.ended_legs.insert(0, (leg_record(&self.leg.facts, cause), closing));

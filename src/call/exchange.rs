@@ -26,6 +26,7 @@ use crate::{
         live::{Live, Order},
         login::Doorkeeper,
         room::Rooms,
+        trace::Traces,
     },
     config::{CodecChoice, Config},
     media::Engine,
@@ -56,6 +57,8 @@ pub struct Exchange {
     pub journal: Journal,
     /// Detail records.
     pub records: Records,
+    /// Who wants to follow calls that are yet to come.
+    pub traces: Traces,
     /// Supervisors listening now, by call UUID.
     spies: Mutex<HashMap<String, u32>>,
     /// Which channels belong together.
@@ -92,6 +95,7 @@ impl Exchange {
             rooms: Rooms::default(),
             journal: Journal::default(),
             records,
+            traces: Traces::default(),
             spies: Mutex::default(),
             groups: Groups::default(),
             custom_devices: Mutex::default(),

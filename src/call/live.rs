@@ -73,6 +73,8 @@ pub enum Order {
     TimeIsUp,
     /// Tell what the channel knows of itself.
     Describe(oneshot::Sender<Described>),
+    /// Tell what the channel's script does from now on.
+    Trace(mpsc::Sender<crate::call::trace::Traced>),
 }
 
 /// What a channel tells of itself when asked.

@@ -31,6 +31,7 @@ mod route;
 pub mod supervisor;
 pub mod target;
 mod timeouts;
+pub mod trace;
 pub mod variables;
 
 pub use cause::{Cause, DialStatus};

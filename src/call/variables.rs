@@ -1,10 +1,16 @@
 //! A channel's variables: their values, what is inherited by the channels it makes, and which hold only what was written in
 //! the dialplan. Above: `Channel` and the dialplan.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Bytes of names and values that the variables of one channel may take; a script that needs more is runaway.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Names that one channel can keep secret.
+const MAX_SECRETS: usize = 1_000;
+
+/// What is shown in the place of a secret value.
+pub const HIDDEN: &str = "****";
 
 /// What happens to a variable when its channel makes another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub struct Variable {
 pub struct Variables {
     all: HashMap<String, Variable>,
     bytes: usize,
+    /// Names whose values are shown to nobody, whatever they will be.
+    secrets: HashSet<String>,
 }
 
 impl Variables {
@@ -70,6 +78,28 @@ impl Variables {
         }
     }
 
+    /// From now on the variable's values appear in no log, trace or event.
+    pub fn keep_secret(&mut self, name: &str) {
+        if self.secrets.len() < MAX_SECRETS {
+            self.secrets.insert(plain(name).0.to_owned());
+        }
+    }
+
+    /// Whether a variable's values are shown to nobody.
+    pub fn is_secret(&self, name: &str) -> bool {
+        !self.secrets.is_empty() && self.secrets.contains(plain(name).0)
+    }
+
+    /// Whether there are secrets at all.
+    pub fn has_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// Names and what may be shown of their values, in no order.
+    pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter().map(|(name, variable)| (name, if self.is_secret(name) { HIDDEN } else { variable.value.as_str() }))
+    }
+
     /// Takes a variable away.
     pub fn remove(&mut self, name: &str) -> Option<Variable> {
         let (name, _) = plain(name);
@@ -94,7 +124,7 @@ impl Variables {
 
     /// What a channel made by this one starts with.
     pub fn inherited(&self) -> Self {
-        let mut heir = Self::default();
+        let mut heir = Self { secrets: self.secrets.clone(), ..Self::default() };
         for (name, variable) in self.iter().filter(|(_, variable)| variable.inherit != Inherit::No) {
             let inherit = if variable.inherit == Inherit::Always { Inherit::Always } else { Inherit::No };
             heir.bytes += name.len() + variable.value.len();

@@ -24,6 +24,7 @@ impl Config {
                 "env": self.dialplan.env,
                 "system": self.dialplan.system.as_str(),
                 "programs": self.dialplan.programs,
+                "secrets": self.dialplan.secrets,
             },
             "users": self.users.iter().map(|(name, user)| (name.clone(), masked_user(user))).collect::<Map<_, _>>(),
             "trunks": self.trunks.iter().map(|(name, trunk)| (name.clone(), shown_trunk(trunk))).collect::<Map<_, _>>(),

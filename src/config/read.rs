@@ -134,7 +134,8 @@ fn dialplan(settings: &mut DialplanSettings, section: &Section<'_>, base: &Path)
             let program = path(item)?;
             if program.is_absolute() { Ok(program) } else { Err(item.bad("a program is named by its absolute path")) }
         })
-    })
+    })?;
+    section.set("secrets", &mut settings.secrets, |value| value.list(name))
 }
 
 fn guests(settings: &mut Option<Guests>, section: &Section<'_>) -> Result<(), ConfigError> {

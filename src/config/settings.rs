@@ -141,6 +141,8 @@ pub struct DialplanSettings {
     pub system: SystemChoice,
     /// With [`SystemChoice::Argv`]: the programs that may be started, by absolute path.
     pub programs: Vec<PathBuf>,
+    /// Variables whose values appear in no log, trace or event.
+    pub secrets: Vec<String>,
 }
 
 /// What the dialplan's `System` may do.
@@ -174,6 +176,7 @@ impl Default for DialplanSettings {
             env: Vec::new(),
             system: SystemChoice::Off,
             programs: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 }

@@ -5,12 +5,12 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::protocol::{
     CallDetail, CallInfo, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate, Originated, Party,
     RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd,
-    SpyFacts, SpyRequest, Status, Stop, UserInfo, VoiceFrame,
+    SpyFacts, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo, VoiceFrame,
 };
 
 /// A future that may be sent to another thread.
@@ -87,6 +87,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Events after `since` that are still remembered, and those to come, with no gap between.
     fn subscribe(&self, since: Option<u64>) -> (Vec<EventRecord>, broadcast::Receiver<EventRecord>);
+
+    /// Follows a script: what it does comes out until its channel is over. Dropping the receiver ends it.
+    fn trace(&self, wanted: TraceWanted) -> BoxFuture<'_, Result<mpsc::Receiver<Traced>, Fault>>;
 
     /// Attaches a supervisor, if `who` may.
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>>;

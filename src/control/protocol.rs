@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use crate::call::journal::EventRecord;
+pub use crate::call::trace::{Traced, What as TracedWhat};
 
 pub use super::calls::{CallDetail, CallInfo, CallState, LegDetail, LegDirection, LegInfo, MediaInfo};
 pub use super::conferences::{MemberInfo, RoomChanged, RoomInfo, RoomMute, RoomTarget};
@@ -84,6 +85,8 @@ pub mod method {
     pub const STOP: &str = "stop";
     /// [`super::EventsSince`] → a stream of [`super::EventRecord`] without end.
     pub const EVENTS: &str = "events";
+    /// [`super::TraceWanted`] → a stream of [`super::Traced`] until the channel is over.
+    pub const TRACE: &str = "trace";
     /// [`crate::control::supervision::SpyRequest`] → [`crate::control::supervision::SpyFacts`], then audio both ways.
     pub const SPY: &str = "spy";
     /// Within a spy session: [`crate::control::supervision::ModeChange`] → the new facts.
@@ -141,6 +144,17 @@ pub enum FaultCode {
     Ended,
     /// Locked, full or stopping: later it may work.
     TryAgain,
+}
+
+/// Which script to follow: that of a live call, or of the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceWanted {
+    /// A live call, by the UUID of any of its legs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// The next call to, or from, this number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// The server in one document (`pbx.status/1`).

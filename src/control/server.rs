@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
@@ -15,7 +16,7 @@ use super::frame::Frame;
 use super::link::{Link, LinkError, params_of, request_of, to_value};
 use super::protocol::{
     Body, EventRecord, EventsSince, Fault, FaultCode, Hangup, Originate, RecordsSince, ReloadWhat, Request, SpyRequest,
-    Stop, Stopping, Target, method,
+    Stop, Stopping, Target, TraceWanted, Traced, method,
 };
 pub use super::socket::{Bound, SocketConfig, SocketError};
 use super::supervision::{EndedBecause, HearChange, ModeChange, SpyEnd, heard_bytes, voice_frame};
@@ -130,6 +131,10 @@ impl Client {
                 Ok(since) => self.events(id, since).await,
                 Err(fault) => self.link.answer(id, Err(fault)).await,
             },
+            method::TRACE => match self.follow(request).await {
+                Ok(lines) => self.trace(id, lines).await,
+                Err(fault) => self.link.answer(id, Err(fault)).await,
+            },
             method::SPY => match self.attach(request).await {
                 Ok(session) => self.spy(id, session).await,
                 Err(fault) => self.link.answer(id, Err(fault)).await,
@@ -230,6 +235,31 @@ impl Client {
 
     async fn put_event(&mut self, id: u64, event: &EventRecord, wanted: &EventsSince) -> Result<(), LinkError> {
         if event.is_of(&wanted.types) { self.link.put(id, Body::Event(to_value(event))).await } else { Ok(()) }
+    }
+
+    async fn follow(&self, request: Request) -> Result<mpsc::Receiver<Traced>, Fault> {
+        let wanted: TraceWanted = params_of(request)?;
+        self.backend.trace(wanted).await
+    }
+
+    /// Runs until the channel is over or the client leaves.
+    async fn trace(&mut self, id: u64, mut lines: mpsc::Receiver<Traced>) -> Result<(), LinkError> {
+        loop {
+            self.link.flush().await?;
+            tokio::select! {
+                line = lines.recv() => match line {
+                    Some(line) => self.link.put(id, Body::Event(to_value(&line))).await?,
+                    None => {
+                        self.link.put(id, Body::End(true)).await?;
+                        return self.link.flush().await;
+                    }
+                },
+                frame = self.link.reader.next() => match frame? {
+                    None => return Err(LinkError::Gone),
+                    Some(_) => return Err(LinkError::Misuse("a request during a trace")),
+                },
+            }
+        }
     }
 
     async fn attach(&self, request: Request) -> Result<SpySession, Fault> {

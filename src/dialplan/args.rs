@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use super::context::Dialplan;
-use super::env::{ChannelScope, Env};
+use super::env::{ChannelScope, Env, Shown};
 use super::piece::Piece;
 use super::template::Template;
 use super::vars::{Scope, ValueWarning};
 use crate::call::Channel;
+use crate::call::trace::What;
+use crate::call::variables::HIDDEN;
 use crate::config::CallerIdText;
 
 /// The arguments of one step.
@@ -45,7 +47,22 @@ impl<'a> Args<'a> {
 
     /// The value of a piece.
     pub fn value(&self, chan: &mut Channel, piece: &Piece<'_>) -> String {
-        piece.value(&mut self.scope(chan))
+        let value = piece.value(&mut self.scope(chan));
+        if chan.is_traced() && !piece.is_text() {
+            let secret = self.is_secret(chan, piece);
+            chan.trace(What::Value { value: if secret { HIDDEN.to_owned() } else { value.clone() } });
+        }
+        value
+    }
+
+    /// The value of a piece as it may be shown: secrets in it are hidden.
+    pub fn shown(&self, chan: &mut Channel, piece: &Piece<'_>) -> String {
+        if chan.variables().has_secrets() { piece.value(&mut Shown(self.scope(chan))) } else { self.value(chan, piece) }
+    }
+
+    /// Whether a secret is part of the value.
+    pub fn is_secret(&self, chan: &mut Channel, piece: &Piece<'_>) -> bool {
+        chan.variables().has_secrets() && piece.names(&|name| chan.variables().is_secret(name))
     }
 
     /// The value of all of it, commas included.
@@ -78,7 +95,7 @@ impl<'a> Args<'a> {
     }
 
     /// All of it as it looks to somebody who lists what channels do: nothing is changed by looking.
-    pub(super) fn shown(&self, chan: &mut Channel) -> String {
+    pub(super) fn looked_at(&self, chan: &mut Channel) -> String {
         self.piece.value(&mut Looking(&mut self.scope(chan)))
     }
 
@@ -96,7 +113,7 @@ struct Looking<'s, 'c>(&'s mut ChannelScope<'c>);
 
 impl Scope for Looking<'_, '_> {
     fn variable(&self, name: &str) -> Option<String> {
-        self.0.variable(name)
+        self.0.shown_variable(name)
     }
 
     fn set_variable(&mut self, _name: &str, _value: String) {}

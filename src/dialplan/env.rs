@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
+
 use super::context::Dialplan;
 use super::exec::run_away;
 use super::func::FuncError;
@@ -11,9 +13,9 @@ use super::pin_guard::PinGuard;
 use super::sounds::Sounds;
 use super::vars::{Scope, ValueWarning};
 use crate::astdb::Store;
-use crate::call::variables::Variables;
+use crate::call::variables::{HIDDEN, Variables};
 use crate::call::{CallerId, Cause, Channel};
-use crate::config::{CallerIdText, Config};
+use crate::config::{CallerIdText, Config, DialplanSettings};
 
 /// Bytes of names and values that all global variables may take.
 const MAX_GLOBAL_BYTES: usize = 64 * 1024 * 1024;
@@ -23,18 +25,23 @@ pub struct Env {
     globals: RwLock<Variables>,
     sounds: Sounds,
     store: Option<Store>,
-    /// Names of the variables of the process's environment that scripts may read.
-    environment: Vec<String>,
     /// Who entered wrong PINs for a dial tone.
     pins: Mutex<PinGuard>,
+    settings: ArcSwap<DialplanSettings>,
 }
 
 impl Env {
     /// For these settings, with the plan's `[globals]` set in their order.
     pub fn new(config: &Config, plan: &Dialplan) -> Self {
-        let sounds = Sounds::new(config.dialplan.sounds.clone());
-        let environment = config.dialplan.env.clone();
-        let env = Self { globals: RwLock::default(), sounds, store: None, environment, pins: Mutex::default() };
+        let settings = config.dialplan.clone();
+        let sounds = Sounds::new(settings.sounds.clone());
+        let env = Self {
+            globals: RwLock::default(),
+            sounds,
+            store: None,
+            pins: Mutex::default(),
+            settings: ArcSwap::from_pointee(settings),
+        };
         env.set_globals(plan);
         env
     }
@@ -48,6 +55,17 @@ impl Env {
     /// The store; `None`: `DB()` has nothing to read.
     pub fn store(&self) -> Option<&Store> {
         self.store.as_ref()
+    }
+
+    /// Takes new settings into force, as a reload does.
+    pub fn configure(&self, config: &Config) {
+        self.sounds.set_folder(config.dialplan.sounds.clone());
+        self.settings.store(Arc::new(config.dialplan.clone()));
+    }
+
+    /// `[dialplan]` of the settings in force.
+    pub fn settings(&self) -> Arc<DialplanSettings> {
+        self.settings.load_full()
     }
 
     /// Sets the plan's `[globals]` again, as a reload does; others keep their values.
@@ -95,7 +113,7 @@ impl Env {
     /// # Errors
     /// Scripts may not read it, or it is not set.
     pub fn environment(&self, name: &str) -> Result<String, FuncError> {
-        if !self.environment.iter().any(|listed| listed == name) {
+        if !self.settings().env.iter().any(|listed| listed == name) {
             return Err(FuncError::NotListed(name.to_owned()));
         }
         let value = std::env::var_os(name).ok_or_else(|| FuncError::Unset(name.to_owned()))?;
@@ -161,6 +179,11 @@ const BUILTINS: [&str; 6] = ["EXTEN", "CONTEXT", "PRIORITY", "CHANNEL", "UNIQUEI
 impl<'a> ChannelScope<'a> {
     pub(super) fn new(chan: &'a mut Channel, plan: &'a Arc<Dialplan>, env: &'a Arc<Env>) -> Self {
         Self { chan, plan, env }
+    }
+
+    /// A variable's value as it may be shown.
+    pub(super) fn shown_variable(&self, name: &str) -> Option<String> {
+        if self.chan.variables().is_secret(name) { Some(HIDDEN.to_owned()) } else { self.variable(name) }
     }
 
     fn builtin(&self, name: &str) -> Option<String> {
@@ -239,5 +262,46 @@ impl Scope for ChannelScope<'_> {
 
     fn channel(&mut self) -> Option<&mut Channel> {
         Some(self.chan)
+    }
+}
+
+/// A channel's scope in which secrets read as `****`: for texts that are shown.
+pub(super) struct Shown<'a>(pub(super) ChannelScope<'a>);
+
+impl Scope for Shown<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.shown_variable(name)
+    }
+
+    fn set_variable(&mut self, name: &str, value: String) {
+        self.0.set_variable(name, value);
+    }
+
+    fn is_written(&self, name: &str) -> bool {
+        self.0.is_written(name)
+    }
+
+    fn caller(&self) -> CallerIdText {
+        self.0.caller()
+    }
+
+    fn set_caller(&mut self, caller: CallerIdText) {
+        self.0.set_caller(caller);
+    }
+
+    fn warn(&mut self, warning: ValueWarning) {
+        self.0.warn(warning);
+    }
+
+    fn env(&self) -> Option<&Arc<Env>> {
+        self.0.env()
+    }
+
+    fn plan(&self) -> Option<&Arc<Dialplan>> {
+        self.0.plan()
+    }
+
+    fn channel(&mut self) -> Option<&mut Channel> {
+        self.0.channel()
     }
 }

@@ -13,6 +13,7 @@ use super::env::Env;
 use super::piece::Piece;
 use super::search::{Found, Query};
 use super::template::Template;
+use crate::call::trace::What;
 use crate::call::{Cause, Channel, Frame, FrameKind, Gone, Position, variables};
 
 /// Priorities a script may run without waiting once; then it is taken for an endless loop.
@@ -34,6 +35,10 @@ pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Ch
         return channel;
     }
     channel.set_position(start);
+    for name in &env.settings().secrets {
+        channel.variables_mut().keep_secret(name);
+    }
+    channel.trace_if_wanted();
     let mut script = Script::new(&plan, &env);
     script.run(&mut channel, Phase::Call).await;
     if !channel.is_gone() && channel.cause() == Cause::UNKNOWN {
@@ -332,6 +337,12 @@ impl<'a> Script<'a> {
 
     async fn step(&mut self, step: &Step, channel: &mut Channel) -> Result<Next, AppError> {
         tracing::trace!(uuid = channel.uuid(), at = ?step.span, ?step, "dialplan");
+        if channel.is_traced() {
+            channel.trace_changes();
+            let Position { context, extension, priority } = channel.position().clone();
+            let at = step.span.as_ref().map(ToString::to_string).unwrap_or_default();
+            channel.trace(What::Step { context, extension, priority, at, step: format!("{step:?}") });
+        }
         self.work(step.app, step.args.piece(), channel).await
     }
 
@@ -339,7 +350,7 @@ impl<'a> Script<'a> {
     async fn work(&mut self, app: &'static dyn App, args: Piece<'_>, channel: &mut Channel) -> Result<Next, AppError> {
         let args = Args::new(args, (self.plan, self.env));
         // Only what may take its time is ever seen at it.
-        let data = (app.line() == Line::Needed).then(|| args.shown(channel));
+        let data = (app.line() == Line::Needed).then(|| args.looked_at(channel));
         channel.does(app.name(), data);
         let mut work = match app.exec(channel, args) {
             Doing::Done(outcome) => return outcome,

@@ -56,6 +56,14 @@ impl<'a> Piece<'a> {
         })
     }
 
+    /// Whether a variable is read in it, also inside functions and expressions, whose name is `wanted`.
+    pub fn names(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
+        self.bits.iter().any(|bit| match bit {
+            Bit::Text(_) => false,
+            Bit::Code(part) => part.names(wanted),
+        })
+    }
+
     /// As [`super::Args::written`].
     pub fn written(&self, scope: &mut dyn Scope) -> Template {
         let mut parts = Vec::new();

@@ -4,20 +4,20 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
     call::{
         CallerId, Cause, Originate as OriginateCall, Position,
         live::{CallFacts, LegFacts, LegState, Order, Way},
-        originate,
+        originate, trace,
         variables::Variables,
     },
     control::{
         protocol::{
             CallDetail, CallInfo, CallState, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegDirection, LegInfo,
             MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged,
-            RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status, Stop, UserInfo,
+            RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -112,6 +112,10 @@ impl Backend for Desk {
         self.house.exchange.journal.subscribe(since)
     }
 
+    fn trace(&self, wanted: TraceWanted) -> BoxFuture<'_, Result<mpsc::Receiver<Traced>, Fault>> {
+        Box::pin(self.house.trace(wanted))
+    }
+
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
         Box::pin(async move { self.house.spy(who, &request) })
     }
@@ -171,6 +175,20 @@ impl House {
                 jitter_ms: stats.jitter_ms.into(),
             }),
         }))
+    }
+
+    async fn trace(&self, wanted: TraceWanted) -> Result<mpsc::Receiver<Traced>, Fault> {
+        let (to, lines) = mpsc::channel(trace::QUEUE);
+        match (wanted.uuid, wanted.next) {
+            (Some(uuid), None) => {
+                let (call, _) = self.exchange.live.find(&uuid).ok_or_else(|| no_such(&uuid))?;
+                let first = call.legs().first().cloned().ok_or_else(|| no_such(&uuid))?;
+                first.orders.send(Order::Trace(to)).await.map_err(|_| no_such(&uuid))?;
+            }
+            (None, Some(number)) => self.exchange.traces.wait_for(number, to),
+            _ => return Err(Fault::new(FaultCode::Usage, "either a call's UUID or the number of the next one")),
+        }
+        Ok(lines)
     }
 
     async fn hangup(&self, uuid: &str, cause: Option<u8>) -> Result<Hungup, Fault> {
@@ -266,7 +284,7 @@ impl House {
             changes.extend(differences(&old.masked(), &config.masked(), ""));
             warnings.extend(needs_restart(&changes));
             if !what.dry_run {
-                self.env.sounds().set_folder(config.dialplan.sounds.clone());
+                self.env.configure(&config);
                 self.exchange.settings.store(Arc::new(config));
                 self.reloads.send_modify(|count| *count += 1);
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use wirechief::control::protocol::*;
 use wirechief::control::server::{
@@ -192,6 +192,18 @@ impl Backend for Fake {
         let past =
             since.map_or_else(Vec::new, |since| self.past.iter().filter(|event| event.seq > since).cloned().collect());
         (past, self.events.subscribe())
+    }
+
+    fn trace(&self, wanted: TraceWanted) -> BoxFuture<'_, Result<mpsc::Receiver<Traced>, Fault>> {
+        let uuid = wanted.uuid.unwrap_or_default();
+        if let Err(fault) = found(&uuid) {
+            return answer(Err(fault));
+        }
+        let (to, lines) = mpsc::channel(4);
+        let line = |what| Traced { time: Timestamp::UNIX_EPOCH, uuid: uuid.clone(), what };
+        let _ = to.try_send(line(TracedWhat::Set { name: "X".into(), value: Some("1".into()) }));
+        let _ = to.try_send(line(TracedWhat::End { cause: 16 }));
+        answer(Ok(lines))
     }
 
     fn spy<'a>(&'a self, _: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {

@@ -17,6 +17,7 @@ mod run;
 mod status;
 mod stdio;
 mod stop;
+mod trace;
 mod users;
 mod watch;
 
@@ -58,6 +59,7 @@ enum Command {
     Hangup(hangup::Args),
     Conf(conf::Args),
     Events(events::Args),
+    Trace(trace::Args),
     Users(users::Args),
     Regs(regs::Args),
     Records(records::Args),
@@ -111,6 +113,7 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Hangup(args) => hangup::run(args, context).await,
         Command::Conf(args) => conf::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
+        Command::Trace(args) => trace::run(args, context).await,
         Command::Users(args) => users::run(args, context).await,
         Command::Regs(args) => regs::run(args, context).await,
         Command::Records(args) => records::run(args, context).await,

@@ -29,7 +29,7 @@ impl App for Log {
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
         let (word, text) = args.piece().split_once(',').unwrap_or_default();
-        let (word, text) = (args.value(chan, &word), args.value(chan, &text));
+        let (word, text) = (args.value(chan, &word), args.shown(chan, &text));
         let uuid = chan.uuid();
         match level_of(&word) {
             Ok(Level::ERROR) => tracing::error!(uuid, text, "Log"),

@@ -25,7 +25,7 @@ impl App for NoOp {
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
-        let text = args.text(chan);
+        let text = args.shown(chan, args.piece());
         tracing::debug!(uuid = chan.uuid(), text, "NoOp");
         Ok(Next::Continue).into()
     }

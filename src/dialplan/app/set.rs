@@ -60,11 +60,16 @@ fn later(chan: &mut Channel, args: &Args<'_>) -> Option<(&'static dyn Func, Late
 pub(super) fn assign(chan: &mut Channel, args: &Args<'_>, assignment: &Piece<'_>) -> Result<(), CheckError> {
     let (target, value) = split(assignment)?;
     let written = args.is_written(chan, &value);
+    let secret = args.is_secret(chan, &value);
     let value = args.value(chan, &value);
     match target {
         Target::Variable(name) => {
             let name = args.value(chan, &name);
             let variables = chan.variables_mut();
+            // what is made of a secret is one
+            if secret {
+                variables.keep_secret(&name);
+            }
             if written { variables.set_written(&name, value) } else { variables.set(&name, value) }
         }
         Target::Func(func, func_args) => {

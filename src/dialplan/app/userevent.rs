@@ -35,7 +35,7 @@ impl App for UserEvent {
         let mut fields = serde_json::Map::new();
         for piece in pieces.take(MAX_FIELDS) {
             let (key, value) = piece.split_once(':').unwrap_or_else(|| (piece, Piece::default()));
-            fields.insert(args.value(chan, &key).trim().to_owned(), args.value(chan, &value).trim_start().into());
+            fields.insert(args.shown(chan, &key).trim().to_owned(), args.shown(chan, &value).trim_start().into());
         }
         let event = json!({"uuid": chan.uuid(), "name": name.trim(), "fields": fields});
         chan.exchange().journal.note("user", event);

@@ -26,7 +26,7 @@ impl App for Verbose {
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
         let pieces = args.piece().arguments(2);
-        let mut values = pieces.iter().map(|piece| args.value(chan, piece));
+        let mut values = pieces.iter().map(|piece| args.shown(chan, piece));
         let (level, text) = match (values.next(), values.next()) {
             (Some(level), Some(text)) => (level.trim().parse::<u32>().unwrap_or(0), text),
             (only, _) => (0, only.unwrap_or_default()),

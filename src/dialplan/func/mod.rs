@@ -45,6 +45,7 @@ mod rand;
 mod regex;
 mod replace;
 mod scan;
+mod secret;
 mod set;
 mod shared;
 mod slots;
@@ -238,6 +239,7 @@ pub static TABLE: &[&dyn Func] = &[
     &regex::RegexFunc,
     &replace::Replace,
     &trim::RTRIM,
+    &secret::Secret,
     &set::Set,
     &digest::SHA1,
     &shared::Shared,
