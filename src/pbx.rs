@@ -4,6 +4,7 @@
 
 pub mod backend;
 mod conferences;
+mod console;
 pub mod sources;
 mod spying;
 pub mod talkers;

@@ -79,8 +79,12 @@ enum SpyCommand {
 
 /// Runs the tool that `argv[0]` names, else `usual`.
 pub fn main(usual: Tool) -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut words: Vec<OsString> = std::env::args_os().collect();
     let tool = words.first().and_then(|name| Tool::called(name)).unwrap_or(usual);
+    // Asterisk's way to say a line to its console is a command here, so that it has a manual page like the others
+    if let (Tool::Pbx, Some(flag)) = (tool, words.get_mut(1).filter(|word| *word == "-rx")) {
+        *flag = "rx".into();
+    }
     if complete::answer(tool) {
         return Exit::Ok.into();
     }

@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::protocol::{
-    CallDetail, CallInfo, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate, Originated, Party,
-    RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd,
-    SpyFacts, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo, VoiceFrame,
+    CallDetail, CallInfo, ConsoleSaid, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate, Originated,
+    Party, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce,
+    SpyEnd, SpyFacts, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo, VoiceFrame,
 };
 
 /// A future that may be sent to another thread.
@@ -90,6 +90,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Follows a script: what it does comes out until its channel is over. Dropping the receiver ends it.
     fn trace(&self, wanted: TraceWanted) -> BoxFuture<'_, Result<mpsc::Receiver<Traced>, Fault>>;
+
+    /// Answers a line as Asterisk's console would.
+    fn console<'a>(&'a self, line: &'a str) -> BoxFuture<'a, ConsoleSaid>;
 
     /// Attaches a supervisor, if `who` may.
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>>;

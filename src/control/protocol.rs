@@ -85,6 +85,8 @@ pub mod method {
     pub const STOP: &str = "stop";
     /// [`super::EventsSince`] → a stream of [`super::EventRecord`] without end.
     pub const EVENTS: &str = "events";
+    /// [`super::ConsoleLine`] → [`super::ConsoleSaid`].
+    pub const CONSOLE: &str = "console";
     /// [`super::TraceWanted`] → a stream of [`super::Traced`] until the channel is over.
     pub const TRACE: &str = "trace";
     /// [`crate::control::supervision::SpyRequest`] → [`crate::control::supervision::SpyFacts`], then audio both ways.
@@ -144,6 +146,23 @@ pub enum FaultCode {
     Ended,
     /// Locked, full or stopping: later it may work.
     TryAgain,
+}
+
+/// A line for the console of Asterisk's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleLine {
+    /// As typed behind `pbx -rx`.
+    pub line: String,
+}
+
+/// What the console said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleSaid {
+    /// Lines as Asterisk prints them, each with its newline.
+    pub text: String,
+    /// What went wrong, where Asterisk only prints a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultCode>,
 }
 
 /// Which script to follow: that of a live call, or of the next one.

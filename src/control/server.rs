@@ -15,8 +15,8 @@ pub use super::backend::{Backend, BoxFuture, Identity, SpyControl, SpySession};
 use super::frame::Frame;
 use super::link::{Link, LinkError, params_of, request_of, to_value};
 use super::protocol::{
-    Body, EventRecord, EventsSince, Fault, FaultCode, Hangup, Originate, RecordsSince, ReloadWhat, Request, SpyRequest,
-    Stop, Stopping, Target, TraceWanted, Traced, method,
+    Body, ConsoleLine, EventRecord, EventsSince, Fault, FaultCode, Hangup, Originate, RecordsSince, ReloadWhat,
+    Request, SpyRequest, Stop, Stopping, Target, TraceWanted, Traced, method,
 };
 pub use super::socket::{Bound, SocketConfig, SocketError};
 use super::supervision::{EndedBecause, HearChange, ModeChange, SpyEnd, heard_bytes, voice_frame};
@@ -175,6 +175,10 @@ impl Client {
             method::ORIGINATE => Ok(to_value(&self.backend.originate(params_of::<Originate>(request)?).await?)),
             method::ROOM_KICK => Ok(to_value(&self.backend.kick(&params_of(request)?)?)),
             method::ROOM_MUTE => Ok(to_value(&self.backend.mute(&params_of(request)?)?)),
+            method::CONSOLE => {
+                let console: ConsoleLine = params_of(request)?;
+                Ok(to_value(&self.backend.console(&console.line).await))
+            }
             method::SETTINGS => Ok(to_value(&self.backend.settings())),
             method::RELOAD => Ok(to_value(&self.backend.reload(params_of::<ReloadWhat>(request)?).await?)),
             other => Err(Fault::new(FaultCode::Usage, format!("no method is named `{other}`"))),

@@ -15,9 +15,10 @@ use crate::{
     },
     control::{
         protocol::{
-            CallDetail, CallInfo, CallState, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegDirection, LegInfo,
-            MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged,
-            RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo,
+            CallDetail, CallInfo, CallState, ConsoleSaid, EventRecord, Fault, FaultCode, Hungup, LegDetail,
+            LegDirection, LegInfo, MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport,
+            ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status, Stop,
+            TraceWanted, Traced, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -116,6 +117,10 @@ impl Backend for Desk {
         Box::pin(self.house.trace(wanted))
     }
 
+    fn console<'a>(&'a self, line: &'a str) -> BoxFuture<'a, ConsoleSaid> {
+        Box::pin(self.house.console(line))
+    }
+
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
         Box::pin(async move { self.house.spy(who, &request) })
     }
@@ -191,7 +196,7 @@ impl House {
         Ok(lines)
     }
 
-    async fn hangup(&self, uuid: &str, cause: Option<u8>) -> Result<Hungup, Fault> {
+    pub(super) async fn hangup(&self, uuid: &str, cause: Option<u8>) -> Result<Hungup, Fault> {
         let (call, _) = self.exchange.live.find(uuid).ok_or_else(|| no_such(uuid))?;
         let cause = cause.map_or(Cause::NORMAL, |number| Cause::from_number(number.into()));
         let legs = call.legs();
@@ -204,7 +209,7 @@ impl House {
         Ok(Hungup { legs: legs.iter().map(|leg| leg.uuid.clone()).collect() })
     }
 
-    async fn originate(&self, request: Originate) -> Result<Originated, Fault> {
+    pub(super) async fn originate(&self, request: Originate) -> Result<Originated, Fault> {
         let plan = self.plan.load_full();
         let step = plan.application(&request.app, &request.args).map_err(|error| {
             Fault::new(FaultCode::Usage, format!("{}({}): {error}", request.app, request.args))

@@ -206,6 +206,10 @@ impl Backend for Fake {
         answer(Ok(lines))
     }
 
+    fn console<'a>(&'a self, line: &'a str) -> BoxFuture<'a, ConsoleSaid> {
+        Box::pin(async move { ConsoleSaid { text: format!("said: {line}\n"), fault: None } })
+    }
+
     fn spy<'a>(&'a self, _: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
         if let Err(fault) = found(&request.uuid) {
             return answer(Err(fault));

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use wirechief::control::protocol::{
-    CallDetail, CallInfo, CallState, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegInfo, MediaInfo, Originate,
-    Originated, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
-    SettingsInForce, Status, Stop, UserInfo,
+    CallDetail, CallInfo, CallState, ConsoleSaid, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegInfo, MediaInfo,
+    Originate, Originated, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
+    SettingsInForce, Status, Stop, TraceWanted, Traced, UserInfo,
 };
 use wirechief::control::server::{
     Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpySession, run,
@@ -292,6 +292,14 @@ impl Backend for Tones {
 
     fn subscribe(&self, _: Option<u64>) -> (Vec<EventRecord>, broadcast::Receiver<EventRecord>) {
         (Vec::new(), broadcast::channel(1).1)
+    }
+
+    fn trace(&self, _: TraceWanted) -> BoxFuture<'_, Result<mpsc::Receiver<Traced>, Fault>> {
+        Box::pin(async { Ok(mpsc::channel(1).1) })
+    }
+
+    fn console<'a>(&'a self, _: &'a str) -> BoxFuture<'a, ConsoleSaid> {
+        Box::pin(async { ConsoleSaid::default() })
     }
 
     fn spy<'a>(&'a self, _: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {

@@ -14,6 +14,7 @@ mod records;
 mod regs;
 mod reload;
 mod run;
+mod rx;
 mod status;
 mod stdio;
 mod stop;
@@ -60,6 +61,7 @@ enum Command {
     Conf(conf::Args),
     Events(events::Args),
     Trace(trace::Args),
+    Rx(rx::Args),
     Users(users::Args),
     Regs(regs::Args),
     Records(records::Args),
@@ -114,6 +116,7 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Conf(args) => conf::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
         Command::Trace(args) => trace::run(args, context).await,
+        Command::Rx(args) => rx::run(args, context).await,
         Command::Users(args) => users::run(args, context).await,
         Command::Regs(args) => regs::run(args, context).await,
         Command::Records(args) => records::run(args, context).await,
