@@ -3,7 +3,7 @@
 use wirechief::control::protocol::{Originate, Originated, method};
 
 use crate::call::{both_answer, hear_each_other, talk};
-use crate::harness::{TestPbx, Tone, only};
+use crate::harness::{PATIENCE, TestPbx, Tone, only};
 
 const LOCAL: &str = "exten => bob,1,Dial(Local/inner@internal/n,10)
 exten => far,1,Dial(Local/bob@internal&Local/none@internal,10)
@@ -192,5 +192,33 @@ async fn s211_the_control_socket_originates_a_local_channel_into_an_application(
     };
     let ((), mut called) = tokio::join!(originated, called);
     called.says(Tone::B).await.hears(only(Tone::B)).await.hangs_up().await;
+    pbx.is_idle().await;
+}
+
+const ROOM: &str = "exten => room,1,Answer()
+ same => n,GotoIf(${GROUP_FIRST(12345@conference)}?first:in)
+ same => n(first),Originate(Local/bridge@internal,app,ConfBridge,12345,,10,a)
+ same => n(in),ConfBridge(12345)
+exten => bridge,1,Dial(SIP/bob)
+exten => h,1,GotoIf($[${CONFBRIDGE_INFO(parties,12345)} = 1]?last)
+ same => n,Hangup()
+ same => n(last),SoftHangup(SIP/bob,a)";
+
+#[tokio::test]
+async fn s202_s210_two_who_enter_at_the_same_time_make_one_bridge_call_and_the_last_to_leave_ends_it() {
+    let pbx = TestPbx::with(ROOM).await;
+    let (alice, mut bob, carol) = (pbx.phone("alice").await, pbx.phone("bob").await, pbx.phone("carol").await);
+    let (mut one, mut two) = tokio::join!(alice.invite("room"), carol.invite("room"));
+    one.expects([200]).await.ack().await;
+    two.expects([200]).await.ack().await;
+    let mut called = bob.is_called().await;
+    called.answers().await.says(Tone::B).await;
+    one.says(Tone::A).await.hears(only(Tone::B)).await;
+    two.hears(vec![Tone::A, Tone::B]).await;
+    called.hears(only(Tone::A)).await;
+    pbx.shows("one call to bob", PATIENCE, |now| now.legs == 5).await;
+    one.hangs_up().await;
+    two.hears(only(Tone::B)).await.hangs_up().await;
+    called.is_hung_up().await;
     pbx.is_idle().await;
 }

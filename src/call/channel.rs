@@ -89,7 +89,7 @@ pub struct Channel {
     pub(super) tracer: Option<Box<Tracer>>,
     /// The UUID of the oldest of the channels that came from one another by Local pairs, held by each of them.
     pub(super) kin: Arc<str>,
-    pub(super) about: About,
+    pub(super) about: Box<About>,
     /// When its record was begun anew.
     pub(super) counted_from: Option<jiff::Timestamp>,
     pub(super) timeouts: Timeouts,
@@ -127,7 +127,7 @@ impl Channel {
     fn made(mut leg: Leg, (call, part): (Arc<CallFacts>, Part), exchange: &Arc<Exchange>, caller: CallerId) -> Self {
         Self {
             kin: leg.facts.uuid.as_str().into(),
-            about: About::default(),
+            about: Box::default(),
             counted_from: None,
             variables: std::mem::take(&mut leg.inherited),
             leg,
