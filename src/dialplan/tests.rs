@@ -71,7 +71,7 @@ exten => 1,1,NoOp()
 [a
 [a]
 exten => 100,1,Anser()
-exten => 100,n,Dial(SIP/1002,30,gm)
+exten => 100,n,Dial(SIP/1002,30,gk)
 same => n,NoOp(${CALLERID(num)
 same => n,NoOp($[1 + (2)
 exten => _1[2,1,NoOp()
@@ -89,7 +89,7 @@ exten => 500,1,Wait(soon)
             "extensions.conf:1:1: this line is in no [context]",
             "extensions.conf:2:1: `[` opened here is not closed by `]` at the end of the line",
             "extensions.conf:4:16: unknown application `Anser`, did you mean `Answer`?",
-            "extensions.conf:5:16: Dial: option `m` is not supported (known: D, c, g, r)",
+            "extensions.conf:5:16: Dial: option `k` is not supported: there is no parking",
             "extensions.conf:6:16: `${` opened here is never closed",
             "extensions.conf:7:16: `$[` opened here is never closed",
             "extensions.conf:8:12: pattern `_1[2`: `[` is never closed",
