@@ -1,5 +1,7 @@
 //! Conference rooms with real phones: everybody hears everybody else and nobody himself, whoever comes and goes.
 
+mod article;
+
 use wirechief::control::protocol::{EventRecord, EventsSince, RoomChanged, RoomInfo, RoomMute, RoomTarget, method};
 use wirechief::control::supervision::Mode;
 
