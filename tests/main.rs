@@ -14,6 +14,7 @@ mod harness;
 mod house;
 mod interop;
 mod local;
+mod matching;
 mod mutated;
 mod oracle;
 mod phones;

@@ -146,6 +146,14 @@ impl Extension {
         &self.name
     }
 
+    /// As written, with what stands after `/`.
+    pub fn written_name(&self) -> String {
+        match &self.caller {
+            Some(caller) => format!("{}/{caller}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// The step at a priority.
     pub fn step(&self, priority: u32) -> Option<&Step> {
         // most are numbered from 1 without a gap

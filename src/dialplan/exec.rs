@@ -168,11 +168,6 @@ impl Dialplan {
         self.begins(&Query::new(&position.context, extension).caller(caller))
     }
 
-    /// Where a jump from `here` leads a caller without number.
-    pub(super) fn target(&self, here: &Position, jump: &Jump) -> Result<Position, NoTarget> {
-        self.reach((here, ""), jump)
-    }
-
     /// Where a jump from `here` leads a caller.
     pub(super) fn reach(&self, (here, caller): (&Position, &str), jump: &Jump) -> Result<Position, NoTarget> {
         let context = jump.context.as_ref().unwrap_or(&here.context);

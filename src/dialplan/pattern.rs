@@ -3,7 +3,7 @@
 
 pub(super) mod grow;
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::fmt;
 
 /// Longest extension name in bytes, as in Asterisk.
@@ -155,12 +155,12 @@ impl PartialOrd for Pattern {
 }
 
 impl Element {
-    /// Number of characters, lowest one, then the set itself; the wildcards come after every set.
-    fn rank(&self) -> (u32, u8, CharSet) {
+    /// Number of characters, lowest one, then the set that holds the lower characters; the wildcards come after every set.
+    fn rank(&self) -> (u32, u8, Reverse<CharSet>) {
         match self {
-            Self::One(set) => (set.count(), set.lowest(), *set),
-            Self::OneOrMore => (257, 0, CharSet::default()),
-            Self::ZeroOrMore => (258, 0, CharSet::default()),
+            Self::One(set) => (set.count(), set.lowest(), Reverse(*set)),
+            Self::OneOrMore => (257, 0, Reverse(CharSet::default())),
+            Self::ZeroOrMore => (258, 0, Reverse(CharSet::default())),
         }
     }
 }

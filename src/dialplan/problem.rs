@@ -19,6 +19,13 @@ pub struct Span {
     pub column: u32,
 }
 
+impl Span {
+    /// The file without its folders, as Asterisk shows it.
+    pub fn file_name(&self) -> std::borrow::Cow<'_, str> {
+        self.file.file_name().unwrap_or(self.file.as_os_str()).to_string_lossy()
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)

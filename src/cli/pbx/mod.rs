@@ -9,6 +9,7 @@ mod eval;
 mod events;
 mod hangup;
 mod init;
+mod r#match;
 mod originate;
 mod records;
 mod regs;
@@ -54,6 +55,7 @@ enum Command {
     Stop(stop::Args),
     Reload(reload::Args),
     Check(check::Args),
+    Match(r#match::Args),
     Eval(eval::Args),
     Calls(calls::Args),
     Originate(originate::Args),
@@ -93,6 +95,7 @@ fn execute(command: Command, context: Context) -> Done {
         Command::Run(args) => in_runtime(Threads::One, run::run(args, context)),
         Command::Demo(args) => in_runtime(Threads::One, demo::run(args, context)),
         Command::Check(args) => check::run(args, &context),
+        Command::Match(args) => r#match::run(args, &context),
         Command::Eval(args) => eval::run(args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::Completion(args) => completion::run(&args, Tool::Pbx, &context),
@@ -125,6 +128,7 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Run(_)
         | Command::Demo(_)
         | Command::Check(_)
+        | Command::Match(_)
         | Command::Eval(_)
         | Command::Init(_)
         | Command::Completion(_)
