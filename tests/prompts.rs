@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{TestPbx, Unusual};
+use crate::harness::{TestPbx, Tone, Unusual};
 
 /// A phone that is answered, its keys read into P (the plan's own lines before), and the call ended with 17 when P is right.
 async fn entered(read: &str, keys: &str, value: &str) {
@@ -221,4 +221,24 @@ async fn s096_no_password_gives_the_tone_at_once_only_where_the_plan_says_unprot
     guest.expects([183]).await;
     guest.cancels().await;
     pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn a_plan_waits_for_silence_and_for_a_sound() {
+    let plan = "exten => 100,1,Answer()\n same => n,WaitForNoise(200)\n same => n,Set(A=${WAITSTATUS})\n \
+                same => n,Playback(beep)\n same => n,WaitForSilence(300,2,8)\n same => n,Set(B=${WAITSTATUS})\n \
+                same => n,WaitForNoise(100,,0.3)\n \
+                same => n,GotoIf($[\"${A}-${B}-${WAITSTATUS}\" = \"NOISE-SILENCE-TIMEOUT\"]?right)\n same => n,Hangup(21)\n \
+                same => n(right),Hangup(17)";
+    let pbx = TestPbx::with(plan).await;
+    let mut alice = pbx.phone("alice").await.invite("100").await;
+    alice.expects([200]).await.ack().await;
+    alice.says(Tone::A).await;
+    // the beep says that she was heard
+    while alice.dialog.media.loudest() < 1_000 {
+        alice.dialog.media.receives("alice", 5).await;
+    }
+    alice.dialog.media.falls_silent();
+    alice.is_hung_up().await;
+    assert_eq!(pbx.records(1).await[0]["cause"], 17);
 }

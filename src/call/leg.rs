@@ -58,6 +58,11 @@ pub(super) enum LegEvent {
     Played(media::PlayId),
     /// No media came for the whole RTP timeout.
     Silent,
+    /// The phone's user began or ended to make a sound, as far as somebody asked.
+    Sound {
+        /// It can be heard now.
+        is_loud: bool,
+    },
     /// The phone put the call on hold, or took it back.
     HoldChanged,
     /// Another task asks for something.

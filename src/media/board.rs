@@ -140,7 +140,8 @@ impl Board {
             Route::Echo => Some(seat),
             Route::Bridged(to) => Some(to),
         };
-        if taken.kind == Kind::Audio && (!port.taps.is_empty() || port.route == Route::Room) {
+        if taken.kind == Kind::Audio && (!port.taps.is_empty() || port.route == Route::Room || port.loudness.is_some())
+        {
             self.show(seat, codec, (&packet, bytes), now);
         }
         if let Some(to) = to {
@@ -227,12 +228,13 @@ impl Board {
         wire.send_report(seat, &bytes[..length]);
     }
 
-    /// Shows the taps of a port, and the room it is in, what its peer says.
+    /// Shows the taps of a port, the room it is in, and whoever asked how loud it is, what its peer says.
     fn show(&mut self, seat: Seat, codec: Codec, (packet, bytes): (&Packet, &[u8]), now: Moment) {
-        let Some(port) = self.ports.get(seat.index()).and_then(Option::as_ref) else { return };
+        let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
         let payload = &bytes[packet.payload.clone()];
         let samples = &mut self.scratch.samples[..payload.len().min(MAX_DATAGRAM)];
         codec.decode(payload, samples);
+        port.hear(samples);
         for &(tap, side) in &port.taps {
             if let Some(tap) = self.taps.get_mut(tap).and_then(Option::as_mut) {
                 tap.show(side, &packet.header, samples, now);

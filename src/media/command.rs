@@ -223,6 +223,14 @@ pub enum Command {
         /// Whether to echo.
         on: bool,
     },
+    /// Tells by [`Event::Sound`] when a port's peer begins and ends to make a sound, or stops telling. Silence is taken for
+    /// granted at first.
+    TellSound {
+        /// The port.
+        port: PortId,
+        /// Whether to tell.
+        on: bool,
+    },
     /// Presses keys towards a port's peer (RFC 4733; as tones where events were not negotiated).
     SendDigits {
         /// The port.
@@ -302,6 +310,13 @@ pub enum Event {
     Silent {
         /// The port.
         port: PortId,
+    },
+    /// The peer began or ended to make a sound; only after [`Command::TellSound`].
+    Sound {
+        /// The port.
+        port: PortId,
+        /// It makes one now.
+        is_loud: bool,
     },
     /// The peer's address behind a NAT is known; from now on only packets from there are taken.
     Latched {

@@ -6,6 +6,7 @@ use super::clock::Moment;
 use super::command::{Command, Event, PlayId, PortId, Sides, Stream, TapAudio, TapId};
 use super::digits::Digits;
 use super::latch::Latch;
+use super::loudness::Loudness;
 use super::player::Player;
 use super::port::{Played, Port, Route};
 use super::tap::Tap;
@@ -45,6 +46,9 @@ impl Board {
             }
             Command::StopPlay { port } => self.with(port, Port::stop_playing),
             Command::Echo { port, on } => self.echo(port, on),
+            Command::TellSound { port, on } => {
+                self.with(port, |port| port.loudness = on.then(Loudness::default));
+            }
             Command::SendDigits { port, id, digits, tone_ms, gap_ms } => self.with(port, |port| {
                 port.stop_digits();
                 port.digits = Some(Box::new(Digits::new(id, &digits, tone_ms, gap_ms)));

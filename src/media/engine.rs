@@ -294,6 +294,7 @@ fn port_of(command: &Command) -> Option<PortId> {
         | Command::Play { port, .. }
         | Command::StopPlay { port }
         | Command::Echo { port, .. }
+        | Command::TellSound { port, .. }
         | Command::SendDigits { port, .. }
         | Command::Attach { left: port, .. }
         | Command::Measure { port, .. }

@@ -15,6 +15,7 @@ mod ear;
 mod engine;
 mod generator;
 mod latch;
+mod loudness;
 mod numbers;
 mod outgoing;
 mod player;

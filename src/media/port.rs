@@ -11,6 +11,7 @@ use super::clock::{Moment, Slot};
 use super::command::{Event, PlayId, PortId, Stream};
 use super::digits::Digits;
 use super::latch::{Admission, Latch};
+use super::loudness::Loudness;
 use super::outgoing::Outgoing;
 use super::player::Player;
 use super::report::Reports;
@@ -72,6 +73,8 @@ pub(super) struct Port {
     /// What its peer is sent while the other end of the bridge sends nothing.
     pub(super) filler: Filler,
     pub(super) reports: Reports,
+    /// What is told of whenever it changes, once somebody asked.
+    pub(super) loudness: Option<Loudness>,
     reception: Reception,
     presses: telephone_event::Receiver,
     pressed_at: Moment,
@@ -144,6 +147,7 @@ impl Port {
             speakers: 0,
             filler: Filler::Idle,
             reports: Reports::new(name),
+            loudness: None,
             reception: Reception::default(),
             presses: telephone_event::Receiver::default(),
             pressed_at: Moment::default(),
@@ -221,10 +225,25 @@ impl Port {
         {
             self.tell_press(press);
         }
+        let heard_at = self.heard_at;
+        let changed = self.loudness.as_mut().and_then(|loudness| loudness.watch(now, heard_at));
+        self.tell_loudness(changed);
         let unheard = now.since(self.silence_told.unwrap_or(self.heard_at));
         if !timeout.is_zero() && unheard >= timeout && self.is_listening() {
             self.silence_told = Some(now);
             self.tell(Event::Silent { port: self.id });
+        }
+    }
+
+    /// Tells whether the peer makes a sound, when these samples of its change that.
+    pub(super) fn hear(&mut self, samples: &[i16]) {
+        let changed = self.loudness.as_mut().and_then(|loudness| loudness.hear(samples));
+        self.tell_loudness(changed);
+    }
+
+    fn tell_loudness(&self, changed: Option<Loudness>) {
+        if let Some(loudness) = changed {
+            self.tell(Event::Sound { port: self.id, is_loud: loudness == Loudness::Loud });
         }
     }
 

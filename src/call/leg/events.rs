@@ -101,6 +101,7 @@ impl Leg {
             media::Event::Digit { digit, ms, .. } => Some(LegEvent::Digit { digit, ms, by_info: false }),
             media::Event::Played { id, .. } => Some(LegEvent::Played(id)),
             media::Event::Silent { .. } => Some(LegEvent::Silent),
+            media::Event::Sound { is_loud, .. } => Some(LegEvent::Sound { is_loud }),
             media::Event::Latched { remote, .. } => {
                 self.facts.now().address = Some(remote);
                 None

@@ -49,6 +49,8 @@ mod userevent;
 mod verbose;
 mod wait;
 mod waitexten;
+mod waitfornoise;
+mod waitforsilence;
 mod r#while;
 
 use std::pin::Pin;
@@ -304,6 +306,8 @@ pub static TABLE: &[&dyn App] = &[
     &verbose::Verbose,
     &wait::Wait,
     &waitexten::WaitExten,
+    &waitfornoise::WaitForNoise,
+    &waitforsilence::WaitForSilence,
     &r#while::While,
 ];
 

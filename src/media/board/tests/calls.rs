@@ -263,3 +263,24 @@ fn junk_is_counted() {
     let Ok(Event::Closed { stats, .. }) = party.events.try_recv() else { panic!("closed") };
     assert_eq!((stats.packets_in, stats.malformed, stats.unexpected), (0, 4, 1));
 }
+
+#[test]
+fn sound_and_silence_are_told_when_they_change_and_only_to_who_asked() {
+    let mut hall = Hall::new();
+    let mut left = hall.party(LEFT_HZ);
+    hall.speak(&mut left);
+    assert!(left.events.try_recv().is_err(), "nobody asked");
+    hall.obey(Command::TellSound { port: left.id, on: true });
+    hall.speak(&mut left);
+    hall.tick();
+    hall.speak(&mut left);
+    assert_eq!(left.events.try_recv(), Ok(Event::Sound { port: left.id, is_loud: true }));
+    assert!(left.events.try_recv().is_err(), "told once");
+    for _ in 0..30 {
+        hall.tick();
+    }
+    assert_eq!(left.events.try_recv(), Ok(Event::Sound { port: left.id, is_loud: false }));
+    hall.obey(Command::TellSound { port: left.id, on: false });
+    hall.speak(&mut left);
+    assert!(left.events.try_recv().is_err());
+}
