@@ -81,6 +81,7 @@ async fn s172_a_menu_goes_to_what_is_dialled_to_i_or_to_t() {
     assert_eq!(menu("BackGround(beep)", "255").await, 34, "typed after the prompt");
     assert_eq!(menu("NoOp()", "9").await, 28, "a number that is none");
     assert_eq!(menu("NoOp()", "24").await, 28, "half a number");
+    assert_eq!(menu("WaitExten(5,m(default))", "1").await, 1, "with music until the key");
     assert_eq!(menu("WaitExten(0.3)", "123").await, 17, "the next priority is waited at, too");
 }
 

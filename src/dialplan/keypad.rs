@@ -113,13 +113,23 @@ pub(super) async fn collect(chan: &mut Channel, digits: &mut String, wanted: &Wa
 /// Collects a number that begins with `first`, as long as a longer one could be an extension of the context.
 pub(super) async fn dial(chan: &mut Channel, plan: &Dialplan, context: &str, first: char) -> Result<String, Gone> {
     let mut typed = String::from(first);
-    while typed.len() < MAX_NAME_BYTES && plan.grows(&Query::new(context, &typed).caller(&chan.caller().number)) {
+    while typed.len() < MAX_NAME_BYTES && grows(chan, plan, (context, &typed)) {
         match chan.digit(chan.digit_timeout()).await? {
             Some(key) => typed.push(key),
             None => break,
         }
     }
     Ok(typed)
+}
+
+/// Whether a longer number that begins so could be an extension for this caller.
+pub(super) fn grows(chan: &Channel, plan: &Dialplan, (context, typed): (&str, &str)) -> bool {
+    plan.grows(&Query::new(context, typed).caller(&chan.caller().number))
+}
+
+/// Whether it is an extension for this caller.
+pub(super) fn is_extension(chan: &Channel, plan: &Dialplan, (context, typed): (&str, &str)) -> bool {
+    plan.begins(&Query::new(context, typed).caller(&chan.caller().number))
 }
 
 /// The script goes on at what was dialled; where that is nothing, at `i`.

@@ -238,6 +238,14 @@ pub enum ProblemKind {
         /// Why not.
         why: &'static str,
     },
+    /// A sound that is neither in the sounds folder nor built in.
+    #[error("{app}: no sound `{name}` is built in or in the sounds folder")]
+    NoSound {
+        /// The application.
+        app: &'static str,
+        /// The name as written.
+        name: String,
+    },
     /// An included context that is not there.
     #[error("include of [{name}], which is nowhere{}", did_you_mean(.hint))]
     UnknownInclude {

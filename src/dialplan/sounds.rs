@@ -2,6 +2,7 @@
 //! Below: `audio/file` and `audio/raw` decode, `cache` keeps what was decoded.
 
 mod cache;
+mod missing;
 mod music;
 
 use std::path::{Component, Path, PathBuf};
@@ -294,7 +295,7 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         std::fs::write(other.path().join("x.sln"), [0; 4]).unwrap();
         assert_eq!(length(&sounds, "en", "x"), Some(5));
-        sounds.clone().set_folder(other.path().to_owned());
+        sounds.set_folder(other.path().to_owned());
         assert_eq!(length(&sounds, "en", "x"), Some(2));
     }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     config::{self, BUILTIN_EXTENSIONS, BUILTIN_USERS, Config, ConfigError, Secret},
-    dialplan::{Dialplan, Disk, Given, Loader, PlanError},
+    dialplan::{Dialplan, Disk, Given, Loader, PlanError, Sounds},
 };
 
 /// Where configuration and dialplan come from.
@@ -90,7 +90,8 @@ impl Source {
             files.extend_from_slice(plan.files());
         }
         let mut warnings = config.warnings();
-        warnings.extend(plan.warnings().iter().map(ToString::to_string));
+        let missing = plan.missing_sounds(&Sounds::new(config.dialplan.sounds.clone()));
+        warnings.extend(plan.warnings().iter().chain(&missing).map(ToString::to_string));
         Ok(Loaded { config, plan: Arc::new(plan), files, warnings })
     }
 }

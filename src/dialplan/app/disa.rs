@@ -96,7 +96,8 @@ impl App for Disa {
             }
             let dialled = number(chan, args.plan(), (context, choice.hash_ends)).await?;
             let Some(dialled) = dialled else { return reorder(chan).await };
-            if !args.plan().begins_at(context, &dialled) && !args.plan().begins_at(context, "i") {
+            let leads = |name: &str| keypad::is_extension(chan, args.plan(), (context, name));
+            if !leads(&dialled) && !leads("i") {
                 return reorder(chan).await;
             }
             if !caller_id.is_empty() {
@@ -175,11 +176,15 @@ async fn number(
         return Ok(None);
     }
     let mut typed = String::new();
-    while typed.len() < MOST && (typed.is_empty() || plan.may_grow(context, &typed)) {
+    while typed.len() < MOST && (typed.is_empty() || keypad::grows(chan, plan, (context, &typed))) {
         match chan.digit(chan.digit_timeout()).await? {
             None => break,
             Some('#') if hash_ends || !typed.is_empty() => break,
-            Some('#') if !plan.may_grow(context, "#") && !plan.begins_at(context, "#") => break,
+            Some('#')
+                if !keypad::grows(chan, plan, (context, "#")) && !keypad::is_extension(chan, plan, (context, "#")) =>
+            {
+                break;
+            }
             Some(key) => typed.push(key),
         }
     }

@@ -107,7 +107,7 @@ impl App for StopMusicOnHold {
 }
 
 /// Begins the music of a class; without any it is quiet, as in Asterisk.
-async fn start(chan: &mut Channel, args: &Args<'_>, class: &str) -> Result<(), Gone> {
+pub(super) async fn start(chan: &mut Channel, args: &Args<'_>, class: &str) -> Result<(), Gone> {
     if !chan.is_answered() {
         chan.progress().await?;
     }

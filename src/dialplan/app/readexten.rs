@@ -7,7 +7,6 @@ use crate::dialplan::context::Dialplan;
 use crate::dialplan::keypad::{self, Unanswered};
 use crate::dialplan::options;
 use crate::dialplan::piece::Piece;
-use crate::dialplan::search::Query;
 
 use super::playtones;
 
@@ -101,7 +100,7 @@ async fn read(chan: &mut Channel, args: &Args<'_>) -> Outcome {
     let Some(first) = first else { return Ok(said(chan, variable, ("t", "TIMEOUT"))) };
     let ends = if has('p') { Some('#') } else { None };
     let typed = extension(chan, args.plan(), (&context, first), ends).await?;
-    if args.plan().begins(&Query::new(&context, &typed).caller(&chan.caller().number)) {
+    if keypad::is_extension(chan, args.plan(), (&context, &typed)) {
         Ok(said(chan, variable, (&typed, "OK")))
     } else {
         chan.set_var("INVALID_EXTEN", typed);
@@ -122,7 +121,7 @@ async fn extension(
             return Ok(typed);
         }
         typed.push(key);
-        if !plan.grows(&Query::new(context, &typed).caller(&chan.caller().number)) || typed.len() >= MOST {
+        if !keypad::grows(chan, plan, (context, &typed)) || typed.len() >= MOST {
             break;
         }
         match chan.digit(chan.digit_timeout()).await? {
@@ -130,7 +129,7 @@ async fn extension(
             None => return Ok(typed),
         }
     }
-    if key == '#' && !plan.begins(&Query::new(context, &typed).caller(&chan.caller().number)) {
+    if key == '#' && !keypad::is_extension(chan, plan, (context, &typed)) {
         typed.pop();
     }
     Ok(typed)

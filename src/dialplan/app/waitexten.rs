@@ -3,14 +3,19 @@
 use super::{App, CheckError, Doing, Line, Next, Opt, at_most, check_seconds, seconds};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
+use crate::dialplan::keypad;
+use crate::dialplan::options::{self, Chosen};
 use crate::dialplan::piece::Piece;
-use crate::dialplan::{keypad, options};
 
+use super::musiconhold;
 use super::playtones::{Tone, tone};
 
 pub(super) struct WaitExten;
 
-const OPTIONS: &[Opt] = &[Opt { name: "d", help: "plays the dial tone until the first key" }];
+const OPTIONS: &[Opt] = &[
+    Opt { name: "d", help: "plays the dial tone until the first key" },
+    Opt { name: "m", help: "m(class): plays music on hold until the first key" },
+];
 
 impl App for WaitExten {
     fn name(&self) -> &'static str {
@@ -37,7 +42,7 @@ impl App for WaitExten {
         at_most(args, 2)?;
         let pieces = args.arguments(2);
         check_seconds(pieces.first())?;
-        pieces.get(1).map_or(Ok(()), |piece| options::choose(piece, OPTIONS, &[]).map(|_| ()))
+        pieces.get(1).map_or(Ok(()), |piece| options::choose(piece, OPTIONS, &['m']).map(|_| ()))
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
@@ -45,13 +50,18 @@ impl App for WaitExten {
             let [time, _] = args.values(chan);
             let patience = seconds(&time)?.filter(|time| !time.is_zero()).unwrap_or(chan.response_timeout());
             let pieces = args.piece().arguments(2);
-            let chosen = pieces.get(1).map(|piece| options::choose(piece, OPTIONS, &[])).transpose()?;
-            let with_tone = chosen.is_some_and(|chosen| !chosen.is_empty());
-            if with_tone {
-                chan.start_playing(tone(Tone::Dial));
+            let chosen = pieces.get(1).map(|piece| options::choose(piece, OPTIONS, &['m'])).transpose()?;
+            let meanwhile = chosen.unwrap_or_default().into_iter().next();
+            match &meanwhile {
+                Some(Chosen { argument: Some(class), .. }) => {
+                    let class = args.value(chan, class);
+                    musiconhold::start(chan, &args, &class).await?;
+                }
+                Some(_) => chan.start_playing(tone(Tone::Dial)),
+                None => {}
             }
             let first = chan.digit(patience).await;
-            if with_tone {
+            if meanwhile.is_some() {
                 chan.stop_playing();
             }
             let context = chan.position().context.clone();
