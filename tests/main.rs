@@ -2,6 +2,7 @@
 
 mod about;
 mod astdb;
+mod astdb_cli;
 mod call;
 mod cli;
 mod conference;

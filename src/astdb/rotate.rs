@@ -66,6 +66,18 @@ impl Store {
         Ok(Rotated { generation: keyed.head.generation, values })
     }
 
+    /// Removes the keys before `generation` from the key file. Copies of the store made before cannot be read any more.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn forget_old_keys(&self, generation: u32) -> Result<(), StoreError> {
+        let KeySource::File(path) = &self.setup().keys else { return Ok(()) };
+        match key::read_file(path)? {
+            Some(ring) if ring.get(generation).is_some() => key::replace_file(path, &ring.since(generation)),
+            _ => Ok(()),
+        }
+    }
+
     /// The generations of the master key that values may be sealed with.
     ///
     /// # Errors

@@ -163,6 +163,14 @@ impl Store {
         self.change_blocking(update).map(|changed| changed.old)
     }
 
+    /// Makes the key file, before the first put would.
+    ///
+    /// # Errors
+    /// It cannot be written; or the key is kept in no file.
+    pub fn make_key(&self) -> Result<(), StoreError> {
+        self.0.setup.keys.first().map(|_| ())
+    }
+
     pub(super) fn reader(&self) -> MutexGuard<'_, Reader> {
         // A panic in the middle of a read leaves nothing half changed.
         self.0.reader.lock().unwrap_or_else(PoisonError::into_inner)

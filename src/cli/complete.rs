@@ -11,6 +11,7 @@ use clap_complete::env::Shells;
 
 use super::common::client_socket;
 use super::entry::Tool;
+use crate::astdb::Store;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{CallInfo, method};
 
@@ -44,6 +45,37 @@ pub(super) fn live_uuids() -> ArgValueCompleter {
         let begun = current.to_string_lossy();
         candidates(&live_calls().unwrap_or_default(), &begun)
     })
+}
+
+/// Completes the families of the store, where it can be listed.
+pub(super) fn families() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let names = store_on_the_line().and_then(|store| store.families().ok()).unwrap_or_default();
+        offered(names, &current.to_string_lossy())
+    })
+}
+
+/// Completes the keys of the family that stands before.
+pub(super) fn keys() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let words = words_on_the_line();
+        let family = words.iter().rev().nth(1).cloned().unwrap_or_default();
+        let names = store_on_the_line().and_then(|store| store.keys(&family).ok()).unwrap_or_default();
+        offered(names, &current.to_string_lossy())
+    })
+}
+
+fn offered(names: Vec<String>, begun: &str) -> Vec<CompletionCandidate> {
+    names.into_iter().filter(|name| name.starts_with(begun)).map(CompletionCandidate::new).collect()
+}
+
+fn words_on_the_line() -> Vec<String> {
+    let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
+    words.map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+fn store_on_the_line() -> Option<Store> {
+    super::astdb::on_the_line(&words_on_the_line())
 }
 
 fn candidates(calls: &[CallInfo], begun: &str) -> Vec<CompletionCandidate> {

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::common::Context;
 use super::exit::{Done, Exit, Failure};
 use super::output::{Colour, Form, Output, Talk};
-use super::{complete, completion, man, pbx, spy};
+use super::{astdb, complete, completion, man, pbx, spy};
 use crate::control::protocol::{Fault, FaultCode};
 
 /// The programs that are built.
@@ -25,17 +25,20 @@ pub enum Tool {
     Pbx,
     /// The listening post.
     Spy,
+    /// The store.
+    Astdb,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Pbx, Self::Spy];
+    pub const ALL: [Self; 3] = [Self::Pbx, Self::Spy, Self::Astdb];
 
     /// The name it is called by.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pbx => "pbx",
             Self::Spy => "spy",
+            Self::Astdb => "astdb",
         }
     }
 
@@ -44,6 +47,7 @@ impl Tool {
         match self {
             Self::Pbx => pbx::Pbx::command(),
             Self::Spy => Spy::command(),
+            Self::Astdb => astdb::Astdb::command(),
         }
     }
 
@@ -95,6 +99,7 @@ pub fn main(usual: Tool) -> ExitCode {
     let exit = match tool {
         Tool::Pbx => pbx::Pbx::from_arg_matches(&matches).map(pbx::run),
         Tool::Spy => Spy::from_arg_matches(&matches).map(run_spy),
+        Tool::Astdb => astdb::Astdb::from_arg_matches(&matches).map(astdb::run),
     };
     exit.unwrap_or_else(|error| say(tool, &error)).into()
 }

@@ -66,7 +66,7 @@ fn page(command: &Command, name: &str) -> String {
     let mut text = String::from_utf8_lossy(&text).into_owned();
     text.push_str(&examples(command));
     text.push_str(&exit_status());
-    text.push_str(&environment());
+    text.push_str(&environment(name));
     text
 }
 
@@ -92,15 +92,20 @@ fn exit_status() -> String {
     text
 }
 
-fn environment() -> String {
+fn environment(name: &str) -> String {
     let variables = [
         ("WIRECHIEF_CONFIG", "Settings file, where --config names none."),
         ("WIRECHIEF_SOCKET", "Control socket, where --socket names none."),
         ("WIRECHIEF_JSON", "1: as --json."),
         ("NO_COLOR", "Set: no colours, where --color does not say otherwise."),
     ];
+    let astdb = [
+        ("ASTDB_FILE", "The store, where --file names none."),
+        ("ASTDB_KEY_FILE", "Its key file, where --key-file names none."),
+    ];
+    let own = if name.starts_with("astdb") { &astdb[..] } else { &[] };
     let mut text = String::from(".SH ENVIRONMENT\n");
-    for (name, meaning) in variables {
+    for (name, meaning) in variables.iter().chain(own) {
         text.push_str(&format!(".TP\n\\fB{name}\\fR\n{}\n", literal(meaning)));
     }
     text

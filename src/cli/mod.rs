@@ -3,6 +3,7 @@
 //! The way: a program of `src/bin` → [`main`] (its name picks the tool) → clap → one file per command in `pbx`, or `spy`. Commands
 //! get a [`Context`](common::Context) and return [`Done`](exit::Done); nothing else prints or exits.
 
+mod astdb;
 pub mod common;
 mod complete;
 pub mod completion;

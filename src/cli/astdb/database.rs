@@ -1,0 +1,118 @@
+//! `astdb database …`: the words of Asterisk's command line, with Asterisk's answers and honest exit codes.
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::show;
+use crate::astdb::{Detail, Select, Store, Value};
+use crate::cli::common::Context;
+use crate::cli::complete;
+use crate::cli::exit::{Done, Exit, Failure};
+use crate::cli::output::shown;
+
+/// The words of Asterisk's command line
+#[derive(ClapArgs, Debug)]
+pub(super) struct Args {
+    /// Print the values too
+    #[arg(long, global = true)]
+    reveal: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// List all, a family, or a key of it with all keys below
+    Show {
+        /// The family
+        #[arg(add = complete::families())]
+        family: Option<String>,
+        /// The key
+        #[arg(add = complete::keys())]
+        keytree: Option<String>,
+    },
+    /// List a key in whatever family
+    Showkey {
+        /// The key
+        key: String,
+    },
+    /// Print a value
+    Get {
+        /// The family
+        #[arg(add = complete::families())]
+        family: String,
+        /// The key
+        #[arg(add = complete::keys())]
+        key: String,
+    },
+    /// Write a value
+    Put {
+        /// The family
+        #[arg(add = complete::families())]
+        family: String,
+        /// The key
+        #[arg(add = complete::keys())]
+        key: String,
+        /// The value; `-` reads it from standard input
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Remove a key
+    Del {
+        /// The family
+        #[arg(add = complete::families())]
+        family: String,
+        /// The key
+        #[arg(add = complete::keys())]
+        key: String,
+    },
+    /// Remove a family, or a key of it with all keys below
+    Deltree {
+        /// The family
+        #[arg(add = complete::families())]
+        family: String,
+        /// The key
+        #[arg(add = complete::keys())]
+        keytree: Option<String>,
+    },
+}
+
+pub(super) fn run(args: &Args, store: &Store, context: &Context) -> Done {
+    let detail = if args.reveal { Detail::Values } else { Detail::Names };
+    let list = |select: &Select| show::listed(store, (select, detail), context, |_| true).map(|(exit, _)| exit);
+    let say = |text: &str| context.output.line(text);
+    match &args.command {
+        Command::Show { family, keytree } => list(&show::select(family.as_deref(), keytree.as_deref())),
+        Command::Showkey { key } => list(&Select::LastPart(key.clone())),
+        Command::Get { family, key } => {
+            let Some(value) = store.get(family, key)? else { return absent(context, "Database entry not found.") };
+            say(&format!("Value: {}", shown(&value.text())))?;
+            Ok(Exit::Ok)
+        }
+        Command::Put { family, key, value } => {
+            let value = if value == "-" { super::input::from_stdin()? } else { Value::from(value.as_str()) };
+            store.put_blocking(family, key, value)?;
+            say("Updated database successfully")?;
+            Ok(Exit::Ok)
+        }
+        Command::Del { family, key } => {
+            if !store.del_blocking(family, key)?.existed {
+                return absent(context, "Database entry could not be removed.");
+            }
+            say("Database entry removed.")?;
+            Ok(Exit::Ok)
+        }
+        Command::Deltree { family, keytree } => match store.deltree_blocking(family, keytree.as_deref())? {
+            0 => absent(context, "Database entries do not exist."),
+            count => {
+                say(&format!("{count} database entries removed."))?;
+                Ok(Exit::Ok)
+            }
+        },
+    }
+}
+
+/// Says in Asterisk's words that there is none, with the exit code for it.
+fn absent(context: &Context, words: &str) -> Done {
+    context.output.line(words)?;
+    Err(Failure::Silent(Exit::NotFound))
+}

@@ -1,0 +1,50 @@
+//! Where a value comes from: standard input, a prompt without echo, or the command line.
+
+use std::io::{self, IsTerminal, Read, Write};
+
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use crate::astdb::{VALUE_LIMIT, Value};
+use crate::cli::exit::Failure;
+use crate::control::protocol::{Fault, FaultCode};
+
+/// The value for the word that was typed: `-` is standard input, nothing at all a prompt.
+pub(super) fn value(word: Option<&str>) -> Result<Value, Failure> {
+    match word {
+        Some("-") => from_stdin(),
+        Some(text) => Ok(Value::from(text)),
+        None if io::stdin().is_terminal() => prompted(),
+        None => {
+            let fault = Fault::new(FaultCode::Usage, "no value is given, and there is no terminal to ask on");
+            Err(fault.hint("`-` reads it from standard input").into())
+        }
+    }
+}
+
+/// All of standard input, byte for byte.
+pub(super) fn from_stdin() -> Result<Value, Failure> {
+    // Room for the largest value at once, so that no part of it is left behind in memory when it grows.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(VALUE_LIMIT + 1));
+    let limit = u64::try_from(VALUE_LIMIT + 1).unwrap_or(u64::MAX);
+    let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
+    read.map_err(|error| Fault::new(FaultCode::Failure, format!("standard input: {error}")))?;
+    Ok(Value::new(bytes))
+}
+
+/// One line typed on the terminal, which does not show it.
+fn prompted() -> Result<Value, Failure> {
+    let fault = |error: io::Error| Failure::from(Fault::new(FaultCode::Failure, format!("the terminal: {error}")));
+    let stdin = io::stdin();
+    let usual = tcgetattr(&stdin).map_err(|error| fault(error.into()))?;
+    let mut silent = usual.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    let _ = write!(io::stderr(), "value: ").and_then(|()| io::stderr().flush());
+    tcsetattr(&stdin, OptionalActions::Flush, &silent).map_err(|error| fault(error.into()))?;
+    let mut line = Zeroizing::new(String::with_capacity(4_096));
+    let read = stdin.read_line(&mut line);
+    let _ = tcsetattr(&stdin, OptionalActions::Flush, &usual);
+    let _ = writeln!(io::stderr());
+    read.map_err(fault)?;
+    Ok(Value::from(line.trim_end_matches(['\n', '\r'])))
+}
