@@ -61,6 +61,14 @@ pub(super) async fn find(exchange: &Exchange, text: &str) -> Result<Vec<Route>, 
         tracing::warn!(%error, "dial target refused");
         Cause::NO_ROUTE
     })?;
+    to(exchange, target).await
+}
+
+/// As [`find`], for a target that was read already.
+///
+/// # Errors
+/// Nobody is registered, or the name resolves to nothing: the cause.
+pub(super) async fn to(exchange: &Exchange, target: Target) -> Result<Vec<Route>, Cause> {
     match target {
         Target::Peer(peer) if exchange.settings.load().users.contains_key(&peer) => contacts(exchange, &peer),
         Target::Peer(peer) => at_host(exchange, "", &peer).await,

@@ -1,6 +1,8 @@
 //! Dial targets: what `Dial(SIP/…)` and `originate` name, parsed into meaning.
 //! Above: `route`. Below: nothing; a target's text is data, so nothing in it can start a second target.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 /// Where a call is to go.
@@ -49,11 +51,21 @@ pub enum TargetError {
 /// # Errors
 /// The text names no technology of ours, or nobody.
 pub fn parse(text: &str) -> Result<Target, TargetError> {
-    let text = text.trim();
-    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    parse_spelled(text, &[])
+}
+
+/// Reads one target in which the bytes of `values` were put in by substitution: whatever they are, they separate nothing. A
+/// value at the very beginning is the way that is to be taken, and read like written text.
+///
+/// # Errors
+/// The text names no technology of ours, or nobody.
+pub fn parse_spelled(text: &str, values: &[Range<usize>]) -> Result<Target, TargetError> {
+    if text.chars().any(char::is_control) {
         return Err(TargetError::Unprintable(text.escape_debug().to_string()));
     }
-    let (technology, rest) = text.split_once('/').ok_or_else(|| TargetError::NoTechnology(text.into()))?;
+    let whole = Spelled { text, offset: 0, values };
+    let (technology, rest) = whole.split_once('/').ok_or_else(|| TargetError::NoTechnology(text.into()))?;
+    let technology = technology.text.trim();
     if technology.eq_ignore_ascii_case("local") {
         return local(rest).unwrap_or_else(|| Err(TargetError::Empty(text.into())));
     }
@@ -62,12 +74,15 @@ pub fn parse(text: &str) -> Result<Target, TargetError> {
     }
     let target = if let Some((peer, number)) = rest.split_once('/') {
         // PJSIP's long form carries a whole URI behind the peer: its user part is the number.
-        let number = number.strip_prefix("sip:").and_then(|uri| uri.split('@').next()).unwrap_or(number);
-        Target::NumberAt { number: number.into(), at: peer.into() }
+        let number = match number.text.strip_prefix("sip:") {
+            Some(uri) => number.split_once('@').and_then(|(user, _)| user.text.strip_prefix("sip:")).unwrap_or(uri),
+            None => number.text,
+        };
+        Target::NumberAt { number: number.into(), at: peer.text.into() }
     } else if let Some((number, at)) = rest.rsplit_once('@') {
-        Target::NumberAt { number: number.into(), at: at.into() }
+        Target::NumberAt { number: number.text.into(), at: at.text.into() }
     } else {
-        Target::Peer(rest.into())
+        Target::Peer(rest.text.into())
     };
     match &target {
         Target::Peer(peer) if peer.is_empty() => Err(TargetError::Empty(text.into())),
@@ -78,14 +93,54 @@ pub fn parse(text: &str) -> Result<Target, TargetError> {
 
 /// `extension[@context][/options]`. The halves of a pair are never joined into one (`n`), and their sound never waits (`j`), so
 /// both letters ask for what is.
-fn local(text: &str) -> Option<Result<Target, TargetError>> {
-    let (extension, rest) = text.rsplit_once('@').unwrap_or((text, "default"));
-    let (context, options) = rest.split_once('/').unwrap_or((rest, ""));
+fn local(text: Spelled<'_>) -> Option<Result<Target, TargetError>> {
+    let (extension, rest) = match text.rsplit_once('@') {
+        Some((extension, rest)) => (extension.text, Some(rest)),
+        None => (text.text, None),
+    };
+    let (context, options) = match rest.map(|rest| (rest.text, rest.split_once('/'))) {
+        Some((_, Some((context, options)))) => (context.text, options.text),
+        Some((context, None)) => (context, ""),
+        None => ("default", ""),
+    };
     if let Some(letter) = options.chars().find(|letter| !"nj".contains(*letter)) {
         return Some(Err(TargetError::LocalOption(letter)));
     }
     let target = Target::Local { extension: extension.into(), context: context.into() };
     (!extension.is_empty() && !context.is_empty()).then_some(Ok(target))
+}
+
+/// A stretch of a target, and which bytes of the whole are values.
+#[derive(Clone, Copy)]
+struct Spelled<'t> {
+    text: &'t str,
+    /// Where it begins in the whole.
+    offset: usize,
+    values: &'t [Range<usize>],
+}
+
+impl<'t> Spelled<'t> {
+    fn separates(&self, at: usize) -> bool {
+        let at = self.offset + at;
+        !self.values.iter().any(|value| value.start > 0 && value.contains(&at))
+    }
+
+    fn split_once(self, separator: char) -> Option<(Self, Self)> {
+        let (at, _) = self.text.match_indices(separator).find(|(at, _)| self.separates(*at))?;
+        self.split(at)
+    }
+
+    fn rsplit_once(self, separator: char) -> Option<(Self, Self)> {
+        let (at, _) = self.text.rmatch_indices(separator).find(|(at, _)| self.separates(*at))?;
+        self.split(at)
+    }
+
+    /// Around the one byte at `at`.
+    fn split(self, at: usize) -> Option<(Self, Self)> {
+        let after = at + 1;
+        let left = Self { text: self.text.get(..at)?, ..self };
+        Some((left, Self { text: self.text.get(after..)?, offset: self.offset + after, ..self }))
+    }
 }
 
 #[cfg(test)]
@@ -133,5 +188,25 @@ mod tests {
     fn an_ampersand_in_a_number_stays_in_the_number() {
         assert_eq!(parse("SIP/300&SIP"), Ok(Target::Peer("300&SIP".into())));
         assert_eq!(parse("SIP/300&SIP/trunk/1900"), at("trunk/1900", "300&SIP"));
+    }
+
+    #[test]
+    fn a_value_separates_nothing_but_may_be_the_whole_way() {
+        let spelled = |parts: &[(&str, bool)]| {
+            let (mut text, mut values) = (String::new(), Vec::new());
+            for (part, value) in parts {
+                let start = text.len();
+                text.push_str(part);
+                values.extend(value.then_some(start..text.len()));
+            }
+            parse_spelled(&text, &values)
+        };
+        assert_eq!(spelled(&[("SIP/", false), ("evil/9@x", true), ("@icall", false)]), at("evil/9@x", "icall"));
+        assert_eq!(spelled(&[("SIP/icall/", false), ("1@evil", true)]), at("1@evil", "icall"));
+        assert_eq!(spelled(&[("PJSIP/icall/sip:", false), ("1@evil", true), ("@h", false)]), at("1@evil", "icall"));
+        assert_eq!(spelled(&[("SIP/", false), ("1@evil", true)]), Ok(Target::Peer("1@evil".into())));
+        assert_eq!(spelled(&[("SIP/icall", true), ("/", false), ("5/6", true)]), at("5/6", "icall"));
+        let local = Target::Local { extension: "1@admin/n".into(), context: "in".into() };
+        assert_eq!(spelled(&[("Local/", false), ("1@admin/n", true), ("@in/n", false)]), Ok(local));
     }
 }

@@ -1,11 +1,12 @@
 //! What an application is given: its arguments as written, and the scope in which their values are computed.
 //! Above: `app/*`. Below: `piece`, `call::Channel`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::context::Dialplan;
 use super::env::{ChannelScope, Env, Shown};
-use super::piece::Piece;
+use super::piece::{Bit, Piece};
 use super::template::Template;
 use super::vars::{Scope, ValueWarning};
 use crate::call::Channel;
@@ -63,6 +64,19 @@ impl<'a> Args<'a> {
     /// Whether a secret is part of the value.
     pub fn is_secret(&self, chan: &mut Channel, piece: &Piece<'_>) -> bool {
         chan.variables().has_secrets() && piece.names(&|name| chan.variables().is_secret(name))
+    }
+
+    /// The value of a piece, and which bytes of it a substitution put in.
+    pub fn spelled(&self, chan: &mut Channel, piece: &Piece<'_>) -> (String, Vec<Range<usize>>) {
+        let (mut text, mut values) = (String::new(), Vec::new());
+        for bit in piece.bits() {
+            let start = text.len();
+            text.push_str(&self.value(chan, &Piece::new(vec![*bit])));
+            if matches!(bit, Bit::Code(_)) {
+                values.push(start..text.len());
+            }
+        }
+        (text, values)
     }
 
     /// The value of all of it, commas included.

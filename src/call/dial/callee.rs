@@ -16,6 +16,7 @@ use crate::{
         live::CallFacts,
         place::{Calling, Unsent, open},
         route,
+        target::Target,
     },
     media,
 };
@@ -71,10 +72,10 @@ impl Channel {
     ///
     /// # Errors
     /// There is none: the cause.
-    pub async fn callees(&mut self, target: &str) -> Result<Vec<Callee>, Cause> {
+    pub async fn callees(&mut self, target: Target) -> Result<Vec<Callee>, Cause> {
         let mut callees = Vec::new();
         let mut refused = Cause::NO_ROUTE;
-        for route in route::find(&self.exchange, target).await? {
+        for route in route::to(&self.exchange, target).await? {
             match open(&self.exchange, route, &self.calling()) {
                 Ok((leg, unsent)) => {
                     self.exchange.live.add_leg(&self.call, leg.facts.clone());

@@ -83,7 +83,7 @@ impl Run<'_, '_> {
         let mut all = Vec::new();
         let mut cause = Cause::NO_ROUTE;
         for target in &self.wanted.targets {
-            match self.chan.callees(target).await {
+            match self.chan.callees(target.clone()).await {
                 Ok(callees) => all.extend(callees),
                 Err(refused) => cause = refused,
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::options;
 use crate::call::dial::CancelAs;
+use crate::call::target::{self, Target};
 use crate::call::{Cause, Channel};
 use crate::dialplan::app::playtones;
 use crate::dialplan::app::{CheckError, Jump, seconds};
@@ -15,7 +16,7 @@ use crate::media::Source;
 
 /// Everything that was asked for.
 pub(super) struct Wanted {
-    pub(super) targets: Vec<String>,
+    pub(super) targets: Vec<Target>,
     pub(super) timeout: Option<Duration>,
     /// Give up earlier when no phone has said anything.
     pub(super) silence: Option<Duration>,
@@ -94,15 +95,7 @@ impl Wanted {
     pub(super) fn read(chan: &mut Channel, args: &Args<'_>) -> Result<Self, CheckError> {
         let written = args.written(chan, args.piece());
         let pieces = written.piece().arguments(3);
-        let targets = pieces.first().map(|targets| targets.split('&')).unwrap_or_default();
-        let targets: Vec<String> = targets
-            .iter()
-            .map(|target| args.value(chan, target).trim().to_owned())
-            .filter(|target| !target.is_empty())
-            .collect();
-        if targets.is_empty() {
-            return Err(CheckError::Missing("the target"));
-        }
+        let targets = targets(chan, args, pieces.first().ok_or(CheckError::Missing("the target"))?)?;
         let mut times = pieces.get(1).map(|timeout| timeout.split('^')).unwrap_or_default().into_iter();
         let mut time = || times.next().map_or(Ok(None), |time| seconds(&args.value(chan, &time)));
         let (timeout, silence) = (time()?, time()?);
@@ -136,6 +129,24 @@ impl Wanted {
     pub(super) fn cancel_as(&self) -> CancelAs {
         if self.has('c') { CancelAs::AnsweredElsewhere } else { CancelAs::Missed }
     }
+}
+
+/// The targets between written `&`. One that names nobody rings nowhere.
+fn targets(chan: &mut Channel, args: &Args<'_>, all: &Piece<'_>) -> Result<Vec<Target>, CheckError> {
+    let mut targets = Vec::new();
+    let mut none = true;
+    for piece in all.split('&') {
+        let (text, values) = args.spelled(chan, &piece.trim());
+        if text.trim().is_empty() {
+            continue;
+        }
+        none = false;
+        match target::parse_spelled(&text, &values) {
+            Ok(target) => targets.push(target),
+            Err(error) => tracing::warn!(uuid = chan.uuid(), %error, "Dial"),
+        }
+    }
+    if none { Err(CheckError::Missing("the target")) } else { Ok(targets) }
 }
 
 /// Keys to be sent: digits, `*`, `#`, A to D, `w` for half a second and `W` for a second of pause.
