@@ -296,4 +296,9 @@ impl Phone {
         let call = timeout(PATIENCE, self.incoming.recv()).await;
         call.unwrap_or_else(|_| panic!("nobody called {}", self.station.profile.user)).expect("the phone's sockets")
     }
+
+    /// Whether no call came that nobody asked for.
+    pub(crate) fn was_not_called(&mut self) -> bool {
+        self.incoming.try_recv().is_err()
+    }
 }
