@@ -171,6 +171,8 @@ impl Run<'_, '_> {
             return self.leave(ended);
         }
         let cause = match &ended {
+            // A caller whose time is up has not hung up: there is no cause yet.
+            Ended::CallerGone if self.chan.cause() == Cause::UNKNOWN => Cause::NORMAL,
             Ended::CallerGone => self.chan.cause(),
             Ended::CalleeGone(cause) => *cause,
             Ended::Lost => Cause::NETWORK_FAILURE,
