@@ -337,3 +337,33 @@ async fn options_that_mean_nothing_here_are_refused_by_name() {
         assert!(error.contains("is not supported: "), "{letter}: {error}");
     }
 }
+
+#[tokio::test]
+async fn s044_queued_keys_are_those_of_the_channel_itself_for_what_runs_next() {
+    let lines = "exten => 1,1,Answer()\n same => n,queue_dtmf(w1W2@60)\n same => n,Read(KEYS,,2)\n same => n,GotoIf($[\"${KEYS}\" = \"12\"]?right,1)";
+    let pbx = TestPbx::with(&plan(lines)).await;
+    goes_right(&mut pbx.phone("alice").await.invite("1").await).await;
+}
+
+#[tokio::test]
+async fn senddtmf_presses_keys_towards_its_own_phone_or_another() {
+    let lines = "exten => bob,1,Answer()\n same => n,Set(GLOBAL(THERE)=${CHANNEL})\n same => n,Wait(30)
+exten => 1,1,Answer()\n same => n,SendDTMF(1w2#,40,60)\n same => n,SendDTMF(34,,,${THERE})\n same => n,Wait(30)";
+    let pbx = TestPbx::with(lines).await;
+    let (alice, carol) = (pbx.phone("alice").await, pbx.phone("carol").await);
+    let mut there = carol.invite("bob").await;
+    there.expects([200]).await.ack().await;
+    let mut here = alice.invite("1").await;
+    here.expects([200]).await.ack().await.hears_digits("12#").await;
+    there.hears_digits("34").await;
+}
+
+#[tokio::test]
+async fn music_on_hold_is_played_for_its_time() {
+    let lines = "exten => 1,1,Answer()\n same => n,MusicOnHold(,0.4)\n same => n,StartMusicOnHold()\n same => n,Wait(0.1)\n same => n,StopMusicOnHold()\n same => n,Hangup()";
+    let pbx = TestPbx::with(lines).await;
+    let mut call = pbx.phone("alice").await.invite("1").await;
+    call.expects([200]).await.ack().await;
+    call.is_hung_up().await;
+    assert!(call.dialog.media.loudest() > 500);
+}

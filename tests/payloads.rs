@@ -66,7 +66,7 @@ async fn sends_everywhere(guest: &Phone, payload: &str) -> Call {
     let server = guest.station.profile.server;
     let name = payload.replace('\\', "\\\\").replace('"', "\\\"");
     let from = format!("\"{name}\" <sip:{}@{server}>;tag={}", escaped(payload), fresh("f"));
-    guest.invite_uri(&format!("sip:{}@{server}", escaped(payload)), &[("From", &from)]).await
+    guest.invite_uri(&format!("sip:{}@{server}", escaped(payload)), &[("From", &from), ("X-Evil", payload)]).await
 }
 
 /// The user part of the address that a call was sent to.
@@ -82,6 +82,7 @@ async fn d2_two_hundred_payloads_in_every_variable_reach_one_party_equal_to_the_
  same => n,Dial(SIP/${EXTEN}@FAR,5)
  same => n,Dial(SIP/far/${CALLERID(num)},5)
  same => n,Dial(PJSIP/${CALLERID(name)}@far,5,b(internal^before^1(${EXTEN})))
+ same => n,Dial(SIP/${PJSIP_HEADER(read,X-Evil)}@FAR,5)
  same => n,Set(DB(evil/${EXTEN})=${CALLERID(name)})
  same => n,Dial(SIP/${DB(evil/${EXTEN})}@FAR,5)
  same => n,Set(__COPY=${EXTEN})
@@ -89,7 +90,8 @@ async fn d2_two_hundred_payloads_in_every_variable_reach_one_party_equal_to_the_
  same => n,Dial(SIP/${EXTEN})
  same => n,Dial(SIP/${CALLERID(num)}&Local/${CALLERID(name)}@nowhere)
  same => n,Hangup(17)
-exten => before,1,Return()
+exten => before,1,Set(PJSIP_HEADER(add,X-Copy)=${ARG1})
+ same => n,Return()
 exten => sub,1,Dial(SIP/${ARG1}@FAR,5)
  same => n,Return()
 ";
@@ -100,9 +102,11 @@ exten => sub,1,Dial(SIP/${ARG1}@FAR,5)
     assert_eq!(payloads.len(), 200);
     for payload in &payloads {
         let mut calling = sends_everywhere(&guest, payload).await;
-        for number in 0..5 {
+        for number in 0..6 {
             let mut called = far.is_called().await;
             assert_eq!(called_user(&called), *payload, "{number}");
+            let copy = (number == 2).then_some(payload.as_str());
+            assert_eq!(called.invite().header("X-Copy"), copy, "{number}");
             called.refuses(486).await;
         }
         calling.is_refused(&[486]).await;

@@ -23,6 +23,7 @@ use crate::{
         leg::{Closing, Leg, LegEvent},
         live::{CallFacts, Order},
         place::Calling,
+        pressing::QueuedKey,
         timeouts::Timeouts,
         trace::Tracer,
         variables::Variables,
@@ -78,6 +79,8 @@ pub struct Channel {
     pub(super) frames: Vec<Frame>,
     position: Position,
     pub(super) digits: VecDeque<char>,
+    /// Keys that it is to be seen to press.
+    pub(super) queued: VecDeque<QueuedKey>,
     pub(super) gone: Option<Cause>,
     pub(super) hangup: Option<Cause>,
     playing: Option<PlayId>,
@@ -138,6 +141,7 @@ impl Channel {
             frames: Vec::new(),
             position: Position::default(),
             digits: VecDeque::new(),
+            queued: VecDeque::new(),
             gone: None,
             hangup: None,
             playing: None,
@@ -377,10 +381,15 @@ impl Channel {
     /// The next event that is not the channel's own business; `None` when `until` has passed.
     pub(super) async fn next_event(&mut self, until: Option<Instant>) -> Result<Option<LegEvent>, Gone> {
         self.still_here()?;
-        let event = match until {
-            Some(until) => match timeout_at(until, self.leg.next()).await {
-                Ok(event) => event,
-                Err(_) => return Ok(None),
+        let queued = self.queued.front().copied();
+        let event = match [until, queued.map(|key| key.at)].into_iter().flatten().min() {
+            Some(first) => match (timeout_at(first, self.leg.next()).await, queued) {
+                (Ok(event), _) => event,
+                (Err(_), Some(key)) if key.at <= first => {
+                    self.queued.pop_front();
+                    key.event()
+                }
+                _ => return Ok(None),
             },
             None => self.leg.next().await,
         };

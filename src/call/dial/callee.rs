@@ -2,29 +2,18 @@
 //! of the one that dialled it, or one of a call of its own.
 //! Above: the stages of Dial. Below: `place` and `leg`.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
-use serde_json::json;
-use tokio::time::timeout;
-
-use crate::{
-    call::{
-        cause::Cause,
-        channel::{CallerId, Channel, Gone, Part, Position, next_play_id},
-        ending::leg_record,
-        leg::LegEvent,
-        live::CallFacts,
-        place::{Calling, Unsent, open},
-        route,
-        target::Target,
-    },
-    media,
+use crate::call::{
+    cause::Cause,
+    channel::{CallerId, Channel, Gone, Part, Position},
+    ending::leg_record,
+    live::CallFacts,
+    place::{Calling, Unsent, open},
+    route,
+    target::Target,
 };
-
-/// How long a string of keys may take before the call goes on all the same.
-const KEYS_TIME: Duration = Duration::from_secs(60);
-/// How long a key is pressed, and the time to the next, ms.
-const KEY_MS: u32 = 100;
+use serde_json::json;
 
 /// A party whose phone was not called yet.
 pub struct Callee {
@@ -115,31 +104,6 @@ impl Channel {
         self.stop_playing();
         self.forget_digits();
         self.exchange.clone().hand_over(self);
-    }
-
-    /// Presses keys towards the phone (`w` waits half a second, `W` a second), and waits until they are pressed.
-    ///
-    /// # Errors
-    /// The phone has hung up.
-    pub async fn press(&mut self, keys: &str) -> Result<(), Gone> {
-        let id = self.start_pressing(keys);
-        let pressed = async {
-            loop {
-                match self.next_event(None).await? {
-                    Some(LegEvent::Played(done)) if done == id => return Ok(()),
-                    _ => {}
-                }
-            }
-        };
-        timeout(KEYS_TIME, pressed).await.unwrap_or(Ok(()))
-    }
-
-    /// Presses keys towards the phone beside what the script does.
-    pub fn start_pressing(&self, keys: &str) -> media::PlayId {
-        let (port, id) = (self.leg.port(), next_play_id());
-        let (digits, tone_ms, gap_ms) = (keys.into(), KEY_MS, KEY_MS);
-        self.exchange.media.send(media::Command::SendDigits { port, id, digits, tone_ms, gap_ms });
-        id
     }
 
     /// Does something else to its end, serving this phone meanwhile.

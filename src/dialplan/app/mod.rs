@@ -31,6 +31,7 @@ mod originate;
 mod playback;
 mod playtones;
 mod progress;
+mod queue_dtmf;
 mod read;
 mod readexten;
 mod r#return;
@@ -39,6 +40,7 @@ mod sayalpha;
 mod saydigits;
 mod saynumber;
 mod sayphonetic;
+mod senddtmf;
 mod set;
 mod sipaddheader;
 mod softhangup;
@@ -285,6 +287,7 @@ pub static TABLE: &[&dyn App] = &[
     &playback::Playback,
     &playtones::Playtones,
     &progress::Progress,
+    &queue_dtmf::QueueDtmf,
     &read::Read,
     &readexten::ReadExten,
     &r#return::Return,
@@ -293,6 +296,7 @@ pub static TABLE: &[&dyn App] = &[
     &saydigits::SayDigits,
     &saynumber::SayNumber,
     &sayphonetic::SayPhonetic,
+    &senddtmf::SendDtmf,
     &set::Set,
     &sipaddheader::SipAddHeader,
     &softhangup::SoftHangup,

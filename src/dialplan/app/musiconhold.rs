@@ -6,6 +6,8 @@ use super::{App, CheckError, Doing, Line, Next, at_most, check_seconds, seconds}
 use crate::call::{Channel, Gone};
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
+use crate::dialplan::sounds::SoundProblem;
+use crate::media::Source;
 
 pub(super) struct MusicOnHold;
 pub(super) struct StartMusicOnHold;
@@ -111,9 +113,15 @@ pub(super) async fn start(chan: &mut Channel, args: &Args<'_>, class: &str) -> R
     if !chan.is_answered() {
         chan.progress().await?;
     }
-    match args.env().sounds().music(class.trim()).await {
+    match music(chan, args, class.trim()).await {
         Ok(music) => chan.start_playing(music),
         Err(problem) => tracing::warn!(uuid = chan.uuid(), %problem, "music on hold"),
     }
     Ok(())
+}
+
+/// The music of a class; where none is named, of the channel's.
+pub(super) async fn music(chan: &Channel, args: &Args<'_>, class: &str) -> Result<Source, SoundProblem> {
+    let class = if class.is_empty() { &chan.about().music_class } else { class };
+    args.env().sounds().music(class).await
 }

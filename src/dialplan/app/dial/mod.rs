@@ -15,7 +15,7 @@ use super::{App, CheckError, Doing, Line, Opt, at_most, check_seconds};
 use crate::call::{Channel, DialStatus};
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
-use wanted::{Wanted, keys};
+use wanted::Wanted;
 
 pub(super) struct Dial;
 

@@ -1,6 +1,6 @@
 //! The options of Dial: those there are, and those of Asterisk's that are refused, each with its reason.
 
-use super::keys;
+use crate::dialplan::app::senddtmf::keys;
 use crate::dialplan::app::{CheckError, Opt};
 use crate::dialplan::options::{Chosen, Known, choose_among};
 use crate::dialplan::piece::Piece;

@@ -7,6 +7,7 @@ use super::results::{Times, finish, set_time};
 use super::wanted::{Hearing, Shown, Sub, Wanted};
 use crate::call::dial::{Callee, Hears, Ring, RingEnd, Rung};
 use crate::call::{CallerId, Cause, Channel, DialStatus, Gone, Position};
+use crate::dialplan::app::musiconhold::music;
 use crate::dialplan::app::{Next, Outcome};
 use crate::dialplan::args::Args;
 use crate::dialplan::exec;
@@ -116,7 +117,7 @@ impl Run<'_, '_> {
             Hearing::RingingFirst => Hears::RingingFirst,
             Hearing::Ringing => Hears::Ringing,
             Hearing::Tone(tone) => Hears::Sound(tone.clone()),
-            Hearing::Music(class) => match self.args.env().sounds().music(class).await {
+            Hearing::Music(class) => match music(self.chan, self.args, class).await {
                 Ok(music) => Hears::Sound(music),
                 Err(problem) => {
                     tracing::warn!(uuid = self.chan.uuid(), %problem, "Dial: no music, a ringing tone instead");

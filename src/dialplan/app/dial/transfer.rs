@@ -9,6 +9,7 @@ use super::run::Run;
 use crate::call::dial::Side;
 use crate::call::{Channel, Gone, Position};
 use crate::dialplan::app::Next;
+use crate::dialplan::app::musiconhold::music;
 use crate::dialplan::app::playtones;
 use crate::dialplan::context::Dialplan;
 
@@ -29,7 +30,7 @@ pub(super) enum Moved {
 
 impl Run<'_, '_> {
     pub(super) async fn transfer(&mut self, callee: &mut Channel, side: Side) -> Moved {
-        let (music, invalid) = (self.args.env().sounds().music("").await.ok(), self.sound(INVALID).await);
+        let (music, invalid) = (music(self.chan, self.args, "").await.ok(), self.sound(INVALID).await);
         let plan = self.args.plan();
         let (sender, other) = match side {
             Side::Caller => (&mut *self.chan, &mut *callee),

@@ -7,6 +7,7 @@ use crate::call::dial::CancelAs;
 use crate::call::target::{self, Target};
 use crate::call::{Cause, Channel};
 use crate::dialplan::app::playtones;
+use crate::dialplan::app::senddtmf::keys;
 use crate::dialplan::app::{CheckError, Jump, seconds};
 use crate::dialplan::args::Args;
 use crate::dialplan::exec::Argument;
@@ -147,12 +148,6 @@ fn targets(chan: &mut Channel, args: &Args<'_>, all: &Piece<'_>) -> Result<Vec<T
         }
     }
     if none { Err(CheckError::Missing("the target")) } else { Ok(targets) }
-}
-
-/// Keys to be sent: digits, `*`, `#`, A to D, `w` for half a second and `W` for a second of pause.
-pub(super) fn keys(text: String) -> Result<String, CheckError> {
-    let known = |c: char| c.is_ascii_digit() || "*#ABCDabcdwW".contains(c);
-    if text.chars().all(known) { Ok(text) } else { Err(CheckError::Malformed { what: "row of keys", found: text }) }
 }
 
 /// The options of one Dial, and the scope in which their arguments are computed.
