@@ -98,7 +98,7 @@ async fn system(chan: &mut Channel, args: &Args<'_>) -> Status {
     let status = match prepare(chan, args, &settings.dialplan) {
         Ok(arguments) => run(chan, &arguments).await,
         Err(why) => {
-            let line = args.text(chan);
+            let line = args.shown(chan, args.piece());
             refused(chan, &line, &why);
             Status::Failure
         }
