@@ -38,8 +38,8 @@ impl Callee {
         self.channel
     }
 
-    /// Calls its phone.
-    pub(super) fn send(self, caller: &Channel) -> Result<Channel, (Channel, Cause)> {
+    /// Calls its phone; a cause when it cannot be called.
+    pub(super) fn send(self, caller: &Channel) -> (Channel, Option<Cause>) {
         let Self { channel, unsent } = self;
         let calling = Calling {
             id: channel.caller(),
@@ -49,10 +49,8 @@ impl Callee {
             headers: channel.headers(),
             ..caller.calling()
         };
-        match unsent.send(&channel.exchange, &channel.leg, &calling) {
-            Ok(()) => Ok(channel),
-            Err(cause) => Err((channel, cause)),
-        }
+        let refused = unsent.send(&channel.exchange, &channel.leg, &calling).err();
+        (channel, refused)
     }
 }
 

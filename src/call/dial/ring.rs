@@ -94,8 +94,8 @@ impl Channel {
         for callee in callees {
             peer = (callee.channel.name().to_owned(), callee.channel.called_number().to_owned());
             match callee.send(self) {
-                Ok(channel) => called.push(channel),
-                Err((channel, cause)) => {
+                (channel, None) => called.push(channel),
+                (channel, Some(cause)) => {
                     refusals.push(cause);
                     self.drop_callee(channel, cause);
                 }
