@@ -37,13 +37,13 @@ exten => h,1,NoOp()
    same => n,ExecIf($[0${CONFBRIDGE_INFO(parties,11111)} <= 1]?SoftHangup(SIP/remote-server.tld,a))
 ";
 
-/// The other server: 7070 asks for the number of a room, and every number is a room of its own for those inside.
+/// The other server: 7070 asks for the number of a room, and those inside dial it.
 const REMOTE: &str = "
 exten => 7070,1,Answer()
  same => n,Read(ROOM)
  same => n,ConfBridge(${ROOM})
  same => n,Hangup()
-exten => _XXXXX,1,ConfBridge(${EXTEN})
+exten => 12345,1,ConfBridge(12345)
 ";
 
 /// Where it reads the number of a room.
