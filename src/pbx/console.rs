@@ -1,9 +1,13 @@
 //! Asterisk's console words, for `pbx -rx`: the lines that scripts send and the texts they parse.
 //! Above: the desk passes lines on. Below: the same house that answers the control socket.
 
+mod channels;
+mod database;
 mod words;
 
+use self::channels::Form;
 use crate::{
+    astdb::Select,
     call::Cause,
     control::protocol::{ConsoleSaid, Fault, FaultCode, Originate, Reload, ReloadWhat, Stop},
 };
@@ -18,13 +22,22 @@ const HELP: &[(&str, &str)] = &[
     ("core reload", "read configuration and dialplan again"),
     ("core show application NAME", "what an application does"),
     ("core show applications", "all applications"),
+    ("core show calls", "how many calls there are"),
+    ("core show channels [concise|count|verbose]", "the live channels"),
     ("core show function NAME", "what a function does"),
     ("core show functions", "all functions"),
     ("core show help", "this list"),
     ("core show uptime [seconds]", "how long the server runs"),
     ("core show version", "which version it is"),
     ("core stop gracefully|now", "end the server"),
+    ("database del FAMILY KEY", "remove an entry of the store"),
+    ("database deltree FAMILY [KEY]", "remove a family, or a key and all below it"),
+    ("database get FAMILY KEY", "show a value"),
+    ("database put FAMILY KEY VALUE", "write a value"),
+    ("database show [FAMILY [KEY]]", "list entries, their values hidden"),
+    ("database showkey KEY", "list entries of any family with that key"),
     ("dialplan reload", "read the dialplan again"),
+    ("group show channels", "which channels are in which group"),
 ];
 
 impl House {
@@ -42,6 +55,24 @@ impl House {
             ["dialplan", "reload"] => self.console_reload(Reload::Dialplan).await,
             ["core", "show", "application", name] => words::application(name),
             ["core", "show", "applications"] => Ok(words::applications()),
+            ["core", "show", "channels"] => self.console_channels(Form::Plain).await,
+            ["core", "show", "channels", "concise"] => self.console_channels(Form::Concise).await,
+            ["core", "show", "channels", "verbose"] => self.console_channels(Form::Verbose).await,
+            ["core", "show", "channels", "count"] | ["core", "show", "calls"] => {
+                self.console_channels(Form::Count).await
+            }
+            ["database", "get", family, key] => self.console_get(family, key),
+            ["database", "put", family, key, ..] => self.console_put(family, key, behind(line, 4)).await,
+            ["database", "del", family, key] => self.console_del(family, key).await,
+            ["database", "deltree", family] => self.console_deltree(family, None).await,
+            ["database", "deltree", family, prefix] => self.console_deltree(family, Some(prefix)).await,
+            ["database", "show"] => self.console_show(&Select::All),
+            ["database", "show", family] => self.console_show(&select(family)),
+            ["database", "show", family, tree] => {
+                self.console_show(&Select::Tree((*family).to_owned(), (*tree).to_owned()))
+            }
+            ["database", "showkey", key] => self.console_show(&Select::LastPart((*key).to_owned())),
+            ["group", "show", "channels"] => Ok(self.console_groups()),
             ["core", "show", "function", name] => words::function(name),
             ["core", "show", "functions"] => Ok(words::functions()),
             ["core", "show", "help"] | ["help"] => Ok(words::help(HELP)),
@@ -112,6 +143,14 @@ impl House {
     fn console_stop(&self, graceful: bool) -> String {
         let _ = self.stop.try_send(Stop { graceful, ..Stop::default() });
         String::new()
+    }
+}
+
+/// `pin`, or `pin/sub`.
+fn select(family: &str) -> Select {
+    match family.split_once('/') {
+        Some((family, tree)) => Select::Tree(family.to_owned(), tree.to_owned()),
+        None => Select::Family(family.to_owned()),
     }
 }
 
