@@ -174,11 +174,15 @@ impl Draft {
     }
 
     pub(super) fn ignore(&mut self, pattern: String) {
-        self.contexts.get_mut(self.at.context).into_iter().for_each(|context| context.ignored.push(pattern.clone()));
+        if let Some(context) = self.contexts.get_mut(self.at.context) {
+            context.ignored.push(pattern);
+        }
     }
 
-    pub(super) fn switch(&mut self, written: String) {
-        self.contexts.get_mut(self.at.context).into_iter().for_each(|context| context.switches.push(written.clone()));
+    pub(super) fn switch(&mut self, written: &str) {
+        if let Some(context) = self.contexts.get_mut(self.at.context) {
+            context.switches.push(written.to_owned());
+        }
     }
 
     fn current(&mut self) -> Option<&mut ExtensionDraft> {

@@ -148,7 +148,7 @@ impl Reader {
             }
             Statement::Switch(keyword, written) => {
                 self.warn(entry.span(0), ProblemKind::Switch(keyword.to_owned()));
-                self.draft.switch(written.to_owned());
+                self.draft.switch(written);
             }
             Statement::Ignored(what) => self.warn(entry.span(0), ProblemKind::Unsupported(what.to_owned())),
             Statement::Hint { name, devices: (devices, at) } => {

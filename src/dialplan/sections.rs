@@ -84,7 +84,7 @@ type Wrong = (usize, ProblemKind);
 /// The file being read: its name, and those in which it is included.
 struct Reading<'a> {
     file: Arc<Path>,
-    within: Option<&'a Reading<'a>>,
+    within: Option<&'a Self>,
     loader: &'a dyn Loader,
 }
 
@@ -121,7 +121,7 @@ impl Sections {
         let (lines, unclosed) = lines(text);
         for line in lines {
             if let Err(problem) = self.line(line, reading, &mut section) {
-                self.problems.push(problem);
+                self.problems.push(*problem);
             }
         }
         if let Some((line, column)) = unclosed {
@@ -130,8 +130,8 @@ impl Sections {
         }
     }
 
-    fn line(&mut self, line: Line, reading: &Reading<'_>, section: &mut Option<usize>) -> Result<(), PlanError> {
-        let wrong = |line: &Line, (offset, kind)| PlanError { span: reading.at(line, offset), kind };
+    fn line(&mut self, line: Line, reading: &Reading<'_>, section: &mut Option<usize>) -> Result<(), Box<PlanError>> {
+        let wrong = |line: &Line, (offset, kind)| Box::new(PlanError { span: reading.at(line, offset), kind });
         if line.text.starts_with('[') {
             let found = self.header(&line.text);
             *section = Some(match &found {

@@ -38,7 +38,7 @@ fn steps(plan: &Dialplan, context: &str, dialled: &str) -> Vec<String> {
 }
 
 #[test]
-fn s149_to_s151_priorities_labels_and_bare_applications_are_read() {
+fn s149_s150_and_s151_priorities_labels_and_bare_applications_are_read() {
     let plan = plan(
         "[a]\nexten => 100 , 1 , NoOp(one)\n   same => n,NoOp(two)\n\tsame=>n(here),NoOp(three)\nsame => n+5,NoOp(nine)\n\
          exten = 100,20(far),Answer\nexten => 200,1,Hangup()\n",

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_one_greppable_line_each() {
+    fn s141_settings_are_one_greppable_line_each() {
         let settings = serde_json::json!({"sip": {"bind": ["udp://[::1]:5060"]}, "users": {"1001": {"context": "a"}}});
         assert_eq!(lines(&settings), [r#"sip.bind = ["udp://[::1]:5060"]"#, r#"users.1001.context = "a""#]);
     }

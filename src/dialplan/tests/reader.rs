@@ -122,7 +122,7 @@ fn priorities_count_on_from_the_line_above() {
 }
 
 #[test]
-fn a_later_file_replaces_an_extension_and_keeps_its_hint() {
+fn s140_a_later_file_replaces_an_extension_and_keeps_its_hint() {
     let files = [
         ("one.conf".into(), "[t](!)\nexten => 9,1,NoOp(t)\n[a]\nexten => 1,hint,SIP/1\nexten => 1,1,NoOp(old)\nexten => 1/5,1,NoOp(five)\n".to_owned()),
         ("two.conf".into(), "[a](+,t)\nexten => 1,1,NoOp(new)\n".to_owned()),
@@ -152,4 +152,15 @@ fn bytes_of_another_encoding_are_warned_of() {
         ["y.conf:2:1: from here on there are bytes that are not UTF-8, read as `\u{FFFD}`"]
     );
     assert_eq!(steps(&plan, "a", "1"), ["1 - NoOp "]);
+}
+
+#[test]
+fn s101_s102_and_s142_numbers_run_in_order_up_to_a_gap_and_s_is_an_extension() {
+    let plan = plan(
+        "[macro-record]\nexten => s,3,NoOp(c)\nexten => s,1,NoOp(a)\nexten => s,5,NoOp(e)\nexten => s,4,NoOp(d)\n",
+    );
+    let query = Query::new("macro-record", "s");
+    let there: Vec<u32> = (1..=6).filter(|priority| plan.at_priority(&query, *priority).is_some()).collect();
+    assert_eq!(there, [1, 3, 4, 5], "a call that begins at 1 ends in the gap");
+    assert_eq!(plan.find("macro-record", "s").unwrap().priorities().collect::<Vec<_>>(), there);
 }
