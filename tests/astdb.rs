@@ -62,3 +62,31 @@ async fn s198_an_empty_pin_is_refused_and_attempts_are_limited() {
     let guess = "Set(X=${PIN_CHECK(pin/100,9,2)})";
     gives(&[put, guess, guess], "${PIN_CHECK(pin/100,1234,2)}|${PIN_STATUS}", "0|LOCKED").await;
 }
+
+#[tokio::test]
+async fn s188_the_built_in_pin_pair_stores_a_pin_and_asks_for_the_old_one_first() {
+    let plan = wirechief::config::BUILTIN_EXTENSIONS.split_once("[internal]").unwrap().1;
+    let asks = "exten => asks,1,GotoIf($[\"${DB(pin/1001)}\" = \"4321\"]?first)\n \
+                same => n,GotoIf($[\"${DB(pin/1001)}\" = \"5555\"]?second)\n same => n,Hangup(21)\n \
+                same => n(first),Hangup(17)\n same => n(second),Hangup(1)\n";
+    let pbx = TestPbx::with(&format!("{plan}\n{asks}")).await;
+    let phone = pbx.phone("alice").await;
+    let steps: [(&[&str], u16); 5] = [
+        (&["1001#", "12#"], 403),
+        (&["9999#"], 403),
+        (&["1001#", "4321#"], 486),
+        (&["1001#", "9999#"], 486),
+        (&["1001#", "4321#", "5555#"], 404),
+    ];
+    for (keys, status) in steps {
+        let mut call = phone.invite("*88").await;
+        call.expects([200]).await.ack().await;
+        for digits in keys {
+            call.presses(digits).await;
+        }
+        call.is_hung_up().await;
+        let got = phone.invite("asks").await.is_refused(&[403, 486, 404, 603]).await;
+        assert!(got == status || (status == 403 && got == 603), "{keys:?}: {got}");
+    }
+    pbx.is_idle().await;
+}

@@ -218,20 +218,38 @@ fn another_writer_is_waited_for_and_then_named() {
     assert_eq!(ok(run(home.path(), &["get", "pin", "100"])), "1234", "readers are not in the way");
 }
 
+/// Runs a put on a disk where files cannot grow beyond so many KiB: SQLite meets a write that fails.
+fn put_with_room(home: &Path, kib: u32, value: &str) -> Output {
+    let script = format!("ulimit -f {kib}; trap '' XFSZ; exec {ASTDB} put pin 100 -");
+    let mut child = Command::new("/bin/bash");
+    child.args(["-c", &script]).env_clear().env("HOME", home).stdin(Stdio::piped());
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(value.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
 #[test]
-fn a_full_disk_loses_nothing() {
+fn a_full_disk_leaves_the_old_value_or_the_new_one_at_every_write() {
     let home = with_pin();
     let large = "x".repeat(100_000);
-    // Files may grow to 64 KiB: what SQLite meets is a disk without room.
-    let script = format!("ulimit -f 64; trap '' XFSZ; exec {ASTDB} put pin 100 -");
-    let mut child = Command::new("/bin/bash");
-    child.args(["-c", &script]).env_clear().env("HOME", home.path()).stdin(Stdio::piped());
-    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(large.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(ok(run(home.path(), &["get", "pin", "100"])), "1234");
-    assert_eq!(run(home.path(), &["verify"]).status.code(), Some(0));
+    let mut old = "1234".to_owned();
+    let mut refused = 0;
+    for kib in (4..180).step_by(8) {
+        let new = format!("{kib}{large}");
+        let output = put_with_room(home.path(), kib, &new);
+        let found = ok(run(home.path(), &["get", "pin", "100"]));
+        match output.status.code() {
+            Some(0) => assert!(found == new, "{kib} KiB: it was acknowledged"),
+            Some(1) => {
+                assert!(found == old, "{kib} KiB: it was refused");
+                refused += 1;
+            }
+            _ => panic!("{kib} KiB: {output:?}"),
+        }
+        assert_eq!(run(home.path(), &["verify"]).status.code(), Some(0), "{kib} KiB");
+        old = found;
+    }
+    assert!(refused > 5, "the limit was met");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod about;
 mod astdb;
 mod astdb_cli;
+mod astdb_crash;
 mod call;
 mod cli;
 mod conference;

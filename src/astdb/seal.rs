@@ -314,6 +314,47 @@ mod tests {
         assert_eq!(one.len(), two.len());
     }
 
+    /// `ASTDB_NONCES=10000000` makes the long run.
+    #[test]
+    fn no_nonce_is_drawn_twice_by_writers_side_by_side_nor_on_a_restored_copy() {
+        let count = std::env::var("ASTDB_NONCES").ok().and_then(|count| count.parse().ok()).unwrap_or(40_000_usize);
+        let drawn = move |seed: i64| -> Vec<[u8; NONCE]> {
+            let place = Place { version: seed, ..PIN };
+            let (_, nonces) = vault().family_keys(place);
+            let bound = vault().bound(place);
+            let chance = || super::super::key::random::<32>().unwrap();
+            (0..count / 8).map(|_| nonce(&nonces, &chance(), &[&bound, b"1234"])).collect()
+        };
+        // All begin from the same store, as a copy restored beside the original does: half of them with the same version.
+        let writers: Vec<_> = (0..8).map(|writer| std::thread::spawn(move || drawn(writer / 2))).collect();
+        let mut seen = std::collections::HashSet::with_capacity(count);
+        for writer in writers {
+            assert!(writer.join().unwrap().into_iter().all(|nonce| seen.insert(nonce)));
+        }
+        assert_eq!(seen.len(), count / 8 * 8);
+    }
+
+    #[test]
+    fn the_written_vectors_are_what_is_sealed_here() {
+        let text = include_str!("../../tests/data/astdb/vectors.json");
+        let vectors: Vec<serde_json::Value> = serde_json::from_str(text).unwrap();
+        let bytes = |digits: &str| -> Vec<u8> {
+            (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap()).collect()
+        };
+        for vector in &vectors {
+            let text = |name: &str| vector[name].as_str().unwrap();
+            let master = Key::of(&bytes(text("master"))).unwrap();
+            let store = bytes(text("store")).try_into().unwrap();
+            let generation = u32::try_from(vector["generation"].as_u64().unwrap()).unwrap();
+            let place = Place::value(text("family"), text("key"), vector["version"].as_i64().unwrap());
+            let chance: Chance = bytes(text("random")).try_into().unwrap();
+            let sealed = Vault::new(store, generation, &master).seal(place, &bytes(text("value")), &chance);
+            let digits: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(digits, text("sealed"), "{place:?}");
+        }
+        assert!(vectors.len() >= 4);
+    }
+
     proptest! {
         #[test]
         fn whatever_is_sealed_opens_again(value: Vec<u8>, family: String, key: String, version: i64, chance: [u8; 32]) {
