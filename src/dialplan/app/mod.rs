@@ -6,6 +6,7 @@ mod background;
 mod busy;
 mod confbridge;
 mod congestion;
+mod db;
 mod dbdel;
 mod dial;
 mod disa;
@@ -259,6 +260,7 @@ pub static TABLE: &[&dyn App] = &[
     &confbridge::ConfBridge,
     &congestion::Congestion,
     &r#while::ContinueWhile,
+    &db::Db,
     &dbdel::DbDel,
     &dbdel::DbDelTree,
     &dial::Dial,

@@ -2,7 +2,7 @@
 
 use super::db::{failed, store};
 use super::{Func, FuncError};
-use crate::astdb::Select;
+use crate::astdb::{Select, Store};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::vars::Scope;
 
@@ -22,26 +22,35 @@ impl Func for DbWords {
     }
 
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
-        let written = args.written(scope);
-        let mut parts = Vec::new();
-        let mut rest = Some(written.piece());
-        // The last part keeps its slashes: the key, or the value of `insert`.
-        let most = if written.piece().literal().is_some_and(|text| !text.starts_with("insert/")) { 3 } else { 4 };
-        while let Some(piece) = rest.take() {
-            match piece.split_once('/') {
-                Some((part, more)) if parts.len() + 1 < most => {
-                    parts.push(part.value(scope));
-                    rest = Some(more);
-                }
-                _ => parts.push(piece.value(scope)),
-            }
-        }
-        answer(scope, &parts)
+        let (store, parts) = (store(scope)?, parts(scope, &args));
+        answer(&store, &parts)
     }
 }
 
-fn answer(scope: &mut dyn Scope, parts: &[String]) -> Result<String, FuncError> {
-    let store = store(scope)?;
+/// The word, the family, the key and the value, each with what its own variables hold.
+pub(crate) fn parts(scope: &mut dyn Scope, args: &Piece<'_>) -> Vec<String> {
+    let written = args.written(scope);
+    let mut parts = Vec::new();
+    let mut rest = Some(written.piece());
+    // The last part keeps its slashes: the key, or the value of `insert`.
+    let most = if written.piece().literal().is_some_and(|text| !text.starts_with("insert/")) { 3 } else { 4 };
+    while let Some(piece) = rest.take() {
+        match piece.split_once('/') {
+            Some((part, more)) if parts.len() + 1 < most => {
+                parts.push(part.value(scope));
+                rest = Some(more);
+            }
+            _ => parts.push(piece.value(scope)),
+        }
+    }
+    parts
+}
+
+/// Does what the word says; a change is on the disk when this returns.
+///
+/// # Errors
+/// The word is none, something is missing behind it, or what the store says.
+pub(crate) fn answer(store: &Store, parts: &[String]) -> Result<String, FuncError> {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let answer = match parts.as_slice() {
         ["select", family, key] => {

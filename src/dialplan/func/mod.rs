@@ -11,7 +11,7 @@ mod confbridge_info;
 mod connectedline;
 mod cut;
 pub(super) mod db;
-mod db_words;
+pub(super) mod db_words;
 mod device_state;
 mod dialplan_exists;
 mod digest;
