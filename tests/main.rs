@@ -10,6 +10,7 @@ mod conference;
 mod control;
 mod dial;
 mod dialplan;
+mod documents;
 mod flow;
 mod generated;
 mod harness;

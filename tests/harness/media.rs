@@ -188,7 +188,8 @@ impl Media {
         Tone::ALL.into_iter().map(|tone| (tone, tone::strength(tone, window))).collect()
     }
 
-    fn samples(&self, mark: usize) -> Vec<i16> {
+    /// What was heard from that packet on.
+    pub(crate) fn samples(&self, mark: usize) -> Vec<i16> {
         let line = self.line.lock().unwrap();
         let audio = line.received[mark..].iter().filter_map(|packet| Some((law(packet.payload_type)?, packet)));
         audio.flat_map(|(law, packet)| packet.payload.iter().map(move |byte| law.decode(*byte))).collect()

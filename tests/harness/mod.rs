@@ -21,7 +21,7 @@ pub(crate) use description::Law;
 pub(crate) use digest::{Algorithm, Challenge, Login, answer as digest_answer, challenges};
 pub(crate) use ear::Ear;
 pub(crate) use media::Packet;
-pub(crate) use pbx::{TestPbx, Unusual, password};
+pub(crate) use pbx::{TestPbx, Unusual, example_folder, password};
 pub(crate) use phone::{Phone, Profile, fresh};
 pub(crate) use text::Text;
 pub(crate) use tone::{Tone, nothing, only, strength};

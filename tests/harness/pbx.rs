@@ -1,10 +1,12 @@
-//! A whole server in this process, on ports of its own, with users alice, bob, carol and dave.
+//! A whole server in this process, on ports of its own, with users alice, bob, carol and dave; or with those of an example.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tokio::time::{Duration, Instant, interval};
-use wirechief::config;
+use wirechief::astdb::{Setup, Store};
+use wirechief::config::{self, AstdbSettings, Config};
 use wirechief::control::client::Client;
 use wirechief::control::protocol::{CallInfo, RecordsSince, RegistrationInfo, Status, method};
 use wirechief::pbx::sources::Source;
@@ -45,7 +47,9 @@ pub(crate) fn password(user: &str) -> String {
 /// A server and the folder it keeps its state in.
 pub(crate) struct TestPbx {
     pub(crate) pbx: Pbx,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+    /// By user.
+    passwords: BTreeMap<String, String>,
 }
 
 /// What differs from the usual.
@@ -93,15 +97,39 @@ impl TestPbx {
             }
         }
         settings.push_str(&unusual.settings);
-        let reader = |_: &Path| Ok(settings.clone());
-        let config = config::load(&[PathBuf::from("pbx.toml")], &reader).expect("the test's settings");
+        let plan = (PathBuf::from("extensions.conf"), format!("[internal]\n{dialplan}\n"));
+        Self::started(read(&settings), plan).await
+    }
+
+    /// A server with an example's own files, on ports of its own. In its settings each of `changes` is written in place of
+    /// what is there: the address of a trunk.
+    pub(crate) async fn example(name: &str, changes: &[(&str, &str)]) -> Self {
+        let folder = example_folder(name);
+        let text = |file: &str| std::fs::read_to_string(folder.join(file)).expect("a file of the example");
+        let mut settings = text("pbx.toml").replace("127.0.0.1:5060", "127.0.0.1:0");
+        settings = settings.replace("10000-19999", "30000-39999");
+        for (there, wanted) in changes {
+            assert!(settings.contains(there), "{there} is not in the settings of {name}");
+            settings = settings.replace(there, wanted);
+        }
+        Self::started(read(&settings), (folder.join("extensions.conf"), text("extensions.conf"))).await
+    }
+
+    async fn started(config: Config, plan: (PathBuf, String)) -> Self {
+        let passwords = config.users.iter().map(|(name, user)| (name.clone(), user.password.expose().to_owned()));
+        let passwords = passwords.collect();
         let folder = tempfile::tempdir().expect("a folder");
-        let plan = vec![(PathBuf::from("extensions.conf"), format!("[internal]\n{dialplan}\n"))];
-        let source = Source::Given(Box::new(config), plan);
+        let source = Source::Given(Box::new(config), vec![plan]);
         let (state, socket) = (folder.path().join("state"), folder.path().join("run/pbx.sock"));
         let settings = Settings::read(source, state, vec![socket]).expect("the test's dialplan");
         let pbx = Pbx::start(settings).await.expect("a running server");
-        Self { pbx, _folder: folder }
+        Self { pbx, folder, passwords }
+    }
+
+    /// The server's store, seen by another program.
+    pub(crate) fn store(&self) -> Store {
+        let (state, usual) = (self.folder.path().join("state"), AstdbSettings::default());
+        Store::new(Setup::new(state.join(usual.file), state.join(usual.key_file), "test"))
     }
 
     pub(crate) fn address(&self, transport: Transport) -> SocketAddr {
@@ -118,7 +146,7 @@ impl TestPbx {
     }
 
     pub(crate) fn profile_over(&self, user: &str, transport: Transport) -> Profile {
-        let password = USERS.contains(&user).then(|| password(user));
+        let password = self.passwords.get(user).cloned();
         Profile { password, transport, ..Profile::new(user, self.address(transport)) }
     }
 
@@ -129,7 +157,7 @@ impl TestPbx {
 
     pub(crate) async fn plugs_in(&self, profile: Profile) -> Phone {
         let mut phone = profile.plug_in().await;
-        if USERS.contains(&phone.station.profile.user.as_str()) {
+        if self.passwords.contains_key(&phone.station.profile.user) {
             phone.registers().await;
         }
         phone
@@ -178,4 +206,15 @@ impl TestPbx {
     pub(crate) async fn is_idle(&self) {
         self.shows("no calls", PATIENCE, |now| (now.calls, now.legs, now.dialogs) == (0, 0, 0)).await;
     }
+}
+
+/// Settings that name no further file.
+fn read(settings: &str) -> Config {
+    let reader = |_: &Path| Ok(settings.to_owned());
+    config::load(&[PathBuf::from("pbx.toml")], &reader).expect("the test's settings")
+}
+
+/// Where an example is.
+pub(crate) fn example_folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
 }
