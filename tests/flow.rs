@@ -120,6 +120,18 @@ async fn the_catch_all_takes_what_no_i_takes() {
 }
 
 #[tokio::test]
+async fn an_invalid_number_in_i_comes_to_i_again_and_one_that_never_waits_is_stopped() {
+    let plan = format!(
+        "exten => 100,1,Set(N=0)\n same => n,Goto(nowhere,1)\nexten => i,1,Set(N=$[${{N}} + 1])\n same => n,{}\n\
+         same => n,GotoIf($[${{N}} < 3]?elsewhere,1)\n same => n,Hangup()\n",
+        tell("${N} ${INVALID_EXTEN}")
+    );
+    assert_eq!(told(&plan).await, ["1 nowhere", "2 elsewhere", "3 elsewhere"]);
+    let (_, kinds) = run("exten => 100,1,Goto(x,1)\nexten => i,1,Goto(x,1)\n").await;
+    assert!(kinds.iter().any(|kind| kind == "dialplan.runaway"), "{kinds:?}");
+}
+
+#[tokio::test]
 async fn s207_dialplan_exists_asks_the_plan() {
     let all = "${DIALPLAN_EXISTS(internal)}${DIALPLAN_EXISTS(internal,100)}${DIALPLAN_EXISTS(internal,100,1)}${DIALPLAN_EXISTS(internal,100,lab)}${DIALPLAN_EXISTS(internal,100,9)}${DIALPLAN_EXISTS(internal,7)}${DIALPLAN_EXISTS(none)}";
     let plan = format!("exten => 100,1,{}\n same => n(lab),Hangup()\n", tell(all));

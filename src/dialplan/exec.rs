@@ -405,13 +405,12 @@ impl<'a> Script<'a> {
         target
     }
 
-    /// A special extension of the channel's context; without it `e`, the catch-all.
+    /// A special extension of the channel's context; without it `e`, the catch-all. It may lead to itself, as a menu in `i` does
+    /// that asks again; one that never waits is stopped as any other loop.
     fn special(&self, channel: &Channel, name: &str) -> Option<Position> {
         let here = channel.position();
-        // a special extension that leads to itself would come back here for ever
-        let begins = |name: &str| self.begins_at(channel, &here.context, name);
-        let free = |name: &&str| here.extension != *name && begins(name);
-        let extension = [name, "e"].into_iter().find(free)?.to_owned();
+        let begins = |name: &&str| self.begins_at(channel, &here.context, name);
+        let extension = [name, "e"].into_iter().find(begins)?.to_owned();
         Some(Position { context: here.context.clone(), extension, priority: 1 })
     }
 

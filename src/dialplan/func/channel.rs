@@ -10,8 +10,11 @@ use crate::dialplan::vars::Scope;
 
 pub(super) struct Channel;
 
+/// How an item is read.
+type Read = fn(&Chan) -> String;
+
 /// Items, and how each is read. Those in `SETTABLE` can be set.
-const ITEMS: &[(&str, fn(&Chan) -> String)] = &[
+const ITEMS: &[(&str, Read)] = &[
     ("accountcode", |chan| chan.about().account.clone()),
     ("amaflags", |_| "DOCUMENTATION".to_owned()),
     ("audionativeformat", |chan| codec(chan).map(|codec| format!("({codec})")).unwrap_or_default()),

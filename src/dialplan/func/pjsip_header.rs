@@ -42,8 +42,8 @@ impl Func for PjsipHeader {
         let Wanted { action, name, number } = wanted(scope, &args)?;
         let headers = &mut channel(scope)?.about_mut().headers;
         match action.as_str() {
-            "add" => headers.add(&name, &value).map_err(refused),
-            "update" => headers.update(&name, number, &value).map_err(refused),
+            "add" => headers.add(&name, &value).map_err(|refusal| refused(&refusal)),
+            "update" => headers.update(&name, number, &value).map_err(|refusal| refused(&refusal)),
             "remove" => {
                 headers.remove(&name);
                 Ok(())
@@ -100,6 +100,6 @@ fn header(scope: &mut dyn Scope, name: &str, number: usize) -> Result<String, Fu
     Ok(chan.about().headers.read(name, number).unwrap_or_default().to_owned())
 }
 
-fn refused(refusal: HeaderRefusal) -> FuncError {
+fn refused(refusal: &HeaderRefusal) -> FuncError {
     FuncError::Wrong(refusal.to_string())
 }

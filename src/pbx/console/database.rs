@@ -16,19 +16,22 @@ impl House {
     }
 
     pub(super) fn console_get(&self, family: &str, key: &str) -> Result<String, Fault> {
-        match self.database()?.get(family, key).map_err(failed)? {
+        match self.database()?.get(family, key).map_err(|error| failed(&error))? {
             Some(value) => Ok(format!("Value: {}\n", value.text())),
             None => Err(Fault::new(FaultCode::NotFound, "Database entry not found.")),
         }
     }
 
     pub(super) async fn console_put(&self, family: &str, key: &str, value: &str) -> Result<String, Fault> {
-        self.database()?.put(family, key, Value::new(value.as_bytes().to_vec())).await.map_err(failed)?;
+        self.database()?
+            .put(family, key, Value::new(value.as_bytes().to_vec()))
+            .await
+            .map_err(|error| failed(&error))?;
         Ok("Updated database successfully\n".to_owned())
     }
 
     pub(super) async fn console_del(&self, family: &str, key: &str) -> Result<String, Fault> {
-        if self.database()?.del(family, key).await.map_err(failed)?.existed {
+        if self.database()?.del(family, key).await.map_err(|error| failed(&error))?.existed {
             Ok("Database entry removed.\n".to_owned())
         } else {
             Err(Fault::new(FaultCode::NotFound, "Database entry could not be removed."))
@@ -36,7 +39,7 @@ impl House {
     }
 
     pub(super) async fn console_deltree(&self, family: &str, prefix: Option<&str>) -> Result<String, Fault> {
-        match self.database()?.deltree(family, prefix).await.map_err(failed)? {
+        match self.database()?.deltree(family, prefix).await.map_err(|error| failed(&error))? {
             0 => Err(Fault::new(FaultCode::NotFound, "Database entries do not exist.")),
             count => Ok(format!("{count} database entries removed.\n")),
         }
@@ -49,11 +52,11 @@ impl House {
             let _ = writeln!(text, "{name:<50}: {:<25}", "(sealed)");
             ControlFlow::Continue(())
         });
-        let _ = writeln!(text, "{} results found.", count.map_err(failed)?);
+        let _ = writeln!(text, "{} results found.", count.map_err(|error| failed(&error))?);
         Ok(text)
     }
 }
 
-fn failed(error: StoreError) -> Fault {
+fn failed(error: &StoreError) -> Fault {
     Fault::new(FaultCode::Failure, error.to_string())
 }
