@@ -36,7 +36,7 @@ pub(super) enum Change {
         update: Updater,
     },
     /// All or none.
-    All(Vec<Change>),
+    All(Vec<Self>),
 }
 
 /// What came of it.
@@ -62,6 +62,9 @@ struct Row {
     version: i64,
     value: Vec<u8>,
 }
+
+/// A row with its columns `key` and `name`.
+type Named = (String, Option<Vec<u8>>, Row);
 
 /// A change as the history keeps it, under the names that stand in the columns.
 pub(super) struct Record<'a> {
@@ -171,7 +174,7 @@ impl<'a> Txn<'a> {
         row.query_row((family, key), |row| Ok(Row { version: row.get(0)?, value: row.get(1)? })).optional()
     }
 
-    fn rows(&self, family: &str) -> rusqlite::Result<Vec<(String, Option<Vec<u8>>, Row)>> {
+    fn rows(&self, family: &str) -> rusqlite::Result<Vec<Named>> {
         let mut rows = self.conn.prepare_cached("SELECT key, name, version, value FROM entries WHERE family = ?1")?;
         let rows = rows.query_map([family], |row| {
             Ok((row.get(0)?, row.get(1)?, Row { version: row.get(2)?, value: row.get(3)? }))

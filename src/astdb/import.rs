@@ -101,7 +101,7 @@ impl std::fmt::Debug for AesKey {
 /// What AES_ENCRYPT has left of a value, opened where the key is there.
 pub fn judge(value: &Value, key: Option<&AesKey>) -> Verdict {
     let Some(mut bytes) = base64(value.expose()) else { return Verdict::Plain };
-    if bytes.is_empty() || bytes.len() % BLOCK != 0 {
+    if bytes.is_empty() || !bytes.len().is_multiple_of(BLOCK) {
         return Verdict::Cut(bytes.len());
     }
     let Some(AesKey(cipher)) = key else { return Verdict::Whole(None) };
@@ -144,7 +144,7 @@ impl Store {
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let groups = text.len() / 4;
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     for (index, group) in text.chunks_exact(4).enumerate() {

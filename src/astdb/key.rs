@@ -35,7 +35,7 @@ pub enum KeySource {
     /// Keys held in memory.
     Held(KeyRing),
     /// Several: each key from whichever has it.
-    Several(Vec<KeySource>),
+    Several(Vec<Self>),
     /// None: keys of entries can be listed, values cannot be read.
     None,
 }

@@ -86,9 +86,9 @@ impl Desk {
                 }
             }
             Err(error) if batch.len() == 1 => {
+                let mut error = Some(error);
                 for request in batch {
-                    (request.answer)(Err(error));
-                    return;
+                    (request.answer)(Err(error.take().unwrap_or(StoreError::Closed)));
                 }
             }
             Err(_) => {

@@ -144,9 +144,9 @@ impl Print<'_> {
 
     fn entry(&mut self, entry: Entry) -> ControlFlow<()> {
         if self.output.is_json() {
-            self.json(&entry)
+            self.json(&entry);
         } else {
-            self.row(&entry)
+            self.row(&entry);
         }
         if let Some(Err(error)) = entry.value {
             self.damaged.push(error);
