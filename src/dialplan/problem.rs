@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::expr::ExprError;
+use super::expr_error::ExprError;
 use super::pattern::PatternError;
 use super::template::TemplateError;
 

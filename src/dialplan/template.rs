@@ -2,7 +2,8 @@
 //!
 //! What is syntax is decided here, before any value is known: a value put in later is data and nothing else.
 
-use super::expr::{ExprError, Expression};
+use super::expr::Expression;
+use super::expr_error::ExprError;
 use super::func::{self, Func};
 use super::piece::{Bit, Piece};
 use super::problem::did_you_mean;

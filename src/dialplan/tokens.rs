@@ -3,7 +3,7 @@
 //! A value is `"…"` or a run of letters, digits and `.';\_^#@$`; a substitution belongs to the value it touches. What is
 //! none of these parts values and means nothing else.
 
-use super::expr::{ExprError, ExprErrorKind};
+use super::expr_error::{ExprError, ExprErrorKind};
 use super::template::{Part, Placed, Template};
 
 /// Every operator as written, longer ones before their beginnings.

@@ -7,7 +7,7 @@ use crate::config::CallerIdText;
 
 use super::context::Dialplan;
 use super::env::Env;
-use super::expr::ExprErrorKind;
+use super::expr_error::ExprErrorKind;
 use super::func::FuncError;
 use super::posix_syntax::RegexError;
 use super::template::{Part, Slice, Variable, What};
