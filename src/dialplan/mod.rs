@@ -8,6 +8,7 @@ pub mod absent;
 mod alone;
 pub mod app;
 mod args;
+mod bits;
 mod brackets;
 mod changes;
 mod command;

@@ -1,5 +1,7 @@
 //! A part of a template: splits at characters of the written text only, and evaluates to a value. Above: `args`, `app/*`.
 
+pub(super) use super::bits::Bit;
+use super::bits::Bits;
 use super::template::{Part, Template};
 use super::vars::{self, Scope};
 
@@ -7,19 +9,12 @@ use super::vars::{self, Scope};
 /// split, whatever characters it holds.
 #[derive(Clone, Debug, Default)]
 pub struct Piece<'a> {
-    bits: Vec<Bit<'a>>,
-}
-
-/// Written text, or a substitution.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Bit<'a> {
-    Text(&'a str),
-    Code(&'a Part),
+    bits: Bits<'a>,
 }
 
 impl<'a> Piece<'a> {
-    pub(super) fn new(bits: Vec<Bit<'a>>) -> Self {
-        Self { bits }
+    pub(super) fn new(bits: impl Into<Bits<'a>>) -> Self {
+        Self { bits: bits.into() }
     }
 
     pub(super) fn bits(&self) -> &[Bit<'a>] {
@@ -39,7 +34,7 @@ impl<'a> Piece<'a> {
     /// The value, everything substituted.
     pub fn value(&self, scope: &mut dyn Scope) -> String {
         let mut value = String::new();
-        for bit in &self.bits {
+        for bit in self.bits.iter() {
             match bit {
                 Bit::Text(text) => value.push_str(text),
                 Bit::Code(part) => vars::append(part, scope, &mut value),
@@ -87,7 +82,7 @@ impl<'a> Piece<'a> {
     }
 
     fn resolve(&self, scope: &mut dyn Scope, parts: &mut Vec<Part>) {
-        for bit in &self.bits {
+        for bit in self.bits.iter() {
             let part = match *bit {
                 Bit::Text(text) => Part::Text(text.to_owned()),
                 Bit::Code(part) => {
@@ -109,7 +104,7 @@ impl<'a> Piece<'a> {
     /// backslash makes the next character plain. The last of `most` keeps its commas.
     pub fn arguments(&self, most: usize) -> Vec<Self> {
         let mut splitter = Splitter::default();
-        for bit in &self.bits {
+        for bit in self.bits.iter() {
             match bit {
                 Bit::Text(text) => splitter.text(text, most),
                 code => splitter.current.push(*code),
@@ -124,15 +119,15 @@ impl<'a> Piece<'a> {
 
     /// At every written `delimiter`.
     pub fn split(&self, delimiter: char) -> Vec<Self> {
-        let mut pieces = vec![Vec::new()];
-        for bit in &self.bits {
+        let mut pieces = vec![Bits::default()];
+        for bit in self.bits.iter() {
             let Bit::Text(text) = bit else {
                 pieces.last_mut().into_iter().for_each(|last| last.push(*bit));
                 continue;
             };
             for (index, part) in text.split(delimiter).enumerate() {
                 if index > 0 {
-                    pieces.push(Vec::new());
+                    pieces.push(Bits::default());
                 }
                 let written = (!part.is_empty()).then_some(Bit::Text(part));
                 pieces.last_mut().into_iter().for_each(|last| last.extend(written));
@@ -146,12 +141,7 @@ impl<'a> Piece<'a> {
         for (index, bit) in self.bits.iter().enumerate() {
             let Bit::Text(text) = *bit else { continue };
             let Some((before, after)) = text.split_once(delimiter) else { continue };
-            let mut left = self.bits.get(..index).unwrap_or_default().to_vec();
-            let mut right = Vec::new();
-            left.extend((!before.is_empty()).then_some(Bit::Text(before)));
-            right.extend((!after.is_empty()).then_some(Bit::Text(after)));
-            right.extend_from_slice(self.bits.get(index + 1..).unwrap_or_default());
-            return Some((Piece::new(left), Piece::new(right)));
+            return Some(self.parted(index, (before, after)));
         }
         None
     }
@@ -166,19 +156,23 @@ impl<'a> Piece<'a> {
                     '(' | '[' => depth += 1,
                     ')' | ']' => depth = depth.saturating_sub(1),
                     _ if c == delimiter && depth == 0 => {
-                        let (before, after) = (text.get(..at), text.get(at + c.len_utf8()..));
-                        let part = |text: Option<&'a str>| text.filter(|text| !text.is_empty()).map(Bit::Text);
-                        let mut left = self.bits.get(..index).unwrap_or_default().to_vec();
-                        left.extend(part(before));
-                        let mut right: Vec<_> = part(after).into_iter().collect();
-                        right.extend_from_slice(self.bits.get(index + 1..).unwrap_or_default());
-                        return Some((Self::new(left), Self::new(right)));
+                        let (before, after) = (text.get(..at)?, text.get(at + c.len_utf8()..)?);
+                        return Some(self.parted(index, (before, after)));
                     }
                     _ => {}
                 }
             }
         }
         None
+    }
+
+    /// What stands before and after the stretch at `index`, with what is left of that.
+    fn parted(&self, index: usize, (before, after): (&'a str, &'a str)) -> (Self, Self) {
+        let text = |text: &'a str| (!text.is_empty()).then_some(Bit::Text(text));
+        let (left, right) = self.bits.split_at(index.min(self.bits.len()));
+        let left = left.iter().copied().chain(text(before));
+        let right = text(after).into_iter().chain(right.iter().skip(1).copied());
+        (Self { bits: left.collect() }, Self { bits: right.collect() })
     }
 
     /// Whether nothing in it is substituted.
@@ -190,8 +184,7 @@ impl<'a> Piece<'a> {
     pub fn strip_suffix(mut self, suffix: char) -> Option<Self> {
         let Some(Bit::Text(text)) = self.bits.last_mut() else { return None };
         *text = text.strip_suffix(suffix)?;
-        self.bits.retain(|bit| !matches!(bit, Bit::Text("")));
-        Some(self)
+        Some(Self { bits: self.bits.without_empty() })
     }
 
     /// Without written blanks at both ends.
@@ -202,8 +195,7 @@ impl<'a> Piece<'a> {
         if let Some(Bit::Text(text)) = self.bits.last_mut() {
             *text = text.trim_end();
         }
-        self.bits.retain(|bit| !matches!(bit, Bit::Text("")));
-        self
+        Self { bits: self.bits.without_empty() }
     }
 }
 
@@ -216,7 +208,7 @@ impl<'a> From<&'a Template> for Piece<'a> {
 #[derive(Default)]
 struct Splitter<'a> {
     pieces: Vec<Piece<'a>>,
-    current: Vec<Bit<'a>>,
+    current: Bits<'a>,
     depth: usize,
     quoted: bool,
 }
@@ -252,7 +244,7 @@ impl<'a> Splitter<'a> {
     }
 
     fn next_piece(&mut self) {
-        self.pieces.push(Piece::new(std::mem::take(&mut self.current)));
+        self.pieces.push(Piece { bits: std::mem::take(&mut self.current) });
     }
 }
 

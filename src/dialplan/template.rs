@@ -2,10 +2,11 @@
 //!
 //! What is syntax is decided here, before any value is known: a value put in later is data and nothing else.
 
+use super::bits::{Bit, Bits};
 use super::expr::Expression;
 use super::expr_error::ExprError;
 use super::func::{self, Func};
-use super::piece::{Bit, Piece};
+use super::piece::Piece;
 use super::problem::did_you_mean;
 
 /// Deepest nesting of `${ }`, `$[ ]` and brackets.
@@ -224,7 +225,7 @@ impl Template {
             Part::Text(text) => Bit::Text(text),
             code => Bit::Code(code),
         });
-        Piece::new(bits.collect())
+        Piece::new(bits.collect::<Bits<'_>>())
     }
 }
 

@@ -110,10 +110,14 @@ pub(super) fn limit(mut value: String, scope: &mut dyn Scope) -> String {
 /// The value of a `${…}`.
 pub(super) fn variable_value(variable: &Variable, scope: &mut dyn Scope) -> String {
     let whole = match &variable.what {
-        What::Named(name) => {
-            let name = name.piece().value(scope);
-            scope.variable(&name).unwrap_or_default()
+        What::Named(name) => match name.parts() {
+            [Part::Text(name)] => scope.variable(name),
+            _ => {
+                let name = name.piece().value(scope);
+                scope.variable(&name)
+            }
         }
+        .unwrap_or_default(),
         What::Call(func, args) => func.read(scope, args.piece()).unwrap_or_else(|error| {
             scope.warn(ValueWarning::Func { func: func.name(), error });
             String::new()

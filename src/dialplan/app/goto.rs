@@ -50,9 +50,14 @@ pub(super) fn jump_to(chan: &mut Channel, args: &Args<'_>, target: &Piece<'_>) -
 
 fn parts(chan: &mut Channel, args: &Args<'_>, target: &Piece<'_>) -> Jump {
     let parts = target.arguments(3);
-    let mut values = parts.into_iter().map(|part| args.value(chan, &part).trim().to_owned()).rev();
+    let mut values = parts.into_iter().map(|part| trimmed(args.value(chan, &part))).rev();
     let priority = values.next().unwrap_or_default();
     let mut part = || values.next().filter(|value| !value.is_empty());
     let (extension, context) = (part(), part());
     Jump { context, extension, priority }
+}
+
+fn trimmed(value: String) -> String {
+    let trimmed = value.trim();
+    if trimmed.len() == value.len() { value } else { trimmed.to_owned() }
 }

@@ -34,34 +34,50 @@ impl App for Set {
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
-        match later(chan, &args) {
+        let (target, value) = match split(args.piece()) {
+            Ok(assignment) => assignment,
+            Err(error) => return Err(error.into()).into(),
+        };
+        match later(chan, &args, (&target, &value)) {
             Some((func, work)) => Doing::waits(async move {
                 if let Err(error) = work.await {
                     args.scope(chan).warn(ValueWarning::Func { func: func.name(), error });
                 }
                 Ok(Next::Continue)
             }),
-            None => assign(chan, &args, args.piece()).map(|()| Next::Continue).map_err(Into::into).into(),
+            None => {
+                put(chan, &args, (target, &value));
+                Ok(Next::Continue).into()
+            }
         }
     }
 }
 
 /// The work, if what is set takes time.
-fn later(chan: &mut Channel, args: &Args<'_>) -> Option<(&'static dyn Func, Later)> {
-    let (Target::Func(func, func_args), value) = split(args.piece()).ok()? else { return None };
+fn later(
+    chan: &mut Channel,
+    args: &Args<'_>,
+    (target, value): (&Target<'_>, &Piece<'_>),
+) -> Option<(&'static dyn Func, Later)> {
+    let Target::Func(func, func_args) = target else { return None };
     if func.setting() == Setting::AtOnce {
         return None;
     }
-    let value = args.value(chan, &value);
-    Some((func, func.write_later(&mut args.scope(chan), func_args, value)))
+    let value = args.value(chan, value);
+    Some((*func, func.write_later(&mut args.scope(chan), func_args.clone(), value)))
 }
 
 /// Does one assignment.
 pub(super) fn assign(chan: &mut Channel, args: &Args<'_>, assignment: &Piece<'_>) -> Result<(), CheckError> {
     let (target, value) = split(assignment)?;
-    let written = args.is_written(chan, &value);
-    let secret = args.is_secret(chan, &value);
-    let value = args.value(chan, &value);
+    put(chan, args, (target, &value));
+    Ok(())
+}
+
+fn put(chan: &mut Channel, args: &Args<'_>, (target, value): (Target<'_>, &Piece<'_>)) {
+    let written = args.is_written(chan, value);
+    let secret = args.is_secret(chan, value);
+    let value = args.value(chan, value);
     match target {
         Target::Variable(name) => {
             let name = args.value(chan, &name);
@@ -84,7 +100,6 @@ pub(super) fn assign(chan: &mut Channel, args: &Args<'_>, assignment: &Piece<'_>
             }
         }
     }
-    Ok(())
 }
 
 /// What can be known to be wrong with one assignment.
