@@ -12,6 +12,7 @@ use super::context::{Dialplan, Step};
 use super::env::Env;
 use super::piece::Piece;
 use super::search::{Found, Query};
+use super::sought::Sought;
 use super::template::Template;
 use crate::call::trace::What;
 use crate::call::{Cause, Channel, Frame, FrameKind, Gone, Position, variables};
@@ -172,13 +173,8 @@ impl Dialplan {
     pub(super) fn reach(&self, (here, caller): (&Position, &str), jump: &Jump) -> Result<Position, NoTarget> {
         let context = jump.context.as_ref().unwrap_or(&here.context);
         let name = jump.extension.as_ref().unwrap_or(&here.extension);
-        let relative = |by: &str| by.parse::<u32>().ok();
         let query = Query::new(context, name).caller(caller);
-        let priority = match (jump.priority.strip_prefix('+'), jump.priority.strip_prefix('-')) {
-            (Some(by), _) => relative(by).and_then(|by| here.priority.checked_add(by)),
-            (_, Some(by)) => relative(by).and_then(|by| here.priority.checked_sub(by)),
-            _ => jump.priority.parse().ok().or_else(|| self.labelled(&query, &jump.priority)),
-        };
+        let priority = jump.priority_from(here.priority, |label| self.labelled(&query, label));
         match priority.filter(|priority| self.at_priority(&query, *priority).is_some()) {
             Some(priority) => Ok(Position { context: context.clone(), extension: name.clone(), priority }),
             None => {
@@ -244,10 +240,15 @@ impl<'a> Script<'a> {
                 Along::Over => return Ended::Over,
             };
             channel.set_position(position);
-            if self.within.is_some_and(|depth| channel.frames().len() < depth) {
+            if self.has_returned(channel) {
                 return Ended::Returned;
             }
         }
+    }
+
+    /// The subroutine that this script was begun for is over.
+    fn has_returned(&self, channel: &Channel) -> bool {
+        self.within.is_some_and(|depth| channel.frames().len() < depth)
     }
 
     /// The extension whose priority is the channel's next one.
@@ -266,14 +267,15 @@ impl<'a> Script<'a> {
     }
 
     /// Along one extension until a gap, the end, or a jump, whose target is returned.
-    async fn along(&mut self, mut found: Found<'a>, channel: &mut Channel, phase: Phase) -> Along {
+    async fn along(&mut self, found: Found<'a>, channel: &mut Channel, phase: Phase) -> Along {
+        let mut sought = Sought::new(found, channel);
         loop {
-            let step = found.extension.step(channel.position().priority).filter(|_| found.first);
+            let step = sought.found.extension.step(channel.position().priority).filter(|_| sought.found.first);
             // a priority that the first extension lacks is that of the next one that has it
             let next = || self.extension_at(channel);
             let Some(step) = step.or_else(|| {
-                found = next()?;
-                found.extension.step(channel.position().priority)
+                sought = Sought::new(next()?, channel);
+                sought.found.extension.step(channel.position().priority)
             }) else {
                 return Along::Out;
             };
@@ -301,7 +303,15 @@ impl<'a> Script<'a> {
                     channel.set_priority(priority);
                     continue;
                 }
-                Next::Jump(jump) => self.jump(channel, &jump),
+                Next::Jump(jump) => {
+                    if let Some(priority) =
+                        sought.priority_within(channel, &jump).filter(|_| !self.has_returned(channel))
+                    {
+                        channel.set_priority(priority);
+                        continue;
+                    }
+                    self.jump(channel, &jump)
+                }
                 Next::At(position) => Some(position),
                 Next::Invalid(dialled) => self.invalid(channel, &dialled),
                 Next::Timeout => self.special(channel, "t"),

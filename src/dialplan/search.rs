@@ -43,6 +43,8 @@ pub struct Found<'p> {
     pub extension: &'p Extension,
     /// Whether it is the first that accepts the dialled text: then whatever priority it has is this one's.
     pub first: bool,
+    /// Whether it is an extension of the context itself: what is included may depend on the time.
+    pub own: bool,
 }
 
 impl Dialplan {
@@ -58,12 +60,18 @@ impl Dialplan {
 
     /// The extension whose priority this is: a priority that the first one lacks is that of the next one that has it.
     pub fn at_priority(&self, query: &Query<'_>, priority: u32) -> Option<Found<'_>> {
-        let mut first = true;
-        self.each(query, &mut |extension| {
-            let found = extension.step(priority).map(|_| Found { extension, first });
-            first = false;
+        let plain = without_dashes(query.dialled);
+        let (mut first, mut own) = (true, true);
+        let mut within = |context| {
+            let found = Context::own(context, query, &plain, &mut |extension| {
+                let found = extension.step(priority).map(|_| Found { extension, first, own });
+                first = false;
+                found
+            });
+            own = false;
             found
-        })
+        };
+        self.walk(query, (self.index(query.context)?, 0), &mut Vec::new(), &mut within)
     }
 
     /// The priority of a label: that of the first extension that has it.
