@@ -139,6 +139,19 @@ async fn s207_dialplan_exists_asks_the_plan() {
 }
 
 #[tokio::test]
+async fn a_jump_within_an_extension_goes_where_a_search_would_lead() {
+    let plan = format!(
+        "exten => 100,1,Goto(on)\n same => n,{never}\n same => n(on),Set(CALLERID(num)=2001)\n same => n,Goto(1)\n\
+         exten => 100/2001,1,{}\n same => n,Goto(+2)\n same => n,{never}\n same => n,Goto(far)\n same => n,{never}\n\
+         exten => _1XX,9(far),{}\n same => n,Hangup()\n",
+        tell("the caller is another"),
+        tell("a label that only another extension has"),
+        never = tell("never"),
+    );
+    assert_eq!(told(&plan).await, ["the caller is another", "a label that only another extension has"]);
+}
+
+#[tokio::test]
 async fn a_runaway_script_is_stopped_with_an_event_and_its_call_ended() {
     for (what, plan) in [
         ("a loop", "exten => 100,1,Goto(1)\n".to_owned()),
