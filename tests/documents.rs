@@ -193,6 +193,30 @@ async fn s110_when_the_caller_hangs_up_only_h_runs() {
 }
 
 #[tokio::test]
+async fn s095_s096_from_outside_only_who_knows_the_pin_gets_a_dial_tone_and_dials_out() {
+    let (mut trunk, address) = outside("icall").await;
+    let pbx = TestPbx::example("disa", &[("sip.icall.example:5060", &address), ("192.0.2.10", "127.0.0.7")]).await;
+    let provider = Profile { ip: [127, 0, 0, 7].into(), ..pbx.profile("2125559999") }.plug_in().await;
+    let stranger = pbx.phone("2125559999").await;
+    stranger.invite("2125550100").await.is_refused(&[401]).await;
+    // as long as there is no PIN nobody gets in
+    let mut guessing = provider.invite("2125550100").await;
+    guessing.expects([200]).await.ack().await;
+    guessing.presses("#").await.is_hung_up().await;
+    pbx.store().put("disa", "pin", "48151").await.expect("a store");
+    let mut calling = Followed::dials(&pbx, &provider, "2125550100").await;
+    calling.reaches("DISA(").await.call.presses("48151#").await;
+    calling.call.presses("4178575309").await;
+    let mut called = trunk.is_called().await;
+    assert_eq!(dialled(&called), "4178575309");
+    called.answers().await;
+    hear_each_other(&mut calling.call, &mut called).await;
+    calling.call.hangs_up().await;
+    called.is_hung_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
 async fn s102_without_our_second_priority_the_documents_plan_ends_behind_its_first() {
     let plan = std::fs::read_to_string(example_folder("outbound-recording").join("extensions.conf")).expect("a plan");
     let plan: Vec<&str> = plan.lines().filter(|line| line.contains("_*123") && !line.contains("ours")).collect();

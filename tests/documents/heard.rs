@@ -14,7 +14,7 @@ const PROBE: usize = 800;
 /// Looks for what still arrives after a BYE: the phone reads its sockets one after the other.
 const LOOKS: usize = 50;
 
-/// These prompts were heard whole, one after another, whatever else was heard before, between and behind them.
+/// These prompts were heard whole, one after another.
 pub(super) async fn was_said(call: &Call, names: &[&str]) {
     let mut prompts = Vec::new();
     for name in names {
