@@ -6,36 +6,7 @@ use std::time::Duration;
 use wirechief::control::protocol::{CallDetail, Target, method};
 
 use super::{joins, parties};
-use crate::harness::{Call, Phone, TestPbx, Tone, Transport, Unusual, nothing, only};
-
-/// As in the document, but for the names of its contexts.
-const ARTICLE: &str = "
-exten => 500004,1,Verbose(2,${CALLERID(all)} is looking for a conference!)
-   same => n,Playback(silence/1)
-   same => n,Read(ConferenceRoom,conf-getconfno&beep)
-   same => n,GotoIf($[${DIALPLAN_EXISTS(ConferenceRooms,${ConferenceRoom},1)}]?${ConferenceRoom},1:no_conf_room,1)
-   same => n,Hangup()
-
-include => ConferenceRooms
-
-[ConferenceRooms]
-exten => 12345,1,Answer()
-   same => n,Verbose(2,${CALLERID(all)} is joining the wideband public conference room with ${CONFBRIDGE_INFO(paries,12345)} people)
-   same => n,Set(GROUP(conference)=12345)
-   same => n,ExecIf($[0${CONFBRIDGE_INFO(parties,12345)} < 1 & ${GROUP_COUNT(12345@conference)} <= 1]?Originate(Local/bridge_conference@ConferenceRooms,app,ConfBridge,12345))
-   same => n,ConfBridge(12345)
-   same => n,Hangup()
-
-exten => bridge_conference,1,NoOp()
-   same => n,Dial(SIP/7070@remote-server.tld,,D(wwww12345#))
-
-exten => no_conf_room,1,Verbose(2,${CALLERID(all)} attempted to join an non-existant conference room)
-   same => n,Playback(conf-invalid)
-   same => n,Goto(500004,1)
-
-exten => h,1,NoOp()
-   same => n,ExecIf($[0${CONFBRIDGE_INFO(parties,11111)} <= 1]?SoftHangup(SIP/remote-server.tld,a))
-";
+use crate::harness::{Call, Phone, TestPbx, Tone, Transport, nothing, only};
 
 /// The other server: 7070 asks for the number of a room, and those inside dial it.
 const REMOTE: &str = "
@@ -49,12 +20,11 @@ exten => 12345,1,ConfBridge(12345)
 /// Where it reads the number of a room.
 const ASKS: &str = "500004,3";
 
-/// This server with the dialplan of the document, and the other one.
+/// This server with the dialplan of the document as `examples/conference` has it, and the other one.
 async fn servers() -> (TestPbx, TestPbx) {
     let remote = TestPbx::with(REMOTE).await;
-    let address = remote.address(Transport::Udp);
-    let settings = format!("[trunks.\"remote-server.tld\"]\nhost = \"{address}\"\n");
-    let here = TestPbx::unusual(ARTICLE, Unusual { settings, ..Unusual::default() }).await;
+    let address = remote.address(Transport::Udp).to_string();
+    let here = TestPbx::example("conference", &[("remote-server.tld:5060", &address)]).await;
     (here, remote)
 }
 
@@ -105,7 +75,7 @@ async fn has(pbx: &TestPbx, count: usize) {
 #[tokio::test]
 async fn s201_the_first_person_in_one_room_has_both_rooms_connected_until_the_last_leaves() {
     let (here, remote) = servers().await;
-    let (alice, bob) = (here.phone("alice").await, here.phone("bob").await);
+    let (alice, bob) = (here.phone("1001").await, here.phone("1002").await);
     let (carol, dave) = (remote.phone("carol").await, remote.phone("dave").await);
     // S203: nobody is here, so nothing is connected, though somebody is there.
     let mut there = joins(&carol, "12345").await;
@@ -150,7 +120,7 @@ async fn s201_the_first_person_in_one_room_has_both_rooms_connected_until_the_la
 #[tokio::test]
 async fn s208_a_room_that_is_not_there_is_said_to_be_none_and_asked_for_again() {
     let (here, remote) = servers().await;
-    let alice = here.phone("alice").await;
+    let alice = here.phone("1001").await;
     let mut call = asks_for(&here, &alice, "99#").await;
     while place_of(&here, &alice).await == ASKS {}
     is_asked(&here, &alice).await;
