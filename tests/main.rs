@@ -7,6 +7,7 @@ mod astdb_crash;
 mod call;
 mod cli;
 mod conference;
+mod console;
 mod control;
 mod dial;
 mod dialplan;

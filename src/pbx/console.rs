@@ -10,6 +10,7 @@ use crate::{
     astdb::Select,
     call::Cause,
     control::protocol::{ConsoleSaid, Fault, FaultCode, Originate, Reload, ReloadWhat, Stop},
+    dialplan::show,
 };
 
 use super::House;
@@ -37,6 +38,7 @@ const HELP: &[(&str, &str)] = &[
     ("database show [FAMILY [KEY]]", "list entries, their values hidden"),
     ("database showkey KEY", "list entries of any family with that key"),
     ("dialplan reload", "read the dialplan again"),
+    ("dialplan show [[EXTEN@]CONTEXT]", "contexts, extensions and steps in their order"),
     ("group show channels", "which channels are in which group"),
 ];
 
@@ -72,6 +74,8 @@ impl House {
                 self.console_show(&Select::Tree((*family).to_owned(), (*tree).to_owned()))
             }
             ["database", "showkey", key] => self.console_show(&Select::LastPart((*key).to_owned())),
+            ["dialplan", "show"] => self.console_dialplan(None),
+            ["dialplan", "show", what] => self.console_dialplan(Some(what)),
             ["group", "show", "channels"] => Ok(self.console_groups()),
             ["core", "show", "function", name] => words::function(name),
             ["core", "show", "functions"] => Ok(words::functions()),
@@ -99,6 +103,11 @@ impl House {
         let said = if matches!(what, Reload::Dialplan) { "Dialplan reloaded.\n" } else { "Reloaded.\n" };
         let warnings = report.warnings.iter().map(|warning| format!("{warning}\n"));
         Ok(warnings.chain([said.to_owned()]).collect())
+    }
+
+    fn console_dialplan(&self, what: Option<&str>) -> Result<String, Fault> {
+        let nothing = |sentence: String| Fault::new(FaultCode::NotFound, sentence.trim_end());
+        show::text(&self.plan.load(), what).map_err(nothing)
     }
 
     /// Asterisk prints nothing when it worked.

@@ -25,8 +25,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Done {
     let said: ConsoleSaid = context.ask(method::CONSOLE, &ConsoleLine { line: args.words.join(" ") }).await?;
     if context.output.is_json() {
         context.output.document("pbx.rx/1", &said)?;
-    } else if !said.text.is_empty() {
-        context.output.line(said.text.trim_end_matches('\n'))?;
+    } else {
+        for line in said.text.lines() {
+            context.output.line(line)?;
+        }
     }
     Ok(said.fault.map_or(Exit::Ok, Exit::from))
 }
