@@ -156,7 +156,7 @@ impl Real {
             true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
             false => text,
         };
-        let text = if power < -4 || power >= 18 {
+        let text = if !(-4..18).contains(&power) {
             let letter = if power < 0 { '-' } else { '+' };
             tidy(format!("{}.{}", &digits[..1], &digits[1..])) + &format!("e{letter}{:02}", power.abs())
         } else if power < 0 {
