@@ -123,7 +123,7 @@ async fn an_error_is_json_when_json_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_document_names_its_schema_and_quiet_is_quiet() {
     let server = Server::start();
-    let documents: [(&[&str], &str, &str); 15] = [
+    let documents: [(&[&str], &str, &str); 16] = [
         (&["status"], "pbx.status/1", "pid"),
         (&["calls"], "pbx.calls/1", "calls"),
         (&["calls", "show", CALLEE], "pbx.call/1", "legs"),
@@ -131,6 +131,7 @@ async fn every_document_names_its_schema_and_quiet_is_quiet() {
         (&["users", "ls"], "pbx.users/1", "users"),
         (&["users", "show", "1001"], "pbx.user/1", "phones"),
         (&["regs", "ls"], "pbx.regs/1", "registrations"),
+        (&["codes"], "pbx.codes/1", "codes"),
         (&["conf", "ls"], "pbx.rooms/1", "rooms"),
         (&["conf", "show", ROOM], "pbx.room/1", "members"),
         (&["conf", "mute", ROOM, CALLER], "pbx.room-change/1", "members"),

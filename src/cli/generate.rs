@@ -7,13 +7,14 @@ use clap_mangen::Man;
 use super::complete;
 use super::entry::Tool;
 use super::exit::Exit;
+use super::manual;
 
 /// Shells with a completion script, and how their files are named.
 pub(super) const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// Path (from the repository's root) and text of every generated file.
 pub fn generated_files() -> Vec<(String, String)> {
-    let mut files = Vec::new();
+    let mut files = vec![("man/wirechief-dialplan.7".to_owned(), manual::page())];
     for tool in Tool::ALL {
         for (name, page) in pages(tool) {
             files.push((format!("man/{name}.1"), page));
@@ -79,7 +80,7 @@ fn examples(command: &Command) -> String {
 }
 
 /// A line that the formatter leaves as it is.
-fn literal(line: &str) -> String {
+pub(super) fn literal(line: &str) -> String {
     let line = line.replace('\\', r"\e").replace('-', r"\-").replace('\'', r"\(aq");
     if line.starts_with('.') { format!(r"\&{line}") } else { line }
 }

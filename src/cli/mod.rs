@@ -12,6 +12,7 @@ pub mod exit;
 mod generate;
 pub mod log;
 pub mod man;
+mod manual;
 pub mod output;
 mod pbx;
 pub mod spy;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::protocol::{
-    CallDetail, CallInfo, ConsoleSaid, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate, Originated,
-    Party, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce,
-    SpyEnd, SpyFacts, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo, VoiceFrame,
+    CallDetail, CallInfo, CodeInfo, ConsoleSaid, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate,
+    Originated, Party, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
+    SettingsInForce, SpyEnd, SpyFacts, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo, VoiceFrame,
 };
 
 /// A future that may be sent to another thread.
@@ -57,6 +57,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The phones registered now.
     fn registrations(&self) -> Vec<RegistrationInfo>;
+
+    /// The feature codes of the dialplan in force.
+    fn codes(&self) -> Vec<CodeInfo>;
 
     /// The conference rooms that anybody is in.
     fn rooms(&self) -> Vec<RoomInfo>;

@@ -75,6 +75,8 @@ pub mod method {
     pub const ROOM_KICK: &str = "room.kick";
     /// [`super::RoomMute`] → [`super::RoomChanged`].
     pub const ROOM_MUTE: &str = "room.mute";
+    /// A list of [`super::CodeInfo`].
+    pub const CODES: &str = "codes";
     /// [`super::RecordsSince`] → a list of detail records.
     pub const RECORDS: &str = "records";
     /// [`super::SettingsInForce`].
@@ -296,6 +298,21 @@ pub struct RegistrationInfo {
     pub user_agent: Option<String>,
     /// Its `+sip.instance` (RFC 5626 §4.1).
     pub instance: Option<String>,
+}
+
+/// A feature code of the dialplan (`pbx.codes/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeInfo {
+    /// The extension as written: `_*88XXX`.
+    pub code: String,
+    /// The context it is dialled in.
+    pub context: String,
+    /// The application that tells what it does, as written.
+    pub application: String,
+    /// The file it is written in.
+    pub file: String,
+    /// The line there.
+    pub line: u32,
 }
 
 /// Which detail records are wanted.

@@ -123,6 +123,7 @@ impl Client {
             method::USERS => self.link.list(id, self.backend.users()).await,
             method::REGISTRATIONS => self.link.list(id, self.backend.registrations()).await,
             method::ROOMS => self.link.list(id, self.backend.rooms()).await,
+            method::CODES => self.link.list(id, self.backend.codes()).await,
             method::RECORDS => match self.records(request).await {
                 Ok(records) => self.link.list(id, records).await,
                 Err(fault) => self.link.answer(id, Err(fault)).await,

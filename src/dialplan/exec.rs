@@ -18,13 +18,13 @@ use crate::call::trace::What;
 use crate::call::{Cause, Channel, Frame, FrameKind, Gone, Position, variables};
 
 /// Priorities a script may run without waiting once; then it is taken for an endless loop.
-const MAX_BUSY_STEPS: u32 = 100_000;
+pub const MAX_BUSY_STEPS: u32 = 100_000;
 
 /// Priorities after which other tasks get their turn.
 const STEPS_PER_TURN: u32 = 64;
 
 /// Subroutines that may run inside each other; one more is a runaway recursion.
-const MAX_FRAMES: usize = 256;
+pub const MAX_FRAMES: usize = 256;
 
 /// Runs the script at the channel's position to its end, then its `h` extension; the caller of this finishes the channel.
 pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Channel {

@@ -11,6 +11,7 @@ mod args;
 mod bits;
 mod brackets;
 mod changes;
+mod codes;
 mod command;
 mod context;
 mod draft;
@@ -51,6 +52,7 @@ mod vars;
 
 pub use alone::Alone;
 pub use args::Args;
+pub use codes::FeatureCode;
 pub use context::{Dialplan, Extension, Hint, Step};
 pub use env::Env;
 pub use explain::{Explanation, Matched, Priority, Tried};
@@ -64,7 +66,7 @@ pub use search::{Found, Query};
 pub use sounds::{SoundProblem, Sounds};
 pub use template::{Template, TemplateError};
 pub use times::{TimeRange, TimeRangeError};
-pub use vars::{Scope, ValueWarning};
+pub use vars::{MAX_VALUE_BYTES, Scope, ValueWarning};
 
 #[cfg(test)]
 mod tests;

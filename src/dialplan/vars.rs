@@ -13,7 +13,7 @@ use super::posix_syntax::RegexError;
 use super::template::{Part, Slice, Variable, What};
 
 /// Longest value in bytes; a longer one is cut, and the call whose script made it is ended: it doubles a variable in a loop.
-pub(super) const MAX_VALUE_BYTES: usize = 64 * 1024;
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// What a script can look up and change while it is evaluated.
 pub trait Scope {

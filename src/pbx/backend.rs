@@ -15,14 +15,14 @@ use crate::{
     },
     control::{
         protocol::{
-            CallDetail, CallInfo, CallState, ConsoleSaid, EventRecord, Fault, FaultCode, Hungup, LegDetail,
+            CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, EventRecord, Fault, FaultCode, Hungup, LegDetail,
             LegDirection, LegInfo, MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport,
             ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status, Stop,
             TraceWanted, Traced, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
-    dialplan::exec,
+    dialplan::{Dialplan, exec},
 };
 
 use super::{House, sources::Loaded};
@@ -70,6 +70,10 @@ impl Backend for Desk {
 
     fn registrations(&self) -> Vec<RegistrationInfo> {
         self.house.registrations()
+    }
+
+    fn codes(&self) -> Vec<CodeInfo> {
+        codes_of(&self.house.plan.load())
     }
 
     fn rooms(&self) -> Vec<RoomInfo> {
@@ -307,6 +311,20 @@ impl House {
         }
         Ok(ReloadReport { changes, warnings })
     }
+}
+
+/// The feature codes of a plan.
+pub(crate) fn codes_of(plan: &Dialplan) -> Vec<CodeInfo> {
+    let codes = plan.feature_codes().into_iter();
+    codes
+        .map(|code| CodeInfo {
+            code: code.code,
+            context: code.context.to_owned(),
+            application: code.application.to_owned(),
+            file: code.file,
+            line: code.line,
+        })
+        .collect()
 }
 
 /// What the channel's own task says of its variables.

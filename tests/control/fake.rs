@@ -129,6 +129,11 @@ impl Backend for Fake {
         answer(Ok(Originated { uuid: CALLEE.into() }))
     }
 
+    fn codes(&self) -> Vec<CodeInfo> {
+        let application = "Playback(vm-goodbye)".into();
+        vec![CodeInfo { code: "*77".into(), context: "internal".into(), application, ..CodeInfo::default() }]
+    }
+
     fn rooms(&self) -> Vec<RoomInfo> {
         let members = vec![MemberInfo {
             uuid: CALLER.into(),

@@ -66,7 +66,7 @@ fn from_file(file: &Path) -> Result<Dialplan, Fault> {
 }
 
 /// The plan a server would start with, and its settings.
-fn configured(context: &Context) -> Result<(Dialplan, Option<Config>), Fault> {
+pub(super) fn configured(context: &Context) -> Result<(Dialplan, Option<Config>), Fault> {
     let files = context.settings_files();
     if files.is_empty() {
         let texts = [(PathBuf::from("extensions.conf"), BUILTIN_EXTENSIONS.to_owned())];

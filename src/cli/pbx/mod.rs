@@ -2,6 +2,7 @@
 
 mod calls;
 mod check;
+mod codes;
 mod conf;
 mod config;
 mod demo;
@@ -57,6 +58,7 @@ enum Command {
     Check(check::Args),
     Match(r#match::Args),
     Eval(eval::Args),
+    Codes(codes::Args),
     Calls(calls::Args),
     Originate(originate::Args),
     Hangup(hangup::Args),
@@ -79,7 +81,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   pbx man | man -l -
-  pbx man calls show | man -l -")]
+  pbx man calls show | man -l -
+  pbx man dialplan | man -l -")]
     Man(man::Args),
 }
 
@@ -113,6 +116,7 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Status(args) => status::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
         Command::Reload(args) => reload::run(args, context).await,
+        Command::Codes(args) => codes::run(args, context).await,
         Command::Calls(args) => calls::run(args, context).await,
         Command::Originate(args) => originate::run(args, context).await,
         Command::Hangup(args) => hangup::run(args, context).await,
