@@ -453,3 +453,42 @@ async fn another_account_that_reaches_the_socket_may_ask_little() {
     }
     assert!(server.fake.stopped.borrow().is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_are_those_in_force_and_without_a_server_those_that_are_written() {
+    let server = Server::start();
+    let in_force = run_pbx(&server, &["codes"]).await;
+    assert!(stdout(&in_force).contains("*77") && in_force.status.success(), "{in_force:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, toml) = (folder.path().join("pbx.sock"), folder.path().join("pbx.toml"));
+    let plan = "[internal]\nexten => 600,1,Echo()\nexten => _*88XXX,1,NoOp()\n same => n,Playback(vm-goodbye)\n";
+    std::fs::write(&toml, "[dialplan]\nfiles = [\"extensions.conf\"]\n").unwrap();
+    std::fs::write(folder.path().join("extensions.conf"), plan).unwrap();
+    let mut command = pbx(&socket, &["codes", "--json"]);
+    command.env("WIRECHIEF_CONFIG", &toml);
+    let written = run(command).await;
+    assert!(written.status.success() && written.stderr.is_empty(), "{written:?}");
+    let document: Value = serde_json::from_str(stdout(&written)).unwrap();
+    let [code] = document["codes"].as_array().unwrap().as_slice() else { panic!("{document}") };
+    let told = ["code", "context", "application"].map(|field| code[field].as_str().unwrap());
+    assert_eq!(told, ["_*88XXX", "internal", "Playback(vm-goodbye)"]);
+    assert_eq!(code["line"], 3);
+    assert!(code["file"].as_str().unwrap().ends_with("extensions.conf"), "{code}");
+
+    // a server that was named must answer; a file that was named is the one that is meant
+    let named = socket.to_str().unwrap();
+    assert_failed(&run(pbx(&socket, &["codes", "--socket", named])).await, 7);
+    std::fs::write(folder.path().join("extensions.conf"), "[internal]\nexten => 600,1,Echo()\n").unwrap();
+    let none = run_pbx(&server, &["codes", "--config", toml.to_str().unwrap(), "--json"]).await;
+    assert!(none.status.success(), "{none:?}");
+    let document: Value = serde_json::from_str(stdout(&none)).unwrap();
+    assert_eq!(document["codes"].as_array().map(Vec::len), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manual_of_the_dialplan_is_printed() {
+    let server = Server::start();
+    let page = run_pbx(&server, &["man", "dialplan"]).await;
+    assert!(stdout(&page).contains(".TH WIRECHIEF\\-DIALPLAN 7") && stdout(&page).contains("Dial(target"), "{page:?}");
+}

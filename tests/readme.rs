@@ -28,6 +28,8 @@ fn the_check_finds_what_does_not_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for wrong in [
         "pbx fly",
+        "pbx -ry 'core show channels'",
+        "astdb fly",
         "spy --loud \"$U\"",
         "ssh box spy --loud \"$U\" | aplay",
         "kill -HUP $(pbx status --pids)",
@@ -49,12 +51,12 @@ fn fenced_lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// `pbx …` and `spy …` within sentences.
+/// `pbx …`, `spy …` and `astdb …` within sentences.
 fn inline_commands(text: &str) -> impl Iterator<Item = &str> {
     let outside = text.split("```").step_by(2);
     outside
         .flat_map(|text| text.split('`').skip(1).step_by(2))
-        .filter(|code| code.starts_with("pbx ") || code.starts_with("spy "))
+        .filter(|code| ["pbx ", "spy ", "astdb "].iter().any(|tool| code.starts_with(tool)))
 }
 
 /// The commands of a line, each as its words: split at pipes, lists, redirections and command substitutions.
@@ -112,6 +114,8 @@ fn known(words: &[&str]) -> Result<bool, String> {
     let Some(tool) = words.first().and_then(|name| Tool::ALL.into_iter().find(|tool| tool.name() == *name)) else {
         return Ok(false);
     };
+    // as the program itself does with Asterisk's flag
+    let words = words.iter().enumerate().map(|(at, word)| if at == 1 && *word == "-rx" { "rx" } else { word });
     tool.command().try_get_matches_from(words).map(|_| true).map_err(|error| error.to_string())
 }
 
