@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use wirechief::control::protocol::{
-    CallDetail, CallInfo, CallState, ConsoleSaid, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegInfo, MediaInfo,
-    Originate, Originated, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
-    SettingsInForce, Status, Stop, TraceWanted, Traced, UserInfo,
+    CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegInfo,
+    MediaInfo, Originate, Originated, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute,
+    RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced, UserInfo,
 };
 use wirechief::control::server::{
     Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpySession, run,
@@ -261,6 +261,10 @@ impl Backend for Tones {
     }
 
     fn registrations(&self) -> Vec<RegistrationInfo> {
+        Vec::new()
+    }
+
+    fn codes(&self) -> Vec<CodeInfo> {
         Vec::new()
     }
 
