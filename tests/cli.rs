@@ -462,7 +462,7 @@ async fn codes_are_those_in_force_and_without_a_server_those_that_are_written() 
 
     let folder = tempfile::tempdir().unwrap();
     let (socket, toml) = (folder.path().join("pbx.sock"), folder.path().join("pbx.toml"));
-    let plan = "[internal]\nexten => 600,1,Echo()\nexten => _*88XXX,1,NoOp()\n same => n,Playback(vm-goodbye)\n";
+    let plan = "[internal]\nexten => 600,1,Echo()\nexten => _*88X.,1,NoOp()\n same => n,Playback(vm-goodbye)\n";
     std::fs::write(&toml, "[dialplan]\nfiles = [\"extensions.conf\"]\n").unwrap();
     std::fs::write(folder.path().join("extensions.conf"), plan).unwrap();
     let mut command = pbx(&socket, &["codes", "--json"]);
@@ -472,7 +472,7 @@ async fn codes_are_those_in_force_and_without_a_server_those_that_are_written() 
     let document: Value = serde_json::from_str(stdout(&written)).unwrap();
     let [code] = document["codes"].as_array().unwrap().as_slice() else { panic!("{document}") };
     let told = ["code", "context", "application"].map(|field| code[field].as_str().unwrap());
-    assert_eq!(told, ["_*88XXX", "internal", "Playback(vm-goodbye)"]);
+    assert_eq!(told, ["_*88X.", "internal", "Playback(vm-goodbye)"]);
     assert_eq!(code["line"], 3);
     assert!(code["file"].as_str().unwrap().ends_with("extensions.conf"), "{code}");
 

@@ -303,7 +303,7 @@ pub struct RegistrationInfo {
 /// A feature code of the dialplan (`pbx.codes/1`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeInfo {
-    /// The extension as written: `_*88XXX`.
+    /// The extension as written: `_*88X.`.
     pub code: String,
     /// The context it is dialled in.
     pub context: String,

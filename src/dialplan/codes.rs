@@ -9,7 +9,7 @@ const PREPARING: [&str; 3] = ["Answer", "NoOp", "Verbose"];
 /// One feature code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureCode<'a> {
-    /// As written, `_` and `/caller` included: `_*88XXX`.
+    /// As written, `_` and `/caller` included: `_*88X.`.
     pub code: String,
     /// The context it is dialled in.
     pub context: &'a str,

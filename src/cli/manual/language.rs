@@ -19,7 +19,7 @@ pub(super) const EXAMPLE: &[&str] = &[
     "RINGTIME=30",
     "",
     "[internal]",
-    "exten => _1XXX,1,NoOp(${CALLERID(num)} calls ${EXTEN})",
+    "exten => _100X,1,NoOp(${CALLERID(num)} calls ${EXTEN})",
     " same => n,Dial(SIP/${EXTEN},${RINGTIME})",
     " same => n,GotoIf($[\"${DIALSTATUS}\" = \"BUSY\"]?busy)",
     " same => n,Congestion(10)",
