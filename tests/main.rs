@@ -27,6 +27,7 @@ mod process;
 mod prompts;
 mod readme;
 mod register;
+mod reload;
 mod spy;
 mod spy_cli;
 mod system;

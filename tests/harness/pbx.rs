@@ -115,6 +115,25 @@ impl TestPbx {
         Self::started(read(&settings), (folder.join("extensions.conf"), text("extensions.conf"))).await
     }
 
+    /// A server that reads `extensions.conf` from the folder [`Self::plan_file`] is in, and reads it again at a reload.
+    pub(crate) async fn from_file(dialplan: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = "[sip]\nbind = [\"udp://127.0.0.1:0\", \"tcp://127.0.0.1:0\"]\n[media]\nbind = \"127.0.0.1\"\n\
+                        ports = \"30000-39999\"\n[guests]\ncontext = \"internal\"\n";
+        std::fs::write(folder.path().join("pbx.toml"), settings).expect("settings");
+        std::fs::write(folder.path().join("extensions.conf"), dialplan).expect("a dialplan");
+        let source = Source::Files(vec![folder.path().join("pbx.toml")]);
+        let (state, socket) = (folder.path().join("state"), folder.path().join("run/pbx.sock"));
+        let settings = Settings::read(source, state, vec![socket]).expect("the test's files");
+        let pbx = Pbx::start(settings).await.expect("a running server");
+        Self { pbx, folder, passwords: BTreeMap::new() }
+    }
+
+    /// The dialplan of [`Self::from_file`].
+    pub(crate) fn plan_file(&self) -> PathBuf {
+        self.folder.path().join("extensions.conf")
+    }
+
     async fn started(config: Config, plan: (PathBuf, String)) -> Self {
         let passwords = config.users.iter().map(|(name, user)| (name.clone(), user.password.expose().to_owned()));
         let passwords = passwords.collect();
