@@ -202,6 +202,19 @@ async fn s146_the_next_call_to_a_number_is_followed_step_by_step() {
 }
 
 #[tokio::test]
+async fn showing_a_secret_hides_it_and_still_does_what_is_written() {
+    let plan = format!(
+        "exten => 100,1,Set(SECRET(PIN)=yes)\n same => n,Set(PIN=4711)\n same => n,Set(NAME=PIN)\n\
+         same => n,NoOp(${{SET(COPY=${{PIN}})}})\n same => n,{}\n same => n,GotoIf($[\"${{COPY}}\" = \"4711\"]?ok)\n\
+         same => n,Hangup(1)\n same => n(ok),Busy()\n",
+        tell("${${NAME}} ${PIN:0:2} ${LEN(${PIN})} ${COPY} ${NAME}"),
+    );
+    let (told, _) = run(&plan).await;
+    assert_eq!(told, ["**** **** **** **** PIN"]);
+    assert!(followed(&plan).await.contains(&"end 17".to_owned()), "the copy is the secret itself, not what was shown");
+}
+
+#[tokio::test]
 async fn s194_s197_what_is_secret_or_made_of_it_is_shown_to_nobody() {
     let plan = format!(
         "exten => 100,1,Set(SECRET(PIN)=yes)\n same => n,Set(PIN=4711)\n same => n,Set(COPY=x${{TOUPPER(${{PIN}})}})\n\

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::context::Dialplan;
-use super::env::{ChannelScope, Env, Shown};
+use super::env::{ChannelScope, Env};
 use super::piece::{Bit, Piece};
 use super::template::Template;
 use super::vars::{Scope, ValueWarning};
@@ -48,22 +48,29 @@ impl<'a> Args<'a> {
 
     /// The value of a piece.
     pub fn value(&self, chan: &mut Channel, piece: &Piece<'_>) -> String {
-        let value = piece.value(&mut self.scope(chan));
+        self.read(chan, piece).0
+    }
+
+    /// The value of a piece, and whether a secret was read for it.
+    pub(super) fn read(&self, chan: &mut Channel, piece: &Piece<'_>) -> (String, bool) {
+        let mut scope = self.scope(chan);
+        let value = piece.value(&mut scope);
+        let secret = scope.has_read_a_secret();
         if chan.is_traced() && !piece.is_text() {
-            let secret = self.is_secret(chan, piece);
             chan.trace(What::Value { value: if secret { HIDDEN.to_owned() } else { value.clone() } });
         }
-        value
+        (value, secret)
     }
 
-    /// The value of a piece as it may be shown: secrets in it are hidden.
+    /// The value of a piece as it may be shown: every substitution that read a secret is hidden.
     pub fn shown(&self, chan: &mut Channel, piece: &Piece<'_>) -> String {
-        if chan.variables().has_secrets() { piece.value(&mut Shown(self.scope(chan))) } else { self.value(chan, piece) }
-    }
-
-    /// Whether a secret is part of the value.
-    pub fn is_secret(&self, chan: &mut Channel, piece: &Piece<'_>) -> bool {
-        chan.variables().has_secrets() && piece.names(&|name| chan.variables().is_secret(name))
+        if !chan.variables().has_secrets() {
+            return self.value(chan, piece);
+        }
+        piece
+            .parts()
+            .map(|part| self.read(chan, &part))
+            .fold(String::new(), |shown, (value, secret)| shown + if secret { HIDDEN } else { &value })
     }
 
     /// The value of a piece, and which bytes of it a substitution put in.

@@ -1,6 +1,7 @@
 //! What all scripts share: global variables and sounds; and the scope in which one channel's values are looked up.
 //! Above: `exec`, `args`. Below: `vars`, `sounds`.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
@@ -171,6 +172,8 @@ pub struct ChannelScope<'a> {
     chan: &'a mut Channel,
     plan: &'a Arc<Dialplan>,
     env: &'a Arc<Env>,
+    /// A secret was read: whatever is computed from now on may be made of it.
+    secret_read: Cell<bool>,
 }
 
 /// Names that mean something of the channel itself.
@@ -178,7 +181,12 @@ const BUILTINS: [&str; 6] = ["EXTEN", "CONTEXT", "PRIORITY", "CHANNEL", "UNIQUEI
 
 impl<'a> ChannelScope<'a> {
     pub(super) fn new(chan: &'a mut Channel, plan: &'a Arc<Dialplan>, env: &'a Arc<Env>) -> Self {
-        Self { chan, plan, env }
+        Self { chan, plan, env, secret_read: Cell::new(false) }
+    }
+
+    /// Whether a secret was read since the scope was made.
+    pub(super) fn has_read_a_secret(&self) -> bool {
+        self.secret_read.get()
     }
 
     /// A variable's value as it may be shown.
@@ -209,12 +217,19 @@ impl<'a> ChannelScope<'a> {
 
 impl Scope for ChannelScope<'_> {
     fn variable(&self, name: &str) -> Option<String> {
+        if self.chan.variables().is_secret(name) {
+            self.secret_read.set(true);
+        }
         let own = || self.chan.var(name).map(str::to_owned);
         self.builtin(name).or_else(own).or_else(|| self.env.global(name))
     }
 
     fn set_variable(&mut self, name: &str, value: String) {
-        self.chan.variables_mut().set(name, value);
+        let variables = self.chan.variables_mut();
+        if self.secret_read.get() {
+            variables.keep_secret(name);
+        }
+        variables.set(name, value);
     }
 
     fn is_written(&self, name: &str) -> bool {
@@ -262,46 +277,5 @@ impl Scope for ChannelScope<'_> {
 
     fn channel(&mut self) -> Option<&mut Channel> {
         Some(self.chan)
-    }
-}
-
-/// A channel's scope in which secrets read as `****`: for texts that are shown.
-pub(super) struct Shown<'a>(pub(super) ChannelScope<'a>);
-
-impl Scope for Shown<'_> {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.0.shown_variable(name)
-    }
-
-    fn set_variable(&mut self, name: &str, value: String) {
-        self.0.set_variable(name, value);
-    }
-
-    fn is_written(&self, name: &str) -> bool {
-        self.0.is_written(name)
-    }
-
-    fn caller(&self) -> CallerIdText {
-        self.0.caller()
-    }
-
-    fn set_caller(&mut self, caller: CallerIdText) {
-        self.0.set_caller(caller);
-    }
-
-    fn warn(&mut self, warning: ValueWarning) {
-        self.0.warn(warning);
-    }
-
-    fn env(&self) -> Option<&Arc<Env>> {
-        self.0.env()
-    }
-
-    fn plan(&self) -> Option<&Arc<Dialplan>> {
-        self.0.plan()
-    }
-
-    fn channel(&mut self) -> Option<&mut Channel> {
-        self.0.channel()
     }
 }

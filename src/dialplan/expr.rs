@@ -69,23 +69,6 @@ impl PartialEq for Literal {
     }
 }
 
-impl Node {
-    fn names(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
-        match self {
-            Self::Literal(_) | Self::NoFunction(_) => false,
-            Self::Call(part) => part.names(wanted),
-            Self::Math(_, nodes) => nodes.iter().any(|node| node.names(wanted)),
-            Self::Value(value) => value.piece().names(wanted),
-            Self::Pattern(..) => false,
-            Self::Not(inside) | Self::Negative(inside) => inside.names(wanted),
-            Self::Chain(first, more) => first.names(wanted) || more.iter().any(|(_, node)| node.names(wanted)),
-            Self::Conditional(first, more) => {
-                first.names(wanted) || more.iter().flatten().any(|node| node.names(wanted))
-            }
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operator {
     Or,
@@ -130,11 +113,6 @@ const LEVELS: [&[(&str, Operator)]; 6] = [
 const UNARY_LEVEL: usize = 5;
 
 impl Expression {
-    /// Whether a variable is read in it whose name is `wanted`.
-    pub(super) fn names(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
-        self.node.names(wanted)
-    }
-
     /// Builds the tree from the inside of `$[ ]`. What it warns of goes to `problems`.
     ///
     /// # Errors

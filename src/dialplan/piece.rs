@@ -21,6 +21,11 @@ impl<'a> Piece<'a> {
         &self.bits
     }
 
+    /// Each stretch of text and each substitution by itself.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Self> {
+        self.bits.iter().map(|bit| Self::new(vec![*bit]))
+    }
+
     /// Whether there is nothing written.
     pub fn is_empty(&self) -> bool {
         self.bits.is_empty()
@@ -48,14 +53,6 @@ impl<'a> Piece<'a> {
         self.bits.iter().all(|bit| match bit {
             Bit::Text(_) => true,
             Bit::Code(part) => part.written_value(scope).is_some(),
-        })
-    }
-
-    /// Whether a variable is read in it, also inside functions and expressions, whose name is `wanted`.
-    pub fn names(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
-        self.bits.iter().any(|bit| match bit {
-            Bit::Text(_) => false,
-            Bit::Code(part) => part.names(wanted),
         })
     }
 

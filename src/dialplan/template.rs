@@ -51,23 +51,6 @@ impl Part {
         }
     }
 
-    /// Whether a variable is read here or inside, whose name is `wanted`. A name that is computed, or given to a function as
-    /// text, counts by what is written of it.
-    pub(super) fn names(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
-        let inside = |template: &Template| template.piece().names(wanted);
-        match self {
-            Self::Text(_) | Self::Value(_) => false,
-            Self::Expression(expression) => expression.names(wanted),
-            Self::Variable(variable) => match &variable.what {
-                What::Named(name) => name.piece().literal().is_some_and(|name| wanted(&name)) || inside(name),
-                What::Call(_, args) => {
-                    let named = |piece: &Piece<'_>| piece.literal().is_some_and(|text| wanted(text.trim()));
-                    args.piece().arguments(usize::MAX).iter().any(named) || inside(args)
-                }
-            },
-        }
-    }
-
     /// What a function that only chooses among its written arguments has chosen.
     pub(super) fn chosen(&self, scope: &mut dyn super::vars::Scope) -> Option<Piece<'_>> {
         let Self::Variable(variable) = self else { return None };

@@ -76,8 +76,7 @@ pub(super) fn assign(chan: &mut Channel, args: &Args<'_>, assignment: &Piece<'_>
 
 fn put(chan: &mut Channel, args: &Args<'_>, (target, value): (Target<'_>, &Piece<'_>)) {
     let written = args.is_written(chan, value);
-    let secret = args.is_secret(chan, value);
-    let value = args.value(chan, value);
+    let (value, secret) = args.read(chan, value);
     match target {
         Target::Variable(name) => {
             let name = args.value(chan, &name);
