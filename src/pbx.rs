@@ -8,6 +8,7 @@ mod console;
 pub mod sources;
 mod spying;
 pub mod talkers;
+mod verbs;
 
 use std::{
     net::SocketAddr,

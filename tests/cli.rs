@@ -55,12 +55,13 @@ fn assert_failed(output: &Output, code: i32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_words_are_a_usage_error() {
     let server = Server::start();
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 9] = [
         &[],
         &["cals"],
         &["users"],
         &["calls", "--jsn"],
         &["hangup"],
+        &["dtmf", CALLER, "1x"],
         &["--timeout", "5 parsecs", "status"],
         &["originate", "SIP/1001", "Echo("],
         &["--host", "-oProxyCommand=x", "status"],
@@ -101,6 +102,7 @@ async fn each_class_of_fault_has_its_exit_code() {
     }
     assert_failed(&run_pbx(&server, &["calls", "show", "x"]).await, 3);
     assert_failed(&run_pbx(&server, &["hangup", "x"]).await, 3);
+    assert_failed(&run_pbx(&server, &["dtmf", "x", "1"]).await, 3);
     assert_failed(&run_pbx(&server, &["users", "show", "x"]).await, 3);
     assert_failed(&run_pbx(&server, &["regs", "show", "x"]).await, 3);
     assert_failed(&run_pbx(&server, &["conf", "show", "x"]).await, 3);
@@ -123,7 +125,7 @@ async fn an_error_is_json_when_json_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_document_names_its_schema_and_quiet_is_quiet() {
     let server = Server::start();
-    let documents: [(&[&str], &str, &str); 16] = [
+    let documents: [(&[&str], &str, &str); 17] = [
         (&["status"], "pbx.status/1", "pid"),
         (&["calls"], "pbx.calls/1", "calls"),
         (&["calls", "show", CALLEE], "pbx.call/1", "legs"),
@@ -139,6 +141,7 @@ async fn every_document_names_its_schema_and_quiet_is_quiet() {
         (&["config", "show"], "pbx.config/1", "settings"),
         (&["reload"], "pbx.reload/1", "changes"),
         (&["hangup", CALLER], "pbx.hangup/1", "legs"),
+        (&["dtmf", CALLEE, "w1@500", "--recv"], "pbx.dtmf/1", "way"),
         (&["originate", "SIP/1001", "Echo"], "pbx.originate/1", "uuid"),
     ];
     for (words, schema, field) in documents {
@@ -193,7 +196,7 @@ async fn a_table_in_a_pipe_is_plain_aligned_and_obeyed_by_no_terminal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_changes_nothing() {
     let server = Server::start();
-    for words in [&["stop"][..], &["originate", "SIP/1001", "Echo"], &["hangup", CALLER]] {
+    for words in [&["stop"][..], &["originate", "SIP/1001", "Echo"], &["hangup", CALLER], &["dtmf", CALLER, "1"]] {
         let output = run_pbx(&server, &[words, &["--dry-run"]].concat()).await;
         assert!(output.status.success() && stderr(&output).starts_with("would "), "{output:?}");
     }
@@ -437,9 +440,10 @@ async fn another_account_that_reaches_the_socket_may_ask_little() {
     assert!(run(as_nobody(&["calls"])).await.status.success());
     let who = server.fake.asked_by.lock().unwrap().pop().unwrap();
     assert_eq!((who.uid, who.admin, who.operator), (65_534, false, false));
-    let refused: [&[&str]; 9] = [
+    let refused: [&[&str]; 10] = [
         &["stop"],
         &["reload"],
+        &["dtmf", CALLER, "1"],
         &["hangup", CALLER],
         &["originate", "SIP/1001", "Echo"],
         &["calls", "show", CALLER],

@@ -32,3 +32,4 @@ mod spy;
 mod spy_cli;
 mod system;
 mod torture;
+mod verbs;

@@ -23,7 +23,6 @@ use crate::{
         leg::{Closing, Leg, LegEvent},
         live::{CallFacts, Order},
         place::Calling,
-        pressing::QueuedKey,
         timeouts::Timeouts,
         trace::Tracer,
         variables::Variables,
@@ -79,8 +78,6 @@ pub struct Channel {
     pub(super) frames: Vec<Frame>,
     position: Position,
     pub(super) digits: VecDeque<char>,
-    /// Keys that it is to be seen to press.
-    pub(super) queued: VecDeque<QueuedKey>,
     pub(super) gone: Option<Cause>,
     pub(super) hangup: Option<Cause>,
     playing: Option<PlayId>,
@@ -141,7 +138,6 @@ impl Channel {
             frames: Vec::new(),
             position: Position::default(),
             digits: VecDeque::new(),
-            queued: VecDeque::new(),
             gone: None,
             hangup: None,
             playing: None,
@@ -328,11 +324,14 @@ impl Channel {
         }
     }
 
-    /// Waits, serving the phone meanwhile; keys pressed until then are forgotten.
+    /// Waits, serving the phone meanwhile; keys pressed until then are forgotten. No time at all forgets none.
     ///
     /// # Errors
     /// The phone has hung up.
     pub async fn wait(&mut self, time: Duration) -> Result<(), Gone> {
+        if time.is_zero() {
+            return self.still_here();
+        }
         let until = Instant::now() + time;
         while self.next_event(Some(until)).await?.is_some() {}
         self.forget_digits();
@@ -381,15 +380,10 @@ impl Channel {
     /// The next event that is not the channel's own business; `None` when `until` has passed.
     pub(super) async fn next_event(&mut self, until: Option<Instant>) -> Result<Option<LegEvent>, Gone> {
         self.still_here()?;
-        let queued = self.queued.front().copied();
-        let event = match [until, queued.map(|key| key.at)].into_iter().flatten().min() {
-            Some(first) => match (timeout_at(first, self.leg.next()).await, queued) {
-                (Ok(event), _) => event,
-                (Err(_), Some(key)) if key.at <= first => {
-                    self.queued.pop_front();
-                    key.event()
-                }
-                _ => return Ok(None),
+        let event = match until {
+            Some(until) => match timeout_at(until, self.leg.next()).await {
+                Ok(event) => event,
+                Err(_) => return Ok(None),
             },
             None => self.leg.next().await,
         };

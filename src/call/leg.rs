@@ -19,6 +19,7 @@ use crate::{
     call::{
         cause::Cause,
         exchange::Exchange,
+        keyboard::Keyboard,
         line::Line,
         live::{LegFacts, LegNow, LegState, Order, Way},
         variables::Variables,
@@ -84,6 +85,8 @@ pub(super) struct Leg {
     /// Our answer once made: a 18x and the 200 must carry the same (RFC 3261 §13.2.1).
     answer: Option<Bytes>,
     negotiated: Option<Negotiated>,
+    /// Keys that wait to be pressed, on its side and on ours.
+    pub(super) keyboard: Keyboard,
     /// The variables it inherited from the channel that dialled it.
     pub(super) inherited: Variables,
     /// Answered with an offer of ours: the peer's answer comes in the ACK.
@@ -156,6 +159,7 @@ impl Leg {
             offer: None,
             answer: None,
             negotiated: None,
+            keyboard: Keyboard::default(),
             inherited: parts.inherited,
             awaits_answer: false,
             over: false,
@@ -334,9 +338,21 @@ impl Leg {
                 return Poll::Ready(event);
             }
         }
-        match self.orders.poll_recv(cx) {
-            Poll::Ready(Some(order)) => Poll::Ready(LegEvent::Order(order)),
-            _ => Poll::Pending,
+        loop {
+            if !self.over
+                && let Poll::Ready(key) = self.keyboard.poll(cx)
+            {
+                return Poll::Ready(key);
+            }
+            match self.orders.poll_recv(cx) {
+                Poll::Ready(Some(Order::BeSeenToPress(keys))) => self.keyboard.will_be_seen(&keys),
+                Poll::Ready(Some(Order::Press(keys))) => {
+                    let command = self.keyboard.press(self.port(), &keys);
+                    command.into_iter().for_each(|command| self.exchange.media.send(command));
+                }
+                Poll::Ready(Some(order)) => return Poll::Ready(LegEvent::Order(order)),
+                _ => return Poll::Pending,
+            }
         }
     }
 

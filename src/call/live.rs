@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    call::{cause::Cause, channel::Position, variables::Variables},
+    call::{cause::Cause, channel::Position, pressing::QueuedKeys, variables::Variables},
     media::PortId,
 };
 
@@ -71,6 +71,10 @@ pub enum Order {
     LeaveRoom,
     /// The call has lasted as long as it may.
     TimeIsUp,
+    /// Be seen to press these keys: they reach whatever runs on the leg.
+    BeSeenToPress(QueuedKeys),
+    /// Press these keys towards the leg's phone.
+    Press(QueuedKeys),
     /// Tell what the channel knows of itself.
     Describe(oneshot::Sender<Described>),
     /// Tell what the channel's script does from now on.

@@ -17,6 +17,7 @@ pub mod groups;
 pub mod headers;
 pub mod inbound;
 pub mod journal;
+mod keyboard;
 mod keys;
 mod leg;
 mod line;

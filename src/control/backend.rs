@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::protocol::{
-    CallDetail, CallInfo, CodeInfo, ConsoleSaid, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate,
-    Originated, Party, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
-    SettingsInForce, SpyEnd, SpyFacts, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo, VoiceFrame,
+    CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate,
+    Originated, Party, Pressed, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute,
+    RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo, VoiceFrame,
 };
 
 /// A future that may be sent to another thread.
@@ -48,6 +48,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Ends the call of that leg; `cause` is a Q.850 cause, normal clearing when absent.
     fn hangup<'a>(&'a self, uuid: &'a str, cause: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>>;
+
+    /// Presses keys on a leg, towards its phone or as if it pressed them.
+    fn dtmf(&self, wanted: Dtmf) -> BoxFuture<'_, Result<Pressed, Fault>>;
 
     /// Calls an endpoint and connects it with an application; returns when the call is under way.
     fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>>;

@@ -13,3 +13,4 @@ pub mod protocol;
 pub mod server;
 pub mod socket;
 pub mod supervision;
+mod verbs;

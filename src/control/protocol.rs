@@ -16,6 +16,7 @@ pub use super::supervision::{
     EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts,
     SpyRequest, VoiceFrame,
 };
+pub use super::verbs::{Dtmf, KeysWay, Pressed};
 
 /// A request of a client: `{"id":1,"method":"calls","params":{…}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,8 @@ pub mod method {
     pub const CALL: &str = "call";
     /// [`super::Hangup`] → [`super::Hungup`].
     pub const HANGUP: &str = "hangup";
+    /// [`super::Dtmf`] → [`super::Pressed`].
+    pub const DTMF: &str = "dtmf";
     /// [`super::Originate`] → [`super::Originated`].
     pub const ORIGINATE: &str = "originate";
     /// A list of [`super::UserInfo`].

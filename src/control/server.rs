@@ -173,6 +173,7 @@ impl Client {
                 let hangup: Hangup = params_of(request)?;
                 Ok(to_value(&self.backend.hangup(&hangup.uuid, hangup.cause).await?))
             }
+            method::DTMF => Ok(to_value(&self.backend.dtmf(params_of(request)?).await?)),
             method::ORIGINATE => Ok(to_value(&self.backend.originate(params_of::<Originate>(request)?).await?)),
             method::ROOM_KICK => Ok(to_value(&self.backend.kick(&params_of(request)?)?)),
             method::ROOM_MUTE => Ok(to_value(&self.backend.mute(&params_of(request)?)?)),
@@ -187,8 +188,8 @@ impl Client {
     }
 
     fn note_change(&self, request: &Request) {
-        const CHANGES: [&str; 5] =
-            [method::HANGUP, method::ORIGINATE, method::ROOM_KICK, method::ROOM_MUTE, method::RELOAD];
+        const CHANGES: [&str; 6] =
+            [method::HANGUP, method::DTMF, method::ORIGINATE, method::ROOM_KICK, method::ROOM_MUTE, method::RELOAD];
         if CHANGES.contains(&request.method.as_str()) {
             info!(uid = self.who.uid, account = self.who.account, method = request.method, "control request");
         }

@@ -15,10 +15,10 @@ use crate::{
     },
     control::{
         protocol::{
-            CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, EventRecord, Fault, FaultCode, Hungup, LegDetail,
-            LegDirection, LegInfo, MediaInfo, Originate, Originated, RegistrationInfo, Reload, ReloadReport,
-            ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status, Stop,
-            TraceWanted, Traced, UserInfo,
+            CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hungup,
+            LegDetail, LegDirection, LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, Reload,
+            ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status,
+            Stop, TraceWanted, Traced, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -58,6 +58,10 @@ impl Backend for Desk {
 
     fn hangup<'a>(&'a self, uuid: &'a str, cause: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>> {
         Box::pin(self.house.hangup(uuid, cause))
+    }
+
+    fn dtmf(&self, wanted: Dtmf) -> BoxFuture<'_, Result<Pressed, Fault>> {
+        Box::pin(self.house.dtmf(wanted))
     }
 
     fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {
@@ -392,7 +396,7 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn no_such(uuid: &str) -> Fault {
+pub(super) fn no_such(uuid: &str) -> Fault {
     Fault::new(FaultCode::NotFound, format!("no live call has the UUID {uuid}")).hint("`pbx calls` lists the live ones")
 }
 

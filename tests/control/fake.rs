@@ -129,6 +129,11 @@ impl Backend for Fake {
         answer(Ok(Originated { uuid: CALLEE.into() }))
     }
 
+    fn dtmf(&self, wanted: Dtmf) -> BoxFuture<'_, Result<Pressed, Fault>> {
+        let Dtmf { uuid, digits, way } = wanted;
+        answer(found(&uuid).map(|()| Pressed { uuid, digits, way }))
+    }
+
     fn codes(&self) -> Vec<CodeInfo> {
         let application = "Playback(vm-goodbye)".into();
         vec![CodeInfo { code: "*77".into(), context: "internal".into(), application, ..CodeInfo::default() }]

@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use wirechief::control::protocol::{
-    CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, EventRecord, Fault, FaultCode, Hungup, LegDetail, LegInfo,
-    MediaInfo, Originate, Originated, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute,
-    RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced, UserInfo,
+    CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hungup, LegDetail,
+    LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged,
+    RoomInfo, RoomMute, RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced, UserInfo,
 };
 use wirechief::control::server::{
     Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpySession, run,
@@ -250,6 +250,10 @@ impl Backend for Tones {
 
     fn hangup<'a>(&'a self, _: &'a str, _: Option<u8>) -> BoxFuture<'a, Result<Hungup, Fault>> {
         Box::pin(async { Ok(Hungup::default()) })
+    }
+
+    fn dtmf(&self, _: Dtmf) -> BoxFuture<'_, Result<Pressed, Fault>> {
+        Box::pin(async { Ok(Pressed::default()) })
     }
 
     fn originate(&self, _: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {

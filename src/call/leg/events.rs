@@ -99,7 +99,11 @@ impl Leg {
     pub(super) fn on_media(&mut self, event: &media::Event) -> Option<LegEvent> {
         match *event {
             media::Event::Digit { digit, ms, .. } => Some(LegEvent::Digit { digit, ms, by_info: false }),
-            media::Event::Played { id, .. } => Some(LegEvent::Played(id)),
+            media::Event::Played { id, .. } => {
+                let next = self.keyboard.pressed(self.port(), id);
+                next.into_iter().for_each(|command| self.exchange.media.send(command));
+                Some(LegEvent::Played(id))
+            }
             media::Event::Silent { .. } => Some(LegEvent::Silent),
             media::Event::Sound { is_loud, .. } => Some(LegEvent::Sound { is_loud }),
             media::Event::Latched { remote, .. } => {

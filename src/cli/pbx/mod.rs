@@ -6,6 +6,7 @@ mod codes;
 mod conf;
 mod config;
 mod demo;
+mod dtmf;
 mod eval;
 mod events;
 mod hangup;
@@ -62,6 +63,7 @@ enum Command {
     Calls(calls::Args),
     Originate(originate::Args),
     Hangup(hangup::Args),
+    Dtmf(dtmf::Args),
     Conf(conf::Args),
     Events(events::Args),
     Trace(trace::Args),
@@ -120,6 +122,7 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Calls(args) => calls::run(args, context).await,
         Command::Originate(args) => originate::run(args, context).await,
         Command::Hangup(args) => hangup::run(args, context).await,
+        Command::Dtmf(args) => dtmf::run(args, context).await,
         Command::Conf(args) => conf::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
         Command::Trace(args) => trace::run(args, context).await,
