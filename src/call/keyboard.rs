@@ -11,12 +11,8 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
-    call::{
-        channel::next_play_id,
-        leg::LegEvent,
-        pressing::{GAP_MS, QueuedKeys},
-    },
-    media::{Command, PlayId, PortId},
+    call::{channel::next_play_id, leg::LegEvent, pressing::QueuedKeys},
+    media::PlayId,
 };
 
 /// Keys that may wait to be seen; more are forgotten.
@@ -31,8 +27,16 @@ pub(super) struct Keyboard {
     alarm: Option<Pin<Box<Sleep>>>,
     /// Rows towards the phone, with the length of each key in ms.
     rows: VecDeque<(String, u32)>,
-    /// The row being pressed.
+    /// The row that is being pressed.
     row: Option<PlayId>,
+}
+
+/// A row that is to be pressed now.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) id: PlayId,
+    pub(super) keys: String,
+    pub(super) tone_ms: u32,
 }
 
 /// A key that is still to be seen.
@@ -61,23 +65,23 @@ impl Keyboard {
         Poll::Ready(LegEvent::Digit { digit: key, ms, by_info: true })
     }
 
-    /// Presses keys towards the phone, behind those that are being pressed: what media is to do now, if anything.
-    pub(super) fn press(&mut self, port: PortId, keys: &QueuedKeys) -> Option<Command> {
+    /// Presses keys towards the phone, behind those that are being pressed: the row to begin with, where none is.
+    pub(super) fn press(&mut self, keys: &QueuedKeys) -> Option<Row> {
         self.rows.extend(keys.groups().map(|(keys, ms)| (keys.to_owned(), ms)));
-        if self.row.is_some() { None } else { self.next_row(port) }
+        if self.row.is_some() { None } else { self.next_row() }
     }
 
-    /// A row is over: what media is to do next, where it was one of these.
-    pub(super) fn pressed(&mut self, port: PortId, id: PlayId) -> Option<Command> {
+    /// A row is over: the next, where it was one of these.
+    pub(super) fn pressed(&mut self, id: PlayId) -> Option<Row> {
         self.row.take_if(|row| *row == id)?;
-        self.next_row(port)
+        self.next_row()
     }
 
-    fn next_row(&mut self, port: PortId) -> Option<Command> {
-        let (digits, tone_ms) = self.rows.pop_front()?;
+    fn next_row(&mut self) -> Option<Row> {
+        let (keys, tone_ms) = self.rows.pop_front()?;
         let id = next_play_id();
         self.row = Some(id);
-        Some(Command::SendDigits { port, id, digits, tone_ms, gap_ms: GAP_MS })
+        Some(Row { id, keys, tone_ms })
     }
 }
 
@@ -105,19 +109,14 @@ mod tests {
     #[test]
     fn each_group_of_keys_is_pressed_for_its_own_time_after_the_one_before() {
         let mut keyboard = Keyboard::default();
-        let row = |command: Option<Command>| match command {
-            Some(Command::SendDigits { id, digits, tone_ms, .. }) => (id, digits, tone_ms),
-            other => panic!("{other:?}"),
-        };
-        let port = PortId(7);
-        let (first, digits, ms) = row(keyboard.press(port, &keys("12@80+3")));
-        assert_eq!((digits.as_str(), ms), ("12", 80));
-        assert!(keyboard.press(port, &keys("#@40")).is_none(), "waits its turn");
-        assert!(keyboard.pressed(port, PlayId(u64::MAX)).is_none(), "another row");
-        let (second, digits, ms) = row(keyboard.pressed(port, first));
-        assert_eq!((digits.as_str(), ms), ("3", 100));
-        let (third, digits, ms) = row(keyboard.pressed(port, second));
-        assert_eq!((digits.as_str(), ms), ("#", 40));
-        assert!(keyboard.pressed(port, third).is_none());
+        let first = keyboard.press(&keys("12@80+3")).expect("a row");
+        assert_eq!((first.keys.as_str(), first.tone_ms), ("12", 80));
+        assert!(keyboard.press(&keys("#@40")).is_none(), "waits its turn");
+        assert!(keyboard.pressed(PlayId(u64::MAX)).is_none(), "another row");
+        let second = keyboard.pressed(first.id).expect("a row");
+        assert_eq!((second.keys.as_str(), second.tone_ms), ("3", 100));
+        let third = keyboard.pressed(second.id).expect("a row");
+        assert_eq!((third.keys.as_str(), third.tone_ms), ("#", 40));
+        assert!(keyboard.pressed(third.id).is_none());
     }
 }

@@ -19,9 +19,10 @@ use crate::{
     call::{
         cause::Cause,
         exchange::Exchange,
-        keyboard::Keyboard,
+        keyboard::{Keyboard, Row},
         line::Line,
         live::{LegFacts, LegNow, LegState, Order, Way},
+        pressing::GAP_MS,
         variables::Variables,
     },
     media::{self, PortId, PortStats, Stream},
@@ -347,13 +348,20 @@ impl Leg {
             match self.orders.poll_recv(cx) {
                 Poll::Ready(Some(Order::BeSeenToPress(keys))) => self.keyboard.will_be_seen(&keys),
                 Poll::Ready(Some(Order::Press(keys))) => {
-                    let command = self.keyboard.press(self.port(), &keys);
-                    command.into_iter().for_each(|command| self.exchange.media.send(command));
+                    let row = self.keyboard.press(&keys);
+                    self.presses(row);
                 }
                 Poll::Ready(Some(order)) => return Poll::Ready(LegEvent::Order(order)),
                 _ => return Poll::Pending,
             }
         }
+    }
+
+    /// Presses a row of keys towards the phone.
+    fn presses(&self, row: Option<Row>) {
+        let Some(Row { id, keys: digits, tone_ms }) = row else { return };
+        let port = self.port();
+        self.exchange.media.send(media::Command::SendDigits { port, id, digits, tone_ms, gap_ms: GAP_MS });
     }
 
     fn accept_answer(&mut self, body: &[u8]) -> Result<(), sdp::SdpError> {

@@ -100,8 +100,8 @@ impl Leg {
         match *event {
             media::Event::Digit { digit, ms, .. } => Some(LegEvent::Digit { digit, ms, by_info: false }),
             media::Event::Played { id, .. } => {
-                let next = self.keyboard.pressed(self.port(), id);
-                next.into_iter().for_each(|command| self.exchange.media.send(command));
+                let next = self.keyboard.pressed(id);
+                self.presses(next);
                 Some(LegEvent::Played(id))
             }
             media::Event::Silent { .. } => Some(LegEvent::Silent),
