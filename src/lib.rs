@@ -11,7 +11,7 @@
 //! | 4 shell | [`cli`] what a user types · [`pbx`] the composition root · [`spy`] the listening post |
 //! | 3 service | [`dialplan`] extensions.conf · [`control`] the control socket |
 //! | 2 call | [`call`] legs, channels, B2BUA, supervision |
-//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store |
+//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store · [`evidence`] the log of supervision |
 //! | 0 pure | [`sip`] · [`sdp`] · [`rtp`] · [`audio`] · [`config`]: no socket, thread, clock or tokio |
 //!
 //! # The ways through
@@ -34,6 +34,7 @@
 //! | `media-N` thread | 1 per 2 cores | RTP sockets, ports, bridges, taps | epoll with the next slot, nothing else |
 //! | `records` thread | 1 | the file of detail records | its queue, the disk |
 //! | `astdb` thread | 1 | the store's writing connection | its queue, the disk |
+//! | `evidence` thread | 1 | the log of supervision | its queue, the disk |
 //! | control task | 1 per client | one connection | its socket |
 //!
 //! # Glossary
@@ -53,6 +54,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod dialplan;
+pub mod evidence;
 pub mod media;
 pub mod pbx;
 pub mod rtp;

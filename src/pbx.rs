@@ -33,6 +33,7 @@ use crate::{
         server::{self, Bound, Limits, SocketError},
     },
     dialplan::{Dialplan, Env, exec},
+    evidence::{EvidenceError, Log},
     media::{Engine, MediaConfig, MediaError},
     sip::{Transport, stack::StackConfig, uri::Host},
     transport::{Arrival, Sip, TransportConfig, TransportError},
@@ -91,6 +92,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The log of supervision has no thread.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
 }
 
 /// A running server.
@@ -137,10 +141,13 @@ impl Pbx {
         let records_file = settings.state.join(&config.records.file);
         let records =
             Records::open(&records_file).map_err(|source| StartError::Records { path: records_file, source })?;
+        let evidence = Log::at(&settings.state.join(&config.supervision.log))?;
+        // The writer says what is wrong; calls go on without supervision.
+        let _ = evidence.check();
         let (sip, arrivals) = Sip::start(transport_config(&config)).await?;
         let media = Engine::start(media_config(&config))?;
         let env = Arc::new(Env::new(&config, &plan).with_store(store(&config, &settings.state)));
-        let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), records));
+        let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), (records, evidence)));
         let (stop, stop_wanted) = mpsc::channel(4);
         let house = Arc::new(House {
             exchange,
@@ -226,6 +233,7 @@ impl Pbx {
         exchange.sip.clone().shutdown().await;
         exchange.media.shutdown();
         exchange.records.flush();
+        exchange.evidence.close();
     }
 }
 

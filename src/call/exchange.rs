@@ -29,6 +29,7 @@ use crate::{
         trace::Traces,
     },
     config::{CodecChoice, Config},
+    evidence::Log,
     media::Engine,
     sip::{
         Hop,
@@ -57,6 +58,8 @@ pub struct Exchange {
     pub journal: Journal,
     /// Detail records.
     pub records: Records,
+    /// The log of supervision: [`Log::append`] before anything is heard.
+    pub evidence: Log,
     /// Who wants to follow calls that are yet to come.
     pub traces: Traces,
     /// Supervisors listening now, by call UUID.
@@ -82,8 +85,9 @@ pub enum SoftHangup<'a> {
 }
 
 impl Exchange {
-    /// Puts the handles together.
-    pub fn new(sip: Sip, media: Engine, settings: Arc<Config>, records: Records) -> Self {
+    /// Puts the handles together; `files` are the detail records and the log of supervision.
+    pub fn new(sip: Sip, media: Engine, settings: Arc<Config>, files: (Records, Log)) -> Self {
+        let (records, evidence) = files;
         let realm = settings.sip.realm.clone();
         Self {
             sip,
@@ -95,6 +99,7 @@ impl Exchange {
             rooms: Rooms::default(),
             journal: Journal::default(),
             records,
+            evidence,
             traces: Traces::default(),
             spies: Mutex::default(),
             groups: Groups::default(),

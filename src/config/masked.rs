@@ -28,7 +28,7 @@ impl Config {
             },
             "users": self.users.iter().map(|(name, user)| (name.clone(), masked_user(user))).collect::<Map<_, _>>(),
             "trunks": self.trunks.iter().map(|(name, trunk)| (name.clone(), shown_trunk(trunk))).collect::<Map<_, _>>(),
-            "supervision": { "shell_users": self.supervision.shell_users },
+            "supervision": { "shell_users": self.supervision.shell_users, "log": self.supervision.log },
             "control": {},
             "records": { "file": self.records.file },
             "log": { "level": self.log.level.as_str(), "format": self.log.format.as_str() },

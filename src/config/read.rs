@@ -219,6 +219,7 @@ fn trunk(config: &mut Config, key: &str, section: &Section<'_>) -> Result<(), Co
 }
 
 fn supervision(settings: &mut SupervisionSettings, section: &Section<'_>) -> Result<(), ConfigError> {
+    section.set("log", &mut settings.log, path)?;
     section.set("shell_users", &mut settings.shell_users, |value| {
         let accounts = value.section(section.name())?;
         accounts

@@ -274,11 +274,19 @@ pub struct Trunk {
     pub context: Option<String>,
 }
 
-/// `[supervision]`: who may listen from a shell.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// `[supervision]`: who may listen from a shell, and where it is put on record.
+#[derive(Clone, Debug, PartialEq)]
 pub struct SupervisionSettings {
     /// Local account → user whose rights it has.
     pub shell_users: BTreeMap<String, String>,
+    /// The hash-chained log of who listened to whom, relative to the state folder; its key is made beside it.
+    pub log: PathBuf,
+}
+
+impl Default for SupervisionSettings {
+    fn default() -> Self {
+        Self { shell_users: BTreeMap::new(), log: PathBuf::from("spy.log") }
+    }
 }
 
 /// `[control]`: the control socket.

@@ -431,6 +431,7 @@ fn needs_restart(changes: &[String]) -> Vec<String> {
         "records.",
         "sip.bind",
         "sip.realm",
+        "supervision.log",
         "limits.requests_per_second_per_source",
     ];
     let cold = changes.iter().filter(|line| AT_START.iter().any(|key| line.starts_with(key)));

@@ -18,6 +18,7 @@ use crate::{
     audio::{file, prompts, resample},
     call::{CallerId, Cause, Channel, Exchange, Originate, Position, detail_record::Records, inbound, originate},
     config::{Config, Guests, Secret},
+    evidence::{EvidenceError, Log},
     media::{Engine, MediaConfig, MediaError, Source},
     sip::{
         Hop, Transport, digest,
@@ -36,6 +37,9 @@ const EXPIRES_S: u64 = 3600;
 /// Why the talkers cannot talk.
 #[derive(Debug, Error)]
 pub enum TalkersError {
+    /// Their log of supervision.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
     /// No socket for their SIP.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -89,7 +93,8 @@ impl Talkers {
         let everyone = "127.0.0.0/8".parse().map_err(|_| TalkersError::Sound("guests"))?;
         config.guests = Some(Guests { context: "agent".into(), from: vec![everyone] });
         let records = Records::open(&folder.join("talkers.jsonl"))?;
-        let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), records));
+        let files = (records, Log::at(&folder.join("talkers-spy.log"))?);
+        let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), files));
         let (channels, incoming) = mpsc::channel(4);
         let tasks = vec![
             tokio::spawn(inbound::run(exchange.clone(), arrivals, channels)),
