@@ -152,7 +152,7 @@ async fn a_spy_hears_speaks_changes_mode_and_is_told_the_end() {
     assert!(matches!(soon(link.incoming.next()).await.unwrap(), SpyEvent::Changed(facts) if facts.hear == Hear::A));
 
     let end = SpyEnd { why: EndedBecause::CallEnded, message: "1001 has hung up".into() };
-    tap.frames.push([1; 320]).unwrap();
+    tap.frames.push([1; 480]).unwrap();
     tap.ended.send(end.clone()).unwrap();
     assert!(matches!(soon(link.incoming.next()).await.unwrap(), SpyEvent::Heard(_)));
     assert_eq!(soon(link.incoming.next()).await.unwrap(), SpyEvent::Ended(end));

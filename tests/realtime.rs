@@ -244,8 +244,8 @@ fn a_running_call_with_a_supervisor_allocates_nothing() {
     let audio = TapAudio { out, voice: said, events };
     stage.engine.send(Command::Attach {
         tap: TapId(1),
-        left: a.id(),
-        right: b.id(),
+        left: Some(a.id()),
+        right: Some(b.id()),
         hears: Sides::BOTH,
         heard_by: Sides::LEFT,
         audio,
@@ -331,7 +331,9 @@ fn a_supervisor_hears_both_parties_soon() {
     let (events, mut ended) = mpsc::channel(4);
     let audio = TapAudio { out, voice: said, events };
     let (left, right) = (a.id(), b.id());
-    stage.engine.send(Command::Attach { tap: TapId(1), left, right, hears: Sides::BOTH, heard_by: Sides::NONE, audio });
+    let (hears, heard_by) = (Sides::BOTH, Sides::NONE);
+    let (tap, left, right) = (TapId(1), Some(left), Some(right));
+    stage.engine.send(Command::Attach { tap, left, right, hears, heard_by, audio });
     let mut heard = [Vec::new(), Vec::new()];
     let mut clock = stage.phone();
     for _ in 0..60 {
@@ -344,7 +346,7 @@ fn a_supervisor_hears_both_parties_soon() {
         }
         while let Ok(frame) = frames.pop() {
             heard[0].extend_from_slice(&frame[..160]);
-            heard[1].extend_from_slice(&frame[160..]);
+            heard[1].extend_from_slice(&frame[160..320]);
         }
     }
     assert!(heard[0].len() >= 55 * 160, "{} samples in 1.2 s", heard[0].len());
@@ -355,8 +357,8 @@ fn a_supervisor_hears_both_parties_soon() {
         let first = heard.iter().position(|sample| sample.unsigned_abs() > 500).expect("sound");
         assert!(first <= 800, "first sound after {} ms", first / 8);
     }
-    stage.engine.send(Command::Close { port: left });
-    assert_eq!(ended.blocking_recv(), Some(Event::TapEnded { tap: TapId(1) }));
+    stage.engine.send(Command::Close { port: a.id() });
+    assert_eq!(ended.blocking_recv(), Some(Event::SideEmpty { tap: TapId(1) }));
 }
 
 #[test]

@@ -10,4 +10,6 @@ pub mod mix;
 pub mod prompts;
 pub mod raw;
 pub mod resample;
+pub mod steady;
+pub mod stretch;
 pub mod tone;

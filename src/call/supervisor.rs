@@ -175,8 +175,8 @@ pub struct Session {
 
 /// The supervisor's ends of the audio.
 pub struct Ears {
-    /// What is heard: 160 samples of A, 160 of B, 8 kHz, one frame each 20 ms.
-    pub frames: rtrb::Consumer<[i16; 320]>,
+    /// What is heard: 160 samples of A, 160 of B, 160 of the other supervisors, 8 kHz, one frame each 20 ms.
+    pub frames: rtrb::Consumer<media::EarFrame>,
     /// What the supervisor says: 160 samples at 8 kHz.
     pub voice: rtrb::Producer<[i16; 160]>,
     /// True once the call has ended.
@@ -335,8 +335,8 @@ fn open_tap(exchange: &Exchange, facts: &Facts, (a, b): (&LegFacts, &LegFacts)) 
     let (hears, heard_by) = sides(facts);
     exchange.media.send(media::Command::Attach {
         tap,
-        left: a.port,
-        right: b.port,
+        left: Some(a.port),
+        right: Some(b.port),
         hears,
         heard_by,
         audio: TapAudio { out, voice: from_voice, events },
@@ -344,7 +344,7 @@ fn open_tap(exchange: &Exchange, facts: &Facts, (a, b): (&LegFacts, &LegFacts)) 
     tokio::spawn(async move {
         // The media thread drops its sender with the tap; that is an end as well.
         while let Some(event) = ends.recv().await {
-            if matches!(event, media::Event::TapEnded { .. }) {
+            if matches!(event, media::Event::TapEnded { .. } | media::Event::SideEmpty { .. }) {
                 break;
             }
         }

@@ -10,8 +10,8 @@ pub use crate::call::{
 
 /// Samples of one 20 ms frame of one party, at 8 kHz.
 pub const FRAME_SAMPLES: usize = 160;
-/// A heard frame: 160 samples of party A, then 160 of party B.
-pub type HeardFrame = [i16; 2 * FRAME_SAMPLES];
+/// A heard frame: 160 samples of party A, 160 of party B, 160 of the other supervisors.
+pub type HeardFrame = [i16; 3 * FRAME_SAMPLES];
 /// A spoken frame: 160 samples, mono.
 pub type VoiceFrame = [i16; FRAME_SAMPLES];
 
@@ -175,10 +175,10 @@ mod tests {
     fn frames_survive_the_wire_and_other_lengths_are_refused() {
         let heard: HeardFrame = std::array::from_fn(|at| i16::try_from(at).unwrap() - 160);
         assert_eq!(heard_frame(&heard_bytes(&heard)), Some(heard));
-        assert_eq!(heard_bytes(&heard).len(), 640);
+        assert_eq!(heard_bytes(&heard).len(), 960);
         assert_eq!(voice_frame(&[0; 320]), Some([0; 160]));
         assert_eq!(voice_frame(&[0; 319]), None);
-        assert_eq!(heard_frame(&[0; 320]), None);
+        assert_eq!(heard_frame(&[0; 640]), None);
         assert_eq!(heard_frame(&[]), None);
     }
 

@@ -1,18 +1,17 @@
 //! The ports, bridges, rooms and taps of one media thread, without their sockets: packets and beats come in, packets go to a [`Wire`].
-//! Above: `shard`. Beside: `bridge` (packets from port to port), `generator` (the beat), `desk` (commands).
+//! Above: `shard`. Beside: `bridge` (packets from port to port), `generator` (the beat), `supervision` (taps), `desk` (commands).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::bridge::Passing;
-use super::clock::{Moment, SLOTS_PER_TICK, Slot};
+use super::clock::{Moment, Slot};
 use super::command::{Event, PortId, TapId};
 use super::port::{Kind, Port, Route};
 use super::report::Epoch;
 use super::room::Room;
-use super::tap::{Frame, Tap};
-use super::voice::Side;
+use super::tap::Tap;
 use crate::audio::codec::Codec;
 use crate::rtp::packet::{self, Packet};
 use crate::rtp::rtcp::{self, Leaving};
@@ -136,12 +135,11 @@ impl Board {
             return;
         };
         let to = match port.route {
-            Route::Alone | Route::Room => None,
+            Route::Alone | Route::Room | Route::Supervising => None,
             Route::Echo => Some(seat),
             Route::Bridged(to) => Some(to),
         };
-        if taken.kind == Kind::Audio && (!port.taps.is_empty() || port.route == Route::Room || port.loudness.is_some())
-        {
+        if taken.kind == Kind::Audio && port.is_listened_to() {
             self.show(seat, codec, (&packet, bytes), now);
         }
         if let Some(to) = to {
@@ -177,9 +175,7 @@ impl Board {
         for at in (0..self.generating.len()).rev() {
             self.emit(self.generating[at], slot, wire);
         }
-        for at in 0..self.taps.len() {
-            self.give(at, slot);
-        }
+        self.beat_taps(slot);
         if slot.0.is_multiple_of(WATCH_SLOTS) {
             let group = (slot.0 / WATCH_SLOTS) as usize % WATCH_GROUPS;
             for at in (group..self.ports.len()).step_by(WATCH_GROUPS) {
@@ -235,6 +231,9 @@ impl Board {
         let samples = &mut self.scratch.samples[..payload.len().min(MAX_DATAGRAM)];
         codec.decode(payload, samples);
         port.hear(samples);
+        if let Some(phone) = &mut port.phone {
+            phone.take(&packet.header, samples, now);
+        }
         for &(tap, side) in &port.taps {
             if let Some(tap) = self.taps.get_mut(tap).and_then(Option::as_mut) {
                 tap.show(side, &packet.header, samples, now);
@@ -242,20 +241,6 @@ impl Board {
         }
         let count = samples.len();
         self.hear_member(seat, &packet.header, count, now);
-    }
-
-    /// Gives a supervisor the frame that is due.
-    fn give(&mut self, at: usize, slot: Slot) {
-        let Some(tap) = self.taps.get_mut(at).and_then(Option::as_mut) else { return };
-        if tap.due > slot {
-            return;
-        }
-        tap.due = tap.due.after(SLOTS_PER_TICK).max(slot.after(1));
-        match tap.give(slot.start()) {
-            Frame::Given => {}
-            Frame::Dropped => self.frames_dropped += 1,
-            Frame::Abandoned => self.end_tap(at),
-        }
     }
 
     fn watch(&mut self, at: usize, now: Moment, wire: &mut impl Wire) {
@@ -280,30 +265,6 @@ impl Board {
         dice ^= dice << 17;
         self.settings.dice = dice;
         (dice >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Takes a tap off its ports and tells its supervisor.
-    pub(super) fn end_tap(&mut self, at: usize) {
-        let Some(tap) = self.taps.get_mut(at).and_then(Option::take) else { return };
-        self.by_tap.remove(&tap.id);
-        for seat in tap.seats {
-            if let Some(port) = self.port_mut(seat) {
-                port.taps.retain(|(other, _)| *other != at);
-            }
-            self.count_speakers(seat);
-        }
-        tap.end();
-    }
-
-    /// Counts anew how many taps the peer of a port hears.
-    pub(super) fn count_speakers(&mut self, seat: Seat) {
-        let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
-        let taps = &self.taps;
-        let is_heard = |&&(tap, side): &&(usize, Side)| {
-            taps.get(tap).and_then(Option::as_ref).is_some_and(|tap| tap.voice.heard_by().has(side))
-        };
-        port.speakers = port.taps.iter().filter(is_heard).count();
-        self.refresh(seat);
     }
 }
 

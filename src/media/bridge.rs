@@ -4,9 +4,12 @@
 use super::board::{Board, MAX_DATAGRAM, Seat, Wire};
 use super::clock::Moment;
 use super::outgoing::Feed;
-use super::port::Kind;
+use super::player::Progress;
+use super::port::{Kind, Played, Port};
 use super::voice;
 use crate::audio::codec::Codec;
+use crate::audio::frame::{FRAME_SAMPLES, SILENCE};
+use crate::audio::mix;
 use crate::rtp::packet::{Header, Packet};
 
 /// A packet on its way from one port to another, or back to the same.
@@ -25,7 +28,7 @@ pub(super) struct Passing {
 enum Treatment {
     /// The payload stays as it is, or is rewritten byte by byte in the other law.
     Relay,
-    /// Supervisors are heard over it.
+    /// Supervisors, or what plays over, are heard over it.
     Mix,
 }
 
@@ -33,6 +36,10 @@ impl Board {
     /// Sends a packet on to the peer of another port.
     pub(super) fn pass(&mut self, passing: Passing, bytes: &mut [u8], now: Moment, wire: &mut impl Wire) {
         let Passing { from, to, packet, kind, codec } = passing;
+        let is_held = |seat| self.port(seat).is_some_and(|port| port.hold.is_some());
+        if is_held(from) || is_held(to) {
+            return; // both parties hear what `generator` makes
+        }
         let Some(port) = self.ports.get_mut(to.index()).and_then(Option::as_mut) else { return };
         let Some(stream) = &port.stream else { return };
         let feed = Feed::Peer { seat: from.0, ssrc: packet.header.ssrc };
@@ -55,8 +62,8 @@ impl Board {
         let header = Header { payload_type, ..packet.header };
         let Some(header) = port.out.relay(feed, &header, samples, now) else { return };
         port.out.count(payload.len());
-        let has_speakers = kind == Kind::Audio && port.speakers > 0;
-        let treatment = if has_speakers { self.gather(to, payload.len(), now) } else { Treatment::Relay };
+        let is_spoken_to = kind == Kind::Audio && port.is_spoken_to();
+        let treatment = if is_spoken_to { self.gather(to, payload.len(), now) } else { Treatment::Relay };
         match treatment {
             Treatment::Relay => codec.transcode(to_codec, payload),
             Treatment::Mix => {
@@ -70,25 +77,48 @@ impl Board {
         wire.send(to, packet.rewrite(header, bytes));
     }
 
-    /// Whether supervisors speak to the port on `seat` now; then their sum is in the scratch.
+    /// Whether anything is to be heard over the sound of the port on `seat` now; then its sum is in the scratch.
     pub(super) fn has_voice(&mut self, seat: Seat, samples: usize, now: Moment) -> bool {
         self.gather(seat, samples, now) == Treatment::Mix
     }
 
+    /// Sums what supervisors say and what plays over; silence in all of it leaves the packet as it is.
     fn gather(&mut self, seat: Seat, samples: usize, now: Moment) -> Treatment {
-        let Some(port) = self.ports.get(seat.index()).and_then(Option::as_ref) else { return Treatment::Relay };
+        let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return Treatment::Relay };
         let total = &mut self.scratch.total[..samples.min(MAX_DATAGRAM)];
         total.fill(0);
-        let mut treatment = Treatment::Relay;
+        let mut any = false;
         for &(tap, side) in &port.taps {
             let Some(tap) = self.taps.get_mut(tap).and_then(Option::as_mut) else { continue };
-            if tap.voice.heard_by().has(side) {
+            if tap.reaches(side) {
                 tap.voice_at = now;
             }
-            if tap.voice.add_to(side, total) {
-                treatment = Treatment::Mix;
-            }
+            any |= tap.voice.add_to(side, total, now);
         }
-        treatment
+        any |= port.over.is_some();
+        if port.add_over(total) == Progress::Finished {
+            self.refresh(seat);
+        }
+        let total = &self.scratch.total[..samples.min(MAX_DATAGRAM)];
+        if any && total.iter().any(|&sum| sum != 0) { Treatment::Mix } else { Treatment::Relay }
+    }
+}
+
+impl Port {
+    /// Adds what plays over to `total`.
+    fn add_over(&mut self, total: &mut [i32]) -> Progress {
+        let Some(player) = &mut self.over else { return Progress::Playing };
+        let mut progress = Progress::Playing;
+        for sums in total.chunks_mut(FRAME_SAMPLES) {
+            let mut samples = SILENCE;
+            progress = player.fill(&mut samples[..sums.len()]);
+            mix::add(sums, &samples);
+        }
+        if progress == Progress::Finished {
+            let id = player.id;
+            self.over = None;
+            self.tell_played(id, Played::Finished);
+        }
+        progress
     }
 }

@@ -1,17 +1,14 @@
 //! The words between a media thread and the rest: commands in, events out, and the facts they carry.
 //! Above: `call`. Below: `engine` takes commands, `shard` obeys them.
 
-use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
+use super::setup::Stream;
 use super::stats::PortStats;
-use crate::audio::codec::Codec;
-use crate::audio::frame::FRAME_SAMPLES;
+use crate::audio::frame::{FRAME_SAMPLES, Frame};
 
 /// A leg's end in a media thread. Given by [`Engine::open`](super::Engine::open), never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,63 +25,6 @@ pub struct TapId(pub u64);
 /// A room; chosen by whoever makes it, and by it the thread that all of its ports are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RoomId(pub u64);
-
-/// How the media threads are set up.
-#[derive(Clone, Debug)]
-pub struct MediaConfig {
-    /// Address that RTP and RTCP sockets are bound to.
-    pub bind: IpAddr,
-    /// Port numbers to use, RTP on even ones and RTCP on the next.
-    pub ports: RangeInclusive<u16>,
-    /// Media threads, at least one.
-    pub threads: usize,
-    /// Silence on the network after which [`Event::Silent`] is told; zero never tells it.
-    pub rtp_timeout: Duration,
-    /// How long a closed port whose peer was heard stays bound, so that late packets do not meet the next call.
-    pub drain: Duration,
-    /// Mean time between RTCP reports (RFC 3550 §6.2 recommends 5 s); zero sends none.
-    pub rtcp_interval: Duration,
-}
-
-impl Default for MediaConfig {
-    /// Loopback, ports 10,000 to 19,999, one thread for two processors.
-    fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            bind: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-            ports: 10_000..=19_999,
-            threads: processors.div_ceil(2),
-            rtp_timeout: Duration::from_secs(60),
-            drain: Duration::from_secs(2),
-            rtcp_interval: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What a port exchanges with its peer, as negotiated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stream {
-    /// Where the description says the peer receives RTP.
-    pub remote: SocketAddr,
-    /// Where the peer receives RTCP.
-    pub rtcp: SocketAddr,
-    /// The codec of both directions.
-    pub codec: Codec,
-    /// Its payload type.
-    pub payload: u8,
-    /// Length of the packets we make, in ms (10 to 60, a multiple of 5).
-    pub ptime_ms: u32,
-    /// Payload type of telephone-events; `None` when not negotiated.
-    pub telephone_event: Option<u8>,
-    /// Whether we send to the peer.
-    pub send: bool,
-    /// Whether we listen to the peer.
-    pub receive: bool,
-    /// The address signalling came from, when it differs from the description's: the peer may be behind a NAT.
-    pub nat_source: Option<IpAddr>,
-    /// RTCP on the RTP port (RFC 5761).
-    pub rtcp_mux: bool,
-}
 
 /// What a port can play.
 #[derive(Clone, Debug)]
@@ -140,14 +80,17 @@ impl Sides {
     pub const BOTH: Self = Self { left: true, right: true };
 }
 
+/// 20 ms of what a supervisor hears, at 8 kHz: 160 samples of the left party, 160 of the right, 160 of the other supervisors.
+pub type EarFrame = [i16; 3 * FRAME_SAMPLES];
+
 /// A supervisor's ends of sound in the media thread. Frames are 20 ms at 8 kHz.
 #[derive(Debug)]
 pub struct TapAudio {
-    /// What the supervisor hears: 160 samples of the left party, then 160 of the right. A full ring drops.
-    pub out: rtrb::Producer<[i16; 2 * FRAME_SAMPLES]>,
+    /// What the supervisor hears, a frame every 20 ms from [`Command::Attach`] to [`Command::Detach`]. A full ring drops.
+    pub out: rtrb::Producer<EarFrame>,
     /// What the supervisor says, mono.
-    pub voice: rtrb::Consumer<[i16; FRAME_SAMPLES]>,
-    /// Told when the tap ends.
+    pub voice: rtrb::Consumer<Frame>,
+    /// Told when a side of the tap becomes empty, and when the tap ends.
     pub events: mpsc::Sender<Event>,
 }
 
@@ -244,14 +187,19 @@ pub enum Command {
         /// Time between presses, in ms.
         gap_ms: u32,
     },
-    /// Puts a supervisor on two ports of one bridge.
+    /// Puts a supervisor on the ports of a call. From now on it gets a frame every 20 ms until [`Command::Detach`], silence where
+    /// nothing is to be heard, whatever happens to the ports. Nothing about the ports changes: a port that is gone, or on another
+    /// media thread than `left` (ports of one bridge share one), leaves its side empty, which is told by [`Event::SideEmpty`].
+    ///
+    /// What a supervisor says to at least one party is also heard, once, by every other tap that shares a port with this one,
+    /// whichever side it calls it and whoever came first; except by those that hear nobody (`hears` is [`Sides::NONE`]).
     Attach {
-        /// The tap.
+        /// The tap. One of the same id ends.
         tap: TapId,
         /// The party that called.
-        left: PortId,
+        left: Option<PortId>,
         /// The party that answered.
-        right: PortId,
+        right: Option<PortId>,
         /// Whom the supervisor hears.
         hears: Sides,
         /// Who hears the supervisor.
@@ -259,7 +207,18 @@ pub enum Command {
         /// The supervisor's ends.
         audio: TapAudio,
     },
-    /// Changes who hears whom. Voice that was queued before is dropped.
+    /// Puts a supervisor on other ports, on whatever media thread they are, as [`Command::Attach`] would; its rings, its beat and
+    /// who hears whom stay. A port that stays goes on without a gap. Nobody new hears what was said before.
+    MoveTap {
+        /// The tap.
+        tap: TapId,
+        /// The party that called.
+        left: Option<PortId>,
+        /// The party that answered.
+        right: Option<PortId>,
+    },
+    /// Changes who hears whom, at once. Who did not hear the supervisor before hears nothing of what was said before: what is
+    /// queued is dropped, and so is what comes in the next 60 ms, since it was still on its way from the supervisor's phone.
     SetTap {
         /// The tap.
         tap: TapId,
@@ -272,6 +231,61 @@ pub enum Command {
     Detach {
         /// The tap.
         tap: TapId,
+    },
+    /// Makes a port a supervisor's phone: its peer hears the frames of `heard` (all three parts in one, as loud as
+    /// [`Command::SetVolume`] says), a steady stream with silence while the ring is empty, and what it says goes into `voice`, a
+    /// frame every 20 ms. Keys never sound in `voice`: telephone-events are no sound, and in-band tones are taken out whole; both are
+    /// told as [`Event::Digit`]. What the port played stops; it leaves its bridge or room. Ends with [`Command::StopSupervising`],
+    /// or when the port is joined, enters a room, echoes or closes; the port then drops both ends.
+    Supervise {
+        /// The phone.
+        port: PortId,
+        /// The other end of a tap's [`TapAudio::out`].
+        heard: rtrb::Consumer<EarFrame>,
+        /// The other end of the same tap's [`TapAudio::voice`].
+        voice: rtrb::Producer<Frame>,
+    },
+    /// Makes a supervisor's phone a port like any other, alone.
+    StopSupervising {
+        /// The phone.
+        port: PortId,
+    },
+    /// How loud a port's peer hears what it supervises, from now on: as it is at 0, 1 and −1, else times `steps`, or divided by
+    /// `-steps` (Asterisk's steps). Kept until it is set again, also before and between supervisions.
+    SetVolume {
+        /// The phone.
+        port: PortId,
+        /// −4 to 4; what is beyond is taken for the nearest.
+        steps: i8,
+    },
+    /// Plays over whatever a port's peer hears: its bridge, room, supervision, music on hold, or what plays. Nobody else hears it.
+    /// What played over before stops. Ends with [`Event::Played`].
+    PlayOver {
+        /// The port.
+        port: PortId,
+        /// Comes back in [`Event::Played`].
+        id: PlayId,
+        /// The sound.
+        source: Source,
+    },
+    /// Stops what plays over.
+    StopPlayOver {
+        /// The port.
+        port: PortId,
+    },
+    /// Holds a port: nobody in its bridge or room hears its peer, and its peer hears `music` instead of them. Supervisors hear it and
+    /// are heard by it as before. The other party of the bridge hears silence at once, and what is played over to it. Ends with
+    /// [`Command::Unhold`], and when the port is joined, enters a room or supervises; parted it stays held.
+    Hold {
+        /// The port.
+        port: PortId,
+        /// What its peer hears; silence after its end.
+        music: Source,
+    },
+    /// Ends the hold of a port.
+    Unhold {
+        /// The port.
+        port: PortId,
     },
     /// Tells what a port has seen so far; no word when it is gone.
     Measure {
@@ -325,7 +339,12 @@ pub enum Event {
         /// Where the peer sends from.
         remote: SocketAddr,
     },
-    /// A tap is over because one of its ports closed, or could not be attached.
+    /// A port of a tap has closed, gone to another media thread, or was not there: its side is silent until the tap is moved.
+    SideEmpty {
+        /// The tap.
+        tap: TapId,
+    },
+    /// A tap is over: detached, replaced by one of its id, or nobody has the other end of its ring any more.
     TapEnded {
         /// The tap.
         tap: TapId,
@@ -337,53 +356,4 @@ pub enum Event {
         /// What it saw.
         stats: PortStats,
     },
-}
-
-/// A port that was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenPort {
-    /// Its id.
-    pub id: PortId,
-    /// Where it receives RTP.
-    pub rtp: SocketAddr,
-}
-
-/// Why media threads or a port could not be started.
-#[derive(Debug, Error)]
-pub enum MediaError {
-    /// No even number with its successor in the range, or no thread.
-    #[error("no RTP port fits into {first}-{last}")]
-    NoRange {
-        /// First number of the range.
-        first: u16,
-        /// Last number of the range.
-        last: u16,
-    },
-    /// Every number of the range is in use.
-    #[error("all RTP ports from {first} to {last} on {bind} are taken")]
-    NoPortLeft {
-        /// The address.
-        bind: IpAddr,
-        /// First number of the range.
-        first: u16,
-        /// Last number of the range.
-        last: u16,
-    },
-    /// The address cannot be bound at all.
-    #[error("cannot bind an RTP port on {address}: {source}")]
-    Bind {
-        /// The address tried.
-        address: SocketAddr,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A thread, queue or timer could not be made.
-    #[error("cannot start a media thread: {0}")]
-    Start(#[source] std::io::Error),
-    /// The system gave no random numbers.
-    #[error("no random numbers for an RTP port: {0}")]
-    Random(getrandom::Error),
-    /// The engine was shut down.
-    #[error("the media threads have ended")]
-    Ended,
 }

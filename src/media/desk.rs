@@ -1,16 +1,15 @@
-//! Commands at the board: ports taken up and given back, configured, joined and parted; what they play; taps put on and off.
-//! Above: `shard`. Beside: `board`, `bridge`, `generator`. Commands may allocate; beats and packets may not.
+//! Commands at the board: ports taken up and given back, configured, joined and parted; what they play.
+//! Above: `shard`. Beside: `board`, `bridge`, `generator`, `supervision`. Commands may allocate; beats and packets may not.
 
 use super::board::{Board, Seat, Target, Wire};
 use super::clock::Moment;
-use super::command::{Command, Event, PlayId, PortId, Sides, Stream, TapAudio, TapId};
+use super::command::{Command, Event, PlayId, PortId, Source};
 use super::digits::Digits;
 use super::latch::Latch;
 use super::loudness::Loudness;
 use super::player::Player;
-use super::port::{Played, Port, Route};
-use super::tap::Tap;
-use super::voice::Side;
+use super::port::{Filler, Played, Port, Route};
+use super::setup::Stream;
 use crate::rtp::rtcp::Leaving;
 
 /// A port that was closed.
@@ -54,14 +53,21 @@ impl Board {
                 port.digits = Some(Box::new(Digits::new(id, &digits, tone_ms, gap_ms)));
             }),
             Command::Attach { tap, left, right, hears, heard_by, audio } => {
-                self.attach(tap, (left, right), (hears, heard_by), (audio, now));
+                self.attach((tap, audio), [left, right], (hears, heard_by), now);
             }
-            Command::SetTap { tap, hears, heard_by } => self.set_tap(tap, hears, heard_by),
-            Command::Detach { tap } => {
-                if let Some(&at) = self.by_tap.get(&tap) {
-                    self.end_tap(at);
-                }
-            }
+            Command::MoveTap { tap, left, right } => self.move_tap(tap, [left, right], now),
+            Command::SetTap { tap, hears, heard_by } => self.set_tap(tap, (hears, heard_by), now),
+            Command::Detach { tap } => self.detach(tap),
+            Command::Supervise { port, heard, voice } => self.supervise(port, heard, voice),
+            Command::StopSupervising { port } => self.stop_supervising(port),
+            Command::SetVolume { port, steps } => self.with(port, |port| port.volume = steps.clamp(-4, 4)),
+            Command::PlayOver { port, id, source } => self.with(port, |port| {
+                port.stop_playing_over();
+                port.over = Some(Box::new(Player::new(id, source)));
+            }),
+            Command::StopPlayOver { port } => self.with(port, Port::stop_playing_over),
+            Command::Hold { port, music } => self.hold(port, Some(music)),
+            Command::Unhold { port } => self.hold(port, None),
             Command::Measure { port, reply } => {
                 if let Some(port) = self.seat_of(port).and_then(|seat| self.port(seat)) {
                     // Nobody may be waiting any more.
@@ -88,12 +94,10 @@ impl Board {
     }
 
     /// Takes a port off the board: parted, without taps, otherwise as it is.
-    pub(super) fn unseat(&mut self, id: PortId) -> Option<(Seat, Box<Port>)> {
+    pub(super) fn unseat(&mut self, id: PortId, now: Moment) -> Option<(Seat, Box<Port>)> {
         let seat = self.seat_of(id)?;
         self.stand_alone(seat);
-        while let Some(&(tap, _)) = self.port(seat).and_then(|port| port.taps.first()) {
-            self.end_tap(tap);
-        }
+        self.lose_port(seat, now);
         self.generating.retain(|other| *other != seat);
         self.by_id.remove(&id);
         self.ports[seat.index()].take().map(|port| (seat, port))
@@ -105,8 +109,9 @@ impl Board {
         if has_talked && !self.settings.rtcp_interval.is_zero() {
             self.report(seat, Leaving::Yes, now, wire);
         }
-        let (seat, mut port) = self.unseat(id)?;
+        let (seat, mut port) = self.unseat(id, now)?;
         port.stop_playing();
+        port.stop_playing_over();
         port.stop_digits();
         let stats = port.stats();
         port.tell(Event::Closed { port: id, stats });
@@ -148,20 +153,12 @@ impl Board {
         self.refresh(seat);
     }
 
-    /// Drops what taps have buffered of a port whose peer is no longer listened to.
-    fn forget(&mut self, seat: Seat) {
-        let Some(port) = self.ports.get(seat.index()).and_then(Option::as_ref) else { return };
-        for &(tap, side) in &port.taps {
-            if let Some(tap) = self.taps.get_mut(tap).and_then(Option::as_mut) {
-                tap.forget(side);
-            }
-        }
-    }
-
     fn join(&mut self, a: PortId, b: PortId) {
         let (Some(left), Some(right)) = (self.seat_of(a), self.seat_of(b)) else { return };
-        self.leave(left);
-        self.leave(right);
+        for seat in [left, right] {
+            self.leave(seat);
+            self.end_supervising(seat);
+        }
         for (seat, other) in [(left, right), (right, left)] {
             let before = self.port(seat).map(|port| port.route);
             if let Some(Route::Bridged(old)) = before
@@ -171,6 +168,7 @@ impl Board {
             }
             if let Some(port) = self.port_mut(seat) {
                 port.stop_playing();
+                port.hold = None;
             }
             let route = if left == right { Route::Echo } else { Route::Bridged(other) };
             self.set_route(seat, route);
@@ -187,6 +185,7 @@ impl Board {
     pub(super) fn stand_alone(&mut self, seat: Seat) {
         self.part(seat);
         self.leave(seat);
+        self.end_supervising(seat);
     }
 
     fn echo(&mut self, id: PortId, on: bool) {
@@ -205,8 +204,24 @@ impl Board {
     pub(super) fn set_route(&mut self, seat: Seat, route: Route) {
         if let Some(port) = self.port_mut(seat) {
             port.route = route;
+            port.filler = Filler::Idle;
         }
         self.refresh(seat);
+    }
+
+    /// Holds a port with music, or ends its hold.
+    fn hold(&mut self, id: PortId, music: Option<Source>) {
+        let Some(seat) = self.seat_of(id) else { return };
+        let Some(port) = self.port_mut(seat) else { return };
+        let is_held = music.is_some();
+        port.hold = music.map(|music| Box::new(Player::new(PlayId(0), music))); // nobody is told of its end
+        let route = port.route;
+        self.refresh(seat);
+        let Route::Bridged(other) = route else { return };
+        if let Some(other) = self.port_mut(other) {
+            other.filler = if is_held { Filler::Held } else { Filler::Idle };
+        }
+        self.refresh(other);
     }
 
     /// Changes a port, which may give it packets to make or take them.
@@ -224,42 +239,8 @@ impl Board {
             port.stop_playing();
             match port.route {
                 Route::Alone | Route::Room => change(port),
-                Route::Echo | Route::Bridged(_) => port.tell_played(play, Played::Stopped),
+                Route::Echo | Route::Bridged(_) | Route::Supervising => port.tell_played(play, Played::Stopped),
             }
         });
-    }
-
-    fn attach(&mut self, id: TapId, ports: (PortId, PortId), sides: (Sides, Sides), (audio, now): (TapAudio, Moment)) {
-        let (Some(left), Some(right)) = (self.seat_of(ports.0), self.seat_of(ports.1)) else {
-            let _ = audio.events.try_send(Event::TapEnded { tap: id });
-            return;
-        };
-        if let Some(&at) = self.by_tap.get(&id) {
-            self.end_tap(at);
-        }
-        let at = self.taps.iter().position(Option::is_none).unwrap_or(self.taps.len());
-        let tap = Some(Box::new(Tap::new(id, [left, right], sides, audio, now.slot().after(1))));
-        if at == self.taps.len() {
-            self.taps.push(tap);
-        } else {
-            self.taps[at] = tap;
-        }
-        self.by_tap.insert(id, at);
-        for (seat, side) in [(left, Side::Left), (right, Side::Right)] {
-            if let Some(port) = self.port_mut(seat) {
-                port.taps.push((at, side));
-            }
-            self.count_speakers(seat);
-        }
-    }
-
-    fn set_tap(&mut self, id: TapId, hears: Sides, heard_by: Sides) {
-        let Some(tap) = self.by_tap.get(&id).and_then(|&at| self.taps.get_mut(at)).and_then(Option::as_mut) else {
-            return;
-        };
-        tap.set(hears, heard_by);
-        for seat in tap.seats {
-            self.count_speakers(seat);
-        }
     }
 }

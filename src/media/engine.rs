@@ -14,10 +14,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::board::Settings;
 use super::clock::Moment;
-use super::command::{Command, Event, MediaConfig, MediaError, OpenPort, PortId, RoomId, Source};
+use super::command::{Command, Event, PortId, RoomId, Source, TapId};
 use super::numbers::Numbers;
 use super::port::{Port, Seed};
 use super::report::Epoch;
+use super::setup::{MediaConfig, MediaError, OpenPort};
 use super::shard::{Order, Shard};
 use super::socket::Pair;
 use super::stats::{self, EngineStats, PortStats, ShardStats};
@@ -42,10 +43,17 @@ struct Inner {
     config: MediaConfig,
     numbers: Arc<Numbers>,
     shards: Vec<Handle>,
-    /// On which thread each port is. Never taken by a media thread.
-    homes: Mutex<HashMap<PortId, usize>>,
+    /// Never taken by a media thread.
+    homes: Mutex<Homes>,
     next_id: AtomicU64,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// On which thread each port and tap is.
+#[derive(Debug, Default)]
+struct Homes {
+    ports: HashMap<PortId, usize>,
+    taps: HashMap<TapId, usize>,
 }
 
 #[derive(Debug)]
@@ -84,7 +92,7 @@ impl Engine {
             config,
             numbers: Arc::new(numbers),
             shards,
-            homes: Mutex::new(HashMap::new()),
+            homes: Mutex::default(),
             next_id: AtomicU64::new(1),
             threads: Mutex::new(threads),
         };
@@ -106,8 +114,8 @@ impl Engine {
         let rtp = SocketAddr::new(inner.config.bind, pair.number());
         let port = Box::new(Port::new(id, events, Seed(seed)));
         let mut homes = inner.homes();
-        let home = near.and_then(|near| homes.get(&near).copied()).unwrap_or(id.0 as usize % inner.shards.len());
-        homes.insert(id, home);
+        let home = near.and_then(|near| homes.ports.get(&near).copied()).unwrap_or(id.0 as usize % inner.shards.len());
+        homes.ports.insert(id, home);
         drop(homes);
         if !inner.order_later(home, Order::Adopt(port, Box::new(pair))) {
             return Err(MediaError::Ended);
@@ -120,29 +128,22 @@ impl Engine {
         let inner = &self.inner;
         let command = at_8khz(command);
         let mut homes = inner.homes();
-        match &command {
-            Command::Join { a, b } if !inner.bring_together(&mut homes, *a, *b) => return,
-            Command::Attach { left, right, .. } => {
-                // Both are on one bridge, so they are together; if not, the tap is told so.
-                let _ = inner.bring_together(&mut homes, *left, *right);
-            }
-            Command::EnterRoom { room, port, .. } if !inner.bring(&mut homes, *port, inner.home_of(*room)) => return,
-            _ => {}
-        }
-        if let Command::PlayToRoom { room, .. } = command {
-            drop(homes);
-            inner.order(inner.home_of(room), Order::Obey(command));
+        let is_ready = match &command {
+            Command::Join { a, b } => inner.bring_together(&mut homes, *a, *b),
+            Command::EnterRoom { room, port, .. } => inner.bring(&mut homes, *port, inner.home_of(*room)),
+            Command::MoveTap { tap, left, right } => inner.bring_tap(&mut homes, *tap, [*left, *right]),
+            _ => true,
+        };
+        if !is_ready {
             return;
         }
-        let Some(port) = port_of(&command) else {
-            drop(homes);
-            return inner.tell_everyone(&command);
-        };
-        let home = match &command {
-            Command::Close { .. } => homes.remove(&port),
-            // An attach to a port that is gone still has to be answered.
-            Command::Attach { .. } => Some(homes.get(&port).copied().unwrap_or(0)),
-            _ => homes.get(&port).copied(),
+        let home = match (&command, port_of(&command)) {
+            (Command::PlayToRoom { room, .. }, _) => Some(inner.home_of(*room)),
+            (Command::Attach { tap, left, right, .. }, _) => Some(inner.house(&mut homes, *tap, [*left, *right])),
+            (Command::MoveTap { tap, .. } | Command::SetTap { tap, .. }, _) => homes.taps.get(tap).copied(),
+            (Command::Detach { tap }, _) => homes.taps.remove(tap),
+            (Command::Close { port }, _) => homes.ports.remove(port),
+            (_, port) => port.and_then(|port| homes.ports.get(&port).copied()),
         };
         drop(homes);
         if let Some(home) = home {
@@ -180,8 +181,8 @@ impl Handle {
 }
 
 impl Inner {
-    fn homes(&self) -> MutexGuard<'_, HashMap<PortId, usize>> {
-        // The map is whole between any two statements, so a panic elsewhere does not spoil it.
+    fn homes(&self) -> MutexGuard<'_, Homes> {
+        // The maps are whole between any two statements, so a panic elsewhere does not spoil them.
         self.homes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -204,14 +205,14 @@ impl Inner {
     }
 
     /// Moves port `b` to the thread of `a`; `false` when either is gone.
-    fn bring_together(&self, homes: &mut HashMap<PortId, usize>, a: PortId, b: PortId) -> bool {
-        let Some(&to) = homes.get(&a) else { return false };
+    fn bring_together(&self, homes: &mut Homes, a: PortId, b: PortId) -> bool {
+        let Some(&to) = homes.ports.get(&a) else { return false };
         self.bring(homes, b, to)
     }
 
     /// Moves a port to a thread; `false` when it is gone.
-    fn bring(&self, homes: &mut HashMap<PortId, usize>, port: PortId, to: usize) -> bool {
-        let Some(&from) = homes.get(&port) else { return false };
+    fn bring(&self, homes: &mut Homes, port: PortId, to: usize) -> bool {
+        let Some(&from) = homes.ports.get(&port) else { return false };
         if to == from {
             return true;
         }
@@ -220,24 +221,38 @@ impl Inner {
             return false;
         }
         let Ok(Some((belongings, pair))) = released.recv_timeout(HANDOVER) else { return false };
-        homes.insert(port, to);
+        homes.ports.insert(port, to);
         self.order(to, Order::Adopt(belongings, pair))
+    }
+
+    /// Moves a tap to the thread of its ports, if they are on any; `false` when it is gone.
+    fn bring_tap(&self, homes: &mut Homes, tap: TapId, ports: [Option<PortId>; 2]) -> bool {
+        let Some(&from) = homes.taps.get(&tap) else { return false };
+        let to = homes.of_ports(ports).unwrap_or(from);
+        if to == from {
+            return true;
+        }
+        let (reply, released) = sync_channel(1);
+        if !self.order(from, Order::ReleaseTap(tap, reply)) {
+            return false;
+        }
+        let Ok(Some(released)) = released.recv_timeout(HANDOVER) else { return false };
+        homes.taps.insert(tap, to);
+        self.order(to, Order::AdoptTap(released))
+    }
+
+    /// The thread of a new tap: that of its ports, else any. One of the same id elsewhere ends.
+    fn house(&self, homes: &mut Homes, tap: TapId, ports: [Option<PortId>; 2]) -> usize {
+        let home = homes.of_ports(ports).unwrap_or((tap.0 % self.shards.len() as u64) as usize); // fewer shards than usize
+        if let Some(old) = homes.taps.insert(tap, home).filter(|&old| old != home) {
+            self.order(old, Order::Obey(Command::Detach { tap }));
+        }
+        home
     }
 
     /// The thread of a room: its number alone says which.
     fn home_of(&self, room: RoomId) -> usize {
         (room.0 % self.shards.len() as u64) as usize // fewer shards than usize
-    }
-
-    fn tell_everyone(&self, command: &Command) {
-        for home in 0..self.shards.len() {
-            let copy = match *command {
-                Command::SetTap { tap, hears, heard_by } => Command::SetTap { tap, hears, heard_by },
-                Command::Detach { tap } => Command::Detach { tap },
-                _ => continue,
-            };
-            self.order(home, Order::Obey(copy));
-        }
     }
 
     /// Queues an order and rings; `false` when the thread has ended.
@@ -276,13 +291,20 @@ impl Inner {
     }
 }
 
+impl Homes {
+    /// The thread of the first of two ports that is anywhere.
+    fn of_ports(&self, ports: [Option<PortId>; 2]) -> Option<usize> {
+        ports.into_iter().flatten().find_map(|port| self.ports.get(&port).copied())
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// The port whose thread a command goes to; `None` for rooms, and for taps, whose thread their ports chose.
+/// The port whose thread a command goes to; `None` for those about rooms and taps.
 fn port_of(command: &Command) -> Option<PortId> {
     match *command {
         Command::Configure { port, .. }
@@ -296,16 +318,29 @@ fn port_of(command: &Command) -> Option<PortId> {
         | Command::Echo { port, .. }
         | Command::TellSound { port, .. }
         | Command::SendDigits { port, .. }
-        | Command::Attach { left: port, .. }
+        | Command::Supervise { port, .. }
+        | Command::StopSupervising { port }
+        | Command::SetVolume { port, .. }
+        | Command::PlayOver { port, .. }
+        | Command::StopPlayOver { port }
+        | Command::Hold { port, .. }
+        | Command::Unhold { port }
         | Command::Measure { port, .. }
         | Command::Close { port } => Some(port),
-        Command::PlayToRoom { .. } | Command::SetTap { .. } | Command::Detach { .. } => None,
+        Command::PlayToRoom { .. }
+        | Command::Attach { .. }
+        | Command::MoveTap { .. }
+        | Command::SetTap { .. }
+        | Command::Detach { .. } => None,
     }
 }
 
 /// Resamples what is to be played, here and not in a media thread.
 fn at_8khz(mut command: Command) -> Command {
-    if let Command::Play { source, .. } | Command::PlayToRoom { source, .. } = &mut command
+    if let Command::Play { source, .. }
+    | Command::PlayToRoom { source, .. }
+    | Command::PlayOver { source, .. }
+    | Command::Hold { music: source, .. } = &mut command
         && let Source::Samples { rate_hz, samples, .. } = source
         && *rate_hz != RATE_HZ
     {

@@ -38,6 +38,9 @@ impl Board {
             // Just began: ports keep to different phases of the tick, so that not all are due in one slot.
             port.due = slot.next_of_phase(u64::from(seat.0) % SLOTS_PER_TICK);
         }
+        if let Some(phone) = &mut port.phone {
+            phone.speak(slot);
+        }
         if port.due > slot {
             return;
         }
@@ -48,14 +51,19 @@ impl Board {
             port.due = slot.after(1);
             return;
         }
+        let volume = port.volume;
+        if port.phone.as_mut().is_some_and(|phone| !phone.is_ready(count, volume)) {
+            port.due = slot.after(1);
+            return;
+        }
         port.due = port.due.after(slots).max(slot.after(1));
         let fill = match port.next_of_digits(&mut self.scratch.samples[..count]) {
             Part::Event(payload, part) => {
-                port.skip_room(count);
+                port.skip_heard(count);
                 return self.send_event(seat, (payload, part), now, wire);
             }
             Part::Tone => {
-                port.skip_room(count);
+                port.skip_heard(count);
                 Fill::Sound
             }
             Part::Pause => self.fill(seat, count, now),
@@ -90,19 +98,24 @@ impl Board {
     fn fill(&mut self, seat: Seat, count: usize, now: Moment) -> Fill {
         let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return Fill::Nothing };
         let samples = &mut self.scratch.samples[..count];
-        let has_speakers = port.speakers > 0;
+        let is_spoken_to = port.is_spoken_to();
         let sound = match port.route {
-            Route::Alone => port.next_of_player(samples),
+            Route::Alone if port.player.is_some() => port.next_of_player(samples),
+            _ if port.hold.is_some() => port.next_of_hold(samples),
+            Route::Alone => Fill::Quiet,
             Route::Room => port.next_of_room(samples, &mut self.scratch.total[..count]),
+            Route::Supervising => port.next_of_phone(samples),
+            // The other party of the bridge is held.
+            Route::Bridged(_) if port.filler == Filler::Held => Fill::Quiet,
             // On a bridge the peer's packets carry the voice; only when there are none are they made here.
-            Route::Echo | Route::Bridged(_) if has_speakers && port.out.peer_is_silent(now) => Fill::Nothing,
+            Route::Echo | Route::Bridged(_) if is_spoken_to && port.out.peer_is_silent(now) => Fill::Nothing,
             Route::Bridged(_) if port.filler == Filler::Fills && port.out.peer_is_silent(now) => Fill::Quiet,
             Route::Echo | Route::Bridged(_) => return Fill::Nothing,
         };
-        if port.player.is_none() && port.route != Route::Room {
+        if port.player.is_none() && !matches!(port.route, Route::Room | Route::Supervising) {
             self.refresh(seat);
         }
-        if !has_speakers || !self.has_voice(seat, count, now) {
+        if !is_spoken_to || !self.has_voice(seat, count, now) {
             return sound;
         }
         let samples = &mut self.scratch.samples[..count];
@@ -159,12 +172,17 @@ impl Port {
     fn makes_packets(&self) -> bool {
         let Some(stream) = &self.stream else { return false };
         // What plays goes on for a peer that must not be sent anything: its time passes all the same.
-        let has_cause = stream.send || self.player.is_some() || self.digits.is_some();
+        let has_cause = stream.send
+            || self.player.is_some()
+            || self.over.is_some()
+            || self.digits.is_some()
+            || self.phone.is_some();
         has_cause
-            && (matches!(self.route, Route::Alone | Route::Room)
+            && (matches!(self.route, Route::Alone | Route::Room | Route::Supervising)
                 || self.digits.is_some()
-                || self.speakers > 0
-                || self.filler == Filler::Fills)
+                || self.hold.is_some()
+                || self.is_spoken_to()
+                || matches!(self.filler, Filler::Fills | Filler::Held))
     }
 
     /// Begins to make packets: with the next slot, and with nothing from before.
@@ -199,6 +217,24 @@ impl Port {
         Fill::Sound
     }
 
+    fn next_of_phone(&mut self, samples: &mut [i16]) -> Fill {
+        let Some(phone) = &mut self.phone else { return Fill::Quiet };
+        phone.next(samples);
+        Fill::Sound
+    }
+
+    /// The music of a held port, and silence after its end; what its room says meanwhile is passed over.
+    fn next_of_hold(&mut self, samples: &mut [i16]) -> Fill {
+        self.skip_heard(samples.len());
+        match &mut self.hold {
+            Some(music) => {
+                music.fill(samples);
+                Fill::Sound
+            }
+            None => Fill::Quiet,
+        }
+    }
+
     /// What a member hears, and over it what is played to it alone.
     fn next_of_room(&mut self, samples: &mut [i16], total: &mut [i32]) -> Fill {
         let Some(member) = &mut self.member else { return Fill::Quiet };
@@ -212,9 +248,12 @@ impl Port {
         Fill::Sound
     }
 
-    fn skip_room(&mut self, samples: usize) {
+    fn skip_heard(&mut self, samples: usize) {
         if let Some(member) = &mut self.member {
             member.skip(samples);
+        }
+        if let Some(phone) = &mut self.phone {
+            phone.skip(samples);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! [`Engine`] is the handle; commands go in by a bounded queue, [`Event`]s come out by `try_send`. A thread (`shard`) owns the
 //! sockets (`socket`) and a `board`: its ports, bridges, rooms and taps, without sockets, so that who hears whom is tested without any.
 //! The way of a packet: `shard` → `board` → `port` (source, statistics, digits) → `tap` (a copy) → `bridge` (relay or mix) → `socket`, or `room` (kept for the beat).
-//! The way of a beat: `shard` → `board` → `room` (mix) → `generator` (what we say ourselves) and `tap` (what a supervisor hears).
+//! The way of a beat: `shard` → `board` → `room` (mix) → `generator` (what we say ourselves) and `supervision` (what supervisors hear).
 
 mod board;
 mod bridge;
@@ -18,19 +18,20 @@ mod latch;
 mod loudness;
 mod numbers;
 mod outgoing;
+mod phone;
 mod player;
 mod port;
 mod report;
 mod room;
+mod setup;
 mod shard;
 mod socket;
 mod stats;
+mod supervision;
 mod tap;
 mod voice;
 
-pub use command::{
-    Command, Event, MediaConfig, MediaError, OpenPort, PlayId, PortId, RoomId, Sides, Source, Stream, TapAudio, TapId,
-    ToneStep,
-};
+pub use command::{Command, EarFrame, Event, PlayId, PortId, RoomId, Sides, Source, TapAudio, TapId, ToneStep};
 pub use engine::Engine;
+pub use setup::{MediaConfig, MediaError, OpenPort, Stream};
 pub use stats::{EngineStats, PortStats};

@@ -8,14 +8,16 @@ use tokio::sync::mpsc;
 
 use super::board::{Seat, Target};
 use super::clock::{Moment, Slot};
-use super::command::{Event, PlayId, PortId, Stream};
+use super::command::{Event, PlayId, PortId};
 use super::digits::Digits;
 use super::latch::{Admission, Latch};
 use super::loudness::Loudness;
 use super::outgoing::Outgoing;
+use super::phone::Phone;
 use super::player::Player;
 use super::report::Reports;
 use super::room::Member;
+use super::setup::Stream;
 use super::stats::PortStats;
 use super::voice::Side;
 use crate::rtp::packet::{Header, Packet};
@@ -37,6 +39,8 @@ pub(super) enum Route {
     Bridged(Seat),
     /// To everybody in the room it is in, on the beat.
     Room,
+    /// To the parties that its peer speaks to as their supervisor.
+    Supervising,
 }
 
 /// What a packet carries.
@@ -60,8 +64,16 @@ pub(super) struct Port {
     pub(super) out: Outgoing,
     /// What plays, while the port is alone or in a room.
     pub(super) player: Option<Box<Player>>,
+    /// What plays over whatever its peer hears.
+    pub(super) over: Option<Box<Player>>,
+    /// What its peer hears while it is held.
+    pub(super) hold: Option<Box<Player>>,
     /// Its place in a room.
     pub(super) member: Option<Box<Member>>,
+    /// What makes it a supervisor's phone.
+    pub(super) phone: Option<Box<Phone>>,
+    /// How loud its peer hears what it supervises, −4 to 4.
+    pub(super) volume: i8,
     /// Keys being pressed.
     pub(super) digits: Option<Box<Digits>>,
     /// When its own next packet is due, while it makes any; the default when it has just begun.
@@ -104,6 +116,8 @@ pub(super) enum Filler {
     Waits(Moment),
     /// Silence is sent in its place.
     Fills,
+    /// It is held, so silence is sent in its place from the start.
+    Held,
 }
 
 /// How long the other end of a bridge may send nothing before silence takes its place.
@@ -140,7 +154,11 @@ impl Port {
             target: None,
             out,
             player: None,
+            over: None,
+            hold: None,
             member: None,
+            phone: None,
+            volume: 0,
             digits: None,
             due: Slot::default(),
             taps: Vec::new(),
@@ -197,6 +215,11 @@ impl Port {
         self.stream.as_ref().is_some_and(|stream| stream.receive)
     }
 
+    /// Whether anybody is shown what its peer says.
+    pub(super) fn is_listened_to(&self) -> bool {
+        !self.taps.is_empty() || self.route == Route::Room || self.phone.is_some() || self.loudness.is_some()
+    }
+
     /// Whether a key is held down towards the peer: nothing else may sound.
     pub(super) fn is_pressing(&self) -> bool {
         self.digits.as_ref().is_some_and(|digits| digits.is_pressing())
@@ -251,6 +274,7 @@ impl Port {
     pub(super) fn look_at_silence(&mut self, now: Moment) -> bool {
         let is_silent = matches!(self.route, Route::Bridged(_)) && self.out.peer_is_silent(now);
         let next = match self.filler {
+            Filler::Held => Filler::Held,
             _ if !is_silent => Filler::Idle,
             Filler::Idle => Filler::Waits(now),
             Filler::Waits(since) if now.since(since) >= FILL_AFTER => Filler::Fills,
@@ -280,6 +304,18 @@ impl Port {
         if let Some(player) = self.player.take() {
             self.tell_played(player.id, Played::Stopped);
         }
+    }
+
+    /// Ends what plays over.
+    pub(super) fn stop_playing_over(&mut self) {
+        if let Some(player) = self.over.take() {
+            self.tell_played(player.id, Played::Stopped);
+        }
+    }
+
+    /// Whether something is to be heard over what its peer hears.
+    pub(super) fn is_spoken_to(&self) -> bool {
+        self.speakers > 0 || self.over.is_some()
     }
 
     /// Ends the keys being pressed.

@@ -56,6 +56,7 @@ impl Board {
         place.members.push(seat);
         if let Some(port) = self.port_mut(seat) {
             port.stop_playing();
+            port.hold = None;
             port.member = Some(Box::new(Member::new(room, is_muted)));
             port.begin();
         }
@@ -103,7 +104,8 @@ impl Board {
     /// Takes the samples of a member's packet.
     pub(super) fn hear_member(&mut self, seat: Seat, header: &Header, samples: usize, now: Moment) {
         let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
-        let Some(member) = port.member.as_mut().filter(|member| !member.is_muted) else { return };
+        let is_held = port.hold.is_some();
+        let Some(member) = port.member.as_mut().filter(|member| !member.is_muted && !is_held) else { return };
         member.ear.take(header, &self.scratch.samples[..samples], now);
     }
 

@@ -17,10 +17,11 @@ use rustix::time::{
 
 use super::board::{Board, MAX_DATAGRAM, Settings, WATCH_SLOTS};
 use super::clock::{Moment, SLOTS_PER_TICK, Slot};
-use super::command::{Command, PortId};
+use super::command::{Command, PortId, TapId};
 use super::port::Port;
 use super::socket::{self, Pair, Sockets, Which};
 use super::stats::ShardStats;
+use super::tap::Tap;
 
 /// Events taken from `epoll` in one go; also the greatest number of packets between two looks at the clock.
 const BATCH: usize = 256;
@@ -38,6 +39,10 @@ pub(super) enum Order {
     Adopt(Box<Port>, Box<Pair>),
     /// Hand a port over, to be taken to another thread.
     Release(PortId, SyncSender<Option<(Box<Port>, Box<Pair>)>>),
+    /// Take a tap, on no port.
+    AdoptTap(Box<Tap>),
+    /// Hand a tap over, to be taken to another thread.
+    ReleaseTap(TapId, SyncSender<Option<Box<Tap>>>),
     /// Close every port and end.
     Stop,
 }
@@ -163,15 +168,23 @@ impl Shard {
             match self.orders.try_recv() {
                 Ok(Order::Obey(command)) => self.obey(command),
                 Ok(Order::Adopt(port, pair)) => {
+                    let id = port.id;
                     let seat = self.board.seat(port);
                     self.sockets.put(seat, *pair);
+                    self.board.regain_port(id, Moment::now());
                 }
                 Ok(Order::Release(id, reply)) => {
                     let released = self
                         .board
-                        .unseat(id)
+                        .unseat(id, Moment::now())
                         .and_then(|(seat, port)| self.sockets.take(seat).map(|pair| (port, Box::new(pair))));
                     let _ = reply.try_send(released);
+                }
+                Ok(Order::AdoptTap(tap)) => {
+                    self.board.adopt_tap(tap);
+                }
+                Ok(Order::ReleaseTap(id, reply)) => {
+                    let _ = reply.try_send(self.board.release_tap(id));
                 }
                 Ok(Order::Stop) => {
                     self.close_all();

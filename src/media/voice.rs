@@ -1,20 +1,38 @@
-//! What supervisors say, on its way into a party's packets: one queue for each party that hears it.
-//! Above: `bridge` and `generator`, which take as many samples as their packet has. Below: the ring of `TapAudio`.
+//! What supervisors say, on its way into a party's packets: one queue for each party that hears it, and one for other supervisors.
+//! Above: `bridge` and `generator`, which take as many samples as their packet has, and `tap`. Below: the ring of `TapAudio`, `audio/steady`.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::clock::Moment;
 use super::command::Sides;
 use crate::audio::frame::{FRAME_SAMPLES, Frame};
 use crate::audio::mix;
+use crate::audio::steady::Steady;
 
 /// Samples waiting for one party at most: 200 ms; the oldest give way.
 const CAPACITY: usize = 1_600;
+
+/// What comes this soon after somebody new listens was said before: a supervisor's phone keeps that much in its jitter buffer.
+const ON_ITS_WAY: Duration = Duration::from_millis(60);
 
 /// Which party of a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Left,
     Right,
+}
+
+impl Side {
+    /// Both, in the order of everything that there are two of.
+    pub(super) const BOTH: [Self; 2] = [Self::Left, Self::Right];
+
+    /// Its place in a pair.
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Left => 0,
+            Self::Right => 1,
+        }
+    }
 }
 
 impl Sides {
@@ -25,98 +43,109 @@ impl Sides {
             Side::Right => self.right,
         }
     }
+
+    /// Those that are in both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { left: self.left && other.left, right: self.right && other.right }
+    }
 }
 
-/// The supervisor's voice: a ring that fills both parties' queues at the pace of the faster.
+/// The supervisor's voice: a ring that fills the queues of all who hear it whenever one of them takes.
 #[derive(Debug)]
 pub(super) struct Voice {
     ring: rtrb::Consumer<Frame>,
-    heard_by: Sides,
-    queues: [Queue; 2],
-}
-
-#[derive(Debug)]
-struct Queue {
-    samples: VecDeque<i16>,
-    /// A packet went without, because the queue did not fill it: the next takes what there is.
-    was_short: bool,
+    /// Who hears it.
+    reach: Sides,
+    queues: [Steady; 2],
+    /// What the parties were given, for other supervisors.
+    said: Steady,
+    /// What comes before was said before the present listeners listened; nothing was before a tap began.
+    fresh_from: Option<Moment>,
 }
 
 impl Voice {
-    /// The voice of a tap, heard by `heard_by`.
-    pub(super) fn new(ring: rtrb::Consumer<Frame>, heard_by: Sides) -> Self {
-        let queue = || Queue { samples: VecDeque::with_capacity(CAPACITY), was_short: false };
-        Self { ring, heard_by, queues: [queue(), queue()] }
+    /// A voice that nobody hears yet.
+    pub(super) fn new(ring: rtrb::Consumer<Frame>) -> Self {
+        let queue = || Steady::new(CAPACITY);
+        Self { ring, reach: Sides::NONE, queues: [queue(), queue()], said: queue(), fresh_from: None }
     }
 
-    /// Who hears it from now on; nothing said before is heard by anyone.
-    pub(super) fn set_heard_by(&mut self, heard_by: Sides) {
-        self.heard_by = heard_by;
-        self.drop_waiting();
+    /// Who hears it from now on. Where the party is not the same as before (not in `stay`), or did not hear it before, nothing of
+    /// what was said is heard.
+    pub(super) fn address(&mut self, reach: Sides, stay: Sides, now: Moment) {
+        let known = self.reach.and(stay);
+        for (side, queue) in Side::BOTH.into_iter().zip(&mut self.queues) {
+            if !(known.has(side) && reach.has(side)) {
+                queue.clear();
+            }
+        }
+        if reach.and(known) != reach && self.fresh_from.is_some() {
+            self.drop_ring();
+            self.fresh_from = Some(now.after(ON_ITS_WAY));
+        }
+        self.reach = reach;
+        if reach == Sides::NONE {
+            self.drop_waiting();
+        }
+    }
+
+    /// From here on there is a before: until now nothing can have been said to anyone else.
+    pub(super) fn begin(&mut self) {
+        self.fresh_from = Some(Moment::default());
     }
 
     /// Who hears it.
-    pub(super) fn heard_by(&self) -> Sides {
-        self.heard_by
+    pub(super) fn reach(&self) -> Sides {
+        self.reach
     }
 
     /// Drops what was said and not yet heard.
     pub(super) fn drop_waiting(&mut self) {
-        while self.ring.pop().is_ok() {}
-        for queue in &mut self.queues {
-            queue.samples.clear();
-            queue.was_short = false;
-        }
+        self.drop_ring();
+        self.queues.iter_mut().for_each(Steady::clear);
+        self.said.clear();
     }
 
     /// Adds the next samples for one party to `total`, and says whether there were any.
-    pub(super) fn add_to(&mut self, side: Side, total: &mut [i32]) -> bool {
-        if !self.heard_by.has(side) {
+    pub(super) fn add_to(&mut self, side: Side, total: &mut [i32], now: Moment) -> bool {
+        if !self.reach.has(side) {
             return false;
         }
-        while self.queue(side).samples.len() < total.len() {
-            let Ok(frame) = self.ring.pop() else { break };
-            for (at, queue) in [Side::Left, Side::Right].into_iter().zip(&mut self.queues) {
-                if self.heard_by.has(at) {
+        self.fill_queues(now);
+        let queue = &mut self.queues[side.index()];
+        let mut any = false;
+        for sums in total.chunks_mut(FRAME_SAMPLES) {
+            let mut samples = [0; FRAME_SAMPLES];
+            let samples = &mut samples[..sums.len()];
+            if queue.take(samples) {
+                any = true;
+                mix::add(sums, samples);
+            }
+        }
+        any
+    }
+
+    /// The next 20 ms of what the parties hear, for other supervisors; `false` when that is nothing.
+    pub(super) fn take_said(&mut self, frame: &mut Frame) -> bool {
+        self.said.take(frame)
+    }
+
+    fn fill_queues(&mut self, now: Moment) {
+        while let Ok(frame) = self.ring.pop() {
+            if self.fresh_from.is_some_and(|from| now < from) {
+                continue;
+            }
+            for (side, queue) in Side::BOTH.into_iter().zip(&mut self.queues) {
+                if self.reach.has(side) {
                     queue.push(&frame);
                 }
             }
-        }
-        self.queue(side).add_to(total)
-    }
-
-    fn queue(&mut self, side: Side) -> &mut Queue {
-        match side {
-            Side::Left => &mut self.queues[0],
-            Side::Right => &mut self.queues[1],
+            self.said.push(&frame);
         }
     }
-}
 
-impl Queue {
-    fn push(&mut self, frame: &Frame) {
-        let over = (self.samples.len() + FRAME_SAMPLES).saturating_sub(CAPACITY);
-        self.samples.drain(..over);
-        self.samples.extend(frame);
-    }
-
-    fn add_to(&mut self, total: &mut [i32]) -> bool {
-        let ready = self.samples.len();
-        if ready == 0 {
-            self.was_short = false;
-            return false;
-        }
-        // A packet is filled whole or left alone once: so packets longer than a frame get no holes in speech.
-        if ready < total.len() && !self.was_short {
-            self.was_short = true;
-            return false;
-        }
-        self.was_short = false;
-        let taken = ready.min(total.len());
-        for (sum, sample) in total.iter_mut().zip(self.samples.drain(..taken)) {
-            *sum += i32::from(sample);
-        }
-        true
+    fn drop_ring(&mut self) {
+        while self.ring.pop().is_ok() {}
     }
 }
 
@@ -130,31 +159,42 @@ pub(super) fn speak_over(total: &mut [i32], sound: &mut [i16]) {
 mod tests {
     use super::*;
 
-    fn voice(heard_by: Sides) -> (rtrb::Producer<Frame>, Voice) {
+    fn voice(reach: Sides) -> (rtrb::Producer<Frame>, Voice) {
         let (producer, consumer) = rtrb::RingBuffer::new(50);
-        (producer, Voice::new(consumer, heard_by))
+        let mut voice = Voice::new(consumer);
+        voice.address(reach, Sides::NONE, at(0));
+        voice.begin();
+        (producer, voice)
     }
 
-    fn taken(voice: &mut Voice, side: Side, samples: usize) -> Vec<i32> {
+    fn at(ms: u64) -> Moment {
+        Moment::default().after(Duration::from_millis(1_000 + ms))
+    }
+
+    fn taken(voice: &mut Voice, side: Side, samples: usize, ms: u64) -> Vec<i32> {
         let mut total = vec![0; samples];
-        let any = voice.add_to(side, &mut total);
+        let any = voice.add_to(side, &mut total, at(ms));
         assert!(any || total.iter().all(|&sum| sum == 0));
         total
     }
 
     #[test]
-    fn each_party_hears_every_sample_once() {
+    fn each_party_and_the_other_supervisors_hear_every_sample_once() {
         let (mut ring, mut voice) = voice(Sides::BOTH);
         for frame in 1..=4 {
             ring.push([frame; 160]).expect("room");
         }
-        assert_eq!(taken(&mut voice, Side::Left, 240), [[1; 80], [1; 80], [2; 80]].concat());
-        assert_eq!(taken(&mut voice, Side::Right, 160), [1; 160]);
-        assert_eq!(taken(&mut voice, Side::Left, 240), [[2; 80], [3; 80], [3; 80]].concat());
-        assert_eq!(taken(&mut voice, Side::Right, 160), [2; 160]);
-        assert_eq!(taken(&mut voice, Side::Right, 160), [3; 160]);
-        assert_eq!(taken(&mut voice, Side::Right, 160), [4; 160]);
-        assert_eq!(taken(&mut voice, Side::Right, 160), [0; 160]);
+        assert_eq!(taken(&mut voice, Side::Left, 240, 0), [[1; 80], [1; 80], [2; 80]].concat());
+        assert_eq!(taken(&mut voice, Side::Right, 160, 0), [1; 160]);
+        assert_eq!(taken(&mut voice, Side::Left, 240, 0), [[2; 80], [3; 80], [3; 80]].concat());
+        for frame in 2..=4 {
+            assert_eq!(taken(&mut voice, Side::Right, 160, 0), [frame; 160]);
+        }
+        for frame in 1..=4 {
+            let mut said = [0; 160];
+            assert!(voice.take_said(&mut said));
+            assert_eq!(said, [frame; 160]);
+        }
     }
 
     #[test]
@@ -162,29 +202,41 @@ mod tests {
         let (mut ring, mut voice) = voice(Sides::BOTH);
         for frame in 0..30 {
             ring.push([frame; 160]).expect("room");
-            assert_eq!(taken(&mut voice, Side::Left, 160), [i32::from(frame); 160]);
+            assert_eq!(taken(&mut voice, Side::Left, 160, 0), [i32::from(frame); 160]);
         }
-        assert_eq!(taken(&mut voice, Side::Right, 160), [20; 160], "the last 200 ms");
+        assert_eq!(taken(&mut voice, Side::Right, 160, 0), [20; 160], "the last 200 ms");
     }
 
     #[test]
-    fn a_change_of_listener_drops_what_was_said() {
+    fn a_new_listener_hears_nothing_of_before_nor_what_was_on_its_way() {
         let (mut ring, mut voice) = voice(Sides::LEFT);
         ring.push([1; 160]).expect("room");
         ring.push([2; 160]).expect("room");
-        assert_eq!(taken(&mut voice, Side::Left, 80), [1; 80]);
-        voice.set_heard_by(Sides::RIGHT);
-        assert_eq!(taken(&mut voice, Side::Left, 80), [0; 80]);
-        assert_eq!(taken(&mut voice, Side::Right, 80), [0; 80]);
+        assert_eq!(taken(&mut voice, Side::Left, 80, 0), [1; 80]);
+        voice.address(Sides::RIGHT, Sides::BOTH, at(0));
         ring.push([3; 160]).expect("room");
-        assert_eq!(taken(&mut voice, Side::Right, 80), [3; 80]);
+        assert_eq!(taken(&mut voice, Side::Left, 80, 40), [0; 80]);
+        assert_eq!(taken(&mut voice, Side::Right, 80, 40), [0; 80]);
+        ring.push([4; 160]).expect("room");
+        assert_eq!(taken(&mut voice, Side::Right, 80, 60), [4; 80]);
+    }
+
+    #[test]
+    fn who_goes_on_listening_misses_nothing_when_the_other_leaves() {
+        let (mut ring, mut voice) = voice(Sides::BOTH);
+        ring.push([1; 160]).expect("room");
+        assert_eq!(taken(&mut voice, Side::Right, 80, 0), [1; 80]);
+        voice.address(Sides::RIGHT, Sides::BOTH, at(0));
+        ring.push([2; 160]).expect("room");
+        assert_eq!(taken(&mut voice, Side::Right, 240, 0), [[1; 80], [2; 80], [2; 80]].concat());
+        assert_eq!(taken(&mut voice, Side::Left, 160, 0), [0; 160]);
     }
 
     #[test]
     fn the_last_samples_are_heard_though_they_do_not_fill_a_packet() {
         let (mut ring, mut voice) = voice(Sides::LEFT);
-        ring.push([1; 160]).expect("room");
-        assert_eq!(taken(&mut voice, Side::Left, 240), [0; 240], "more may come");
-        assert_eq!(taken(&mut voice, Side::Left, 240)[159..161], [1, 0]);
+        ring.push([1_000; 160]).expect("room");
+        assert_eq!(taken(&mut voice, Side::Left, 240, 0)[..160], [1_000; 160]);
+        assert_eq!(taken(&mut voice, Side::Left, 960, 0)[720..], [0; 240], "what follows on it fades");
     }
 }

@@ -8,6 +8,7 @@
 
 use super::packet::Header;
 use super::sequence;
+use crate::audio::stretch::stretch_into;
 
 /// Samples kept: 512 ms at 8 kHz.
 const CAPACITY: usize = 4_096;
@@ -214,17 +215,6 @@ impl JitterBuffer {
 
 fn index(at: i64) -> usize {
     at.rem_euclid(CAPACITY as i64) as usize // 0 ≤ … < CAPACITY
-}
-
-/// Plays `from` in the time of `to`, which has a few samples more or fewer, along straight lines.
-fn stretch_into(from: &[i16], to: &mut [i16]) {
-    let (steps, last) = (to.len(), from.len() - 1);
-    for (at, sample) in to.iter_mut().enumerate() {
-        let place = at * from.len();
-        let (whole, part) = (place / steps, (place % steps) as i32);
-        let (a, b) = (i32::from(from[whole.min(last)]), i32::from(from[(whole + 1).min(last)]));
-        *sample = (a + (b - a) * part / steps as i32) as i16;
-    }
 }
 
 /// Least and greatest transit of the last two to four seconds.

@@ -202,9 +202,9 @@ mod tests {
     }
 
     fn frame(a: &[i16], b: &[i16]) -> Heard {
-        let mut samples = [0; 320];
+        let mut samples = [0; 480];
         samples[..160].copy_from_slice(a);
-        samples[160..].copy_from_slice(b);
+        samples[160..320].copy_from_slice(b);
         Heard::new(&samples, Volume::default())
     }
 

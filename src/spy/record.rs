@@ -88,8 +88,8 @@ mod tests {
     use crate::spy::sound::Volume;
 
     fn frame() -> Heard {
-        let mut samples = [100; 320];
-        samples[160..].fill(-100);
+        let mut samples = [100; 480];
+        samples[160..320].fill(-100);
         Heard::new(&samples, Volume::new(4))
     }
 

@@ -12,6 +12,8 @@ pub struct Heard {
     pub a: [i16; FRAME_SAMPLES],
     /// The party that answered.
     pub b: [i16; FRAME_SAMPLES],
+    /// Other supervisors, as far as a party hears them.
+    pub others: [i16; FRAME_SAMPLES],
     /// The listener's volume as a factor; recordings ignore it.
     pub gain: f32,
 }
@@ -19,11 +21,12 @@ pub struct Heard {
 impl Heard {
     /// A frame from the control socket.
     pub fn new(samples: &HeardFrame, volume: Volume) -> Self {
-        let (mut a, mut b) = ([0; FRAME_SAMPLES], [0; FRAME_SAMPLES]);
-        for (to, from) in a.iter_mut().chain(b.iter_mut()).zip(samples) {
+        let mut parts = [[0; FRAME_SAMPLES]; 3];
+        for (to, from) in parts.as_flattened_mut().iter_mut().zip(samples) {
             *to = *from;
         }
-        Self { a, b, gain: volume.factor() }
+        let [a, b, others] = parts;
+        Self { a, b, others, gain: volume.factor() }
     }
 
     /// Both sides as loud as the listener wants them, A first, not yet clamped.
@@ -31,9 +34,9 @@ impl Heard {
         self.a.iter().zip(&self.b).map(|(&a, &b)| (f32::from(a) * self.gain, f32::from(b) * self.gain))
     }
 
-    /// Both sides in one, not yet clamped.
+    /// Both sides and the other supervisors in one, not yet clamped.
     pub fn mixed(&self) -> impl Iterator<Item = f32> {
-        self.sides().map(|(a, b)| a + b)
+        self.sides().zip(&self.others).map(|((a, b), &other)| a + b + f32::from(other) * self.gain)
     }
 }
 
@@ -81,8 +84,9 @@ mod tests {
     use super::*;
 
     fn heard(a: i16, b: i16, step: i8) -> Heard {
-        let mut samples = [a; 2 * FRAME_SAMPLES];
-        samples[FRAME_SAMPLES..].fill(b);
+        let mut samples = [0; 3 * FRAME_SAMPLES];
+        samples[..FRAME_SAMPLES].fill(a);
+        samples[FRAME_SAMPLES..2 * FRAME_SAMPLES].fill(b);
         Heard::new(&samples, Volume::new(step))
     }
 
@@ -97,6 +101,15 @@ mod tests {
         assert!(heard(30_000, 30_000, 0).mixed().all(|sample| clamp(sample) == i16::MAX));
         assert!(heard(-30_000, -30_000, 0).mixed().all(|sample| clamp(sample) == i16::MIN));
         assert!(heard(30_000, -30_000, 4).mixed().all(|sample| clamp(sample) == 0), "no side was cut on its own");
+    }
+
+    #[test]
+    fn other_supervisors_are_in_the_mix_and_on_no_side() {
+        let mut samples = [1_000; 3 * FRAME_SAMPLES];
+        samples[2 * FRAME_SAMPLES..].fill(500);
+        let frame = Heard::new(&samples, Volume::default());
+        assert!(frame.mixed().all(|sample| clamp(sample) == 2_500));
+        assert!(frame.sides().all(|(a, b)| (clamp(a), clamp(b)) == (1_000, 1_000)));
     }
 
     #[test]

@@ -133,7 +133,7 @@ mod tests {
         let (failures, mut failed) = mpsc::unbounded_channel();
         let sink = Slow { gate, taken: Arc::clone(&taken) };
         let mut spool = Spool::start("--stdout".into(), sink, failures).expect("a thread");
-        let frame = Heard::new(&[0; 320], Volume::default());
+        let frame = Heard::new(&[0; 480], Volume::default());
         for _ in 0..ROOM + 10 {
             spool.push(frame);
         }

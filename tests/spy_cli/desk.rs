@@ -135,9 +135,10 @@ fn side(party: Option<Party>) -> Side {
 }
 
 fn frame(at: u64) -> HeardFrame {
-    std::array::from_fn(|i| {
-        let (hz, i) = if i < 160 { (A_HZ, i) } else { (B_HZ, i - 160) };
-        sine(hz, 8_000, at * 160 + i as u64)
+    std::array::from_fn(|i| match i {
+        0..160 => sine(A_HZ, 8_000, at * 160 + i as u64),
+        160..320 => sine(B_HZ, 8_000, at * 160 + i as u64 - 160),
+        _ => 0,
     })
 }
 

@@ -110,7 +110,7 @@ impl Leg {
                 self.facts.now().address = Some(remote);
                 None
             }
-            media::Event::TapEnded { .. } | media::Event::Closed { .. } => None,
+            media::Event::TapEnded { .. } | media::Event::SideEmpty { .. } | media::Event::Closed { .. } => None,
         }
     }
 }

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::audio::frame::FRAME_SAMPLES;
 use crate::audio::tone::Oscillator;
-use crate::media::command::{Command, Sides, Stream, TapAudio};
+use crate::media::command::{Command, EarFrame, Sides, TapAudio};
 use crate::media::port::Seed;
+use crate::media::setup::Stream;
 use crate::rtp::packet::Header;
 
 /// Tones of the left party, the right one and the supervisors; no harmonic of one is near another.
@@ -67,11 +68,11 @@ struct Party {
 
 /// A supervisor's far ends.
 struct Supervisor {
-    frames: rtrb::Consumer<[i16; 320]>,
+    frames: rtrb::Consumer<EarFrame>,
     voice: rtrb::Producer<[i16; 160]>,
     events: mpsc::Receiver<Event>,
     oscillator: Oscillator,
-    heard: [Vec<i16>; 2],
+    heard: [Vec<i16>; 3],
 }
 
 impl Hall {
@@ -110,7 +111,7 @@ impl Hall {
 
     fn supervisor(
         &mut self,
-        tap: u64,
+        number: u64,
         (left, right): (&Party, &Party),
         (hears, heard_by): (Sides, Sides),
     ) -> Supervisor {
@@ -118,8 +119,9 @@ impl Hall {
         let (voice, said) = rtrb::RingBuffer::new(8);
         let (sender, events) = mpsc::channel(8);
         let audio = TapAudio { out, voice: said, events: sender };
-        self.obey(Command::Attach { tap: TapId(tap), left: left.id, right: right.id, hears, heard_by, audio });
-        let hz = if tap == 1 { VOICE_HZ } else { SECOND_VOICE_HZ };
+        let (tap, left, right) = (TapId(number), Some(left.id), Some(right.id));
+        self.obey(Command::Attach { tap, left, right, hears, heard_by, audio });
+        let hz = if number == 1 { VOICE_HZ } else { SECOND_VOICE_HZ };
         Supervisor { frames, voice, events, oscillator: Oscillator::new([hz, 0.0], -10.0), heard: Default::default() }
     }
 

@@ -102,13 +102,14 @@ mod tests {
         assert!(level(&said, 900.0, 8_000) > 9_500.0);
         assert_eq!(device.voice(), None);
 
-        let mut samples = [1_000; 320];
-        samples[160..].fill(200);
+        let mut samples = [1_000; 480];
+        samples[160..320].fill(200);
+        samples[320..].fill(34);
         device.play(&Heard::new(&samples, Volume::default()));
         Box::new(device).finish();
         let written: Vec<i16> =
             hound::WavReader::open(&heard).expect("a WAV").into_samples().map(|s| s.expect("a sample")).collect();
-        assert_eq!(written, [1_200; 160]);
+        assert_eq!(written, [1_234; 160]);
     }
 
     #[test]

@@ -75,8 +75,8 @@ fn attaching_switching_and_leaving_adds_and_drops_no_packet_and_leaves_others_bi
     let headers = |packets: &[Vec<u8>]| packets.iter().map(|bytes| header(bytes)).collect::<Vec<_>>();
     assert_eq!(headers(&plain[0]), headers(&supervised[0]));
     let differing: Vec<usize> = (0..60).filter(|&at| plain[0][at] != supervised[0][at]).collect();
-    // What was said in a tick is heard with the next packet.
-    assert_eq!(differing, (21..30).chain(36..50).collect::<Vec<_>>());
+    // What was said in a tick is heard with the next packet; the first 60 ms after a change were said before it.
+    assert_eq!(differing, (23..30).chain(38..50).collect::<Vec<_>>());
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn both_sides_of_a_tap_are_aligned_within_a_millisecond() {
 }
 
 #[test]
-fn a_closed_port_ends_its_taps_and_leaves_its_peer_with_silence() {
+fn a_closed_port_leaves_its_taps_beating_and_its_peer_with_silence() {
     let mut hall = Hall::new();
     let (left, right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
     hall.join(&left, &right);
@@ -203,19 +203,24 @@ fn a_closed_port_ends_its_taps_and_leaves_its_peer_with_silence() {
     hall.tick();
     hall.heard_by(&right);
     hall.obey(Command::Close { port: left.id });
-    assert_eq!(supervisor.events.try_recv(), Ok(Event::TapEnded { tap: TapId(1) }));
+    assert_eq!(supervisor.events.try_recv(), Ok(Event::SideEmpty { tap: TapId(1) }));
+    supervisor.forget();
     assert!(
         hall.air.reports[&left.seat]
             .last()
             .is_some_and(|bytes| rtcp::parse(bytes, 0).is_some_and(|report| report.leaving))
     );
-    hall.ticks(10);
+    hall.ticks(7);
+    supervisor.listen();
+    assert!(supervisor.heard.iter().all(|part| *part == [0; 1_120]), "seven frames of silence");
     let packets = hall.heard_by(&right);
-    assert!((9..=10).contains(&packets.len()));
+    assert!((6..=7).contains(&packets.len()));
     assert!(packets.iter().all(|bytes| bytes[12..] == [0xff; 160]));
     assert_eq!(hall.board.port_count(), 1);
-    let late = hall.supervisor(2, (&left, &right), (Sides::BOTH, Sides::BOTH)).events.try_recv();
-    assert_eq!(late, Ok(Event::TapEnded { tap: TapId(2) }));
+    let mut late = hall.supervisor(2, (&left, &right), (Sides::BOTH, Sides::BOTH));
+    assert_eq!(late.events.try_recv(), Ok(Event::SideEmpty { tap: TapId(2) }));
+    hall.obey(Command::Detach { tap: TapId(1) });
+    assert_eq!(supervisor.events.try_recv(), Ok(Event::TapEnded { tap: TapId(1) }));
 }
 
 #[test]
