@@ -117,6 +117,14 @@ fn run_spy(spy: Spy) -> Exit {
     })
 }
 
+/// For programs that have keys in memory: none of it is written to a core file, nor read by another process of the same user.
+pub(super) fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    // Where the system refuses, there is one guard less; the program works all the same.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// How many threads a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Threads {

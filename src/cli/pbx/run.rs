@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::check;
 use crate::cli::common::Context;
+use crate::cli::entry::keep_memory_private;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::log;
 use crate::config::BUILTIN_USERS;
@@ -27,6 +28,8 @@ pub(super) async fn run(args: Args, context: Context) -> Done {
     if args.check {
         return check::run(check::Args {}, &context);
     }
+    // Before the first password or key is read.
+    keep_memory_private();
     let settings = settings(&context)?;
     log::start(settings.loaded.config.log, &context.common);
     for warning in &settings.loaded.warnings {
