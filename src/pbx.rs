@@ -7,6 +7,7 @@ mod conferences;
 mod console;
 pub mod sources;
 mod spying;
+pub(crate) mod store;
 pub mod talkers;
 mod verbs;
 
@@ -25,7 +26,6 @@ use tokio::{
 };
 
 use crate::{
-    astdb::{NameMode, Setup, Store},
     call::{Cause, Channel, Exchange, detail_record::Records, inbound, live::Order},
     config::{self, Config, SipTransport},
     control::{
@@ -42,6 +42,7 @@ use crate::{
 use self::{
     backend::Desk,
     sources::{LoadError, Loaded, Source},
+    store::KeyKeeper,
 };
 
 /// How long calls may take to say goodbye when the server stops.
@@ -112,6 +113,7 @@ pub(crate) struct House {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) plan: ArcSwap<Dialplan>,
     pub(crate) env: Arc<Env>,
+    pub(crate) keys: KeyKeeper,
     pub(crate) source: Source,
     pub(crate) state: PathBuf,
     pub(crate) files: ArcSwap<Vec<PathBuf>>,
@@ -120,14 +122,6 @@ pub(crate) struct House {
     pub(crate) reloads: watch::Sender<u64>,
     /// One reload at a time.
     pub(crate) reloading: tokio::sync::Mutex<()>,
-}
-
-/// The store of the settings; nothing is opened before it is used.
-fn store(config: &Config, state: &Path) -> Store {
-    let of = &config.astdb;
-    let setup = Setup::new(state.join(&of.file), state.join(&of.key_file), "pbx");
-    let names = if of.hide_names { NameMode::Hidden } else { NameMode::Plain };
-    Store::new(Setup { names, ..setup })
 }
 
 impl Pbx {
@@ -146,13 +140,15 @@ impl Pbx {
         let _ = evidence.check();
         let (sip, arrivals) = Sip::start(transport_config(&config)).await?;
         let media = Engine::start(media_config(&config))?;
-        let env = Arc::new(Env::new(&config, &plan).with_store(store(&config, &settings.state)));
+        let (keys, store) = KeyKeeper::of(&config.astdb, &settings.state);
+        let env = Arc::new(Env::new(&config, &plan).with_store(store));
         let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), (records, evidence)));
         let (stop, stop_wanted) = mpsc::channel(4);
         let house = Arc::new(House {
             exchange,
             plan: ArcSwap::new(plan),
             env,
+            keys,
             source: settings.source,
             state: settings.state,
             files: ArcSwap::from_pointee(files),

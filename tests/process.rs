@@ -2,6 +2,7 @@
 
 mod demo;
 mod house;
+mod unlock;
 
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;

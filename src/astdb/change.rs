@@ -98,6 +98,12 @@ impl<'a> Txn<'a> {
         Ok(Self { conn, keyed, who, at_ms, last: last_change(conn)? })
     }
 
+    /// What comes now is wanted by `who`.
+    pub(super) fn by(&mut self, who: &'a str) -> &mut Self {
+        self.who = who;
+        self
+    }
+
     pub(super) fn apply(&mut self, change: &Change) -> Result<Changed, Fault> {
         match change {
             Change::Put { family, key, value } => self.put(family, key, value),

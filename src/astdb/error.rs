@@ -26,6 +26,9 @@ pub enum StoreError {
         /// Where the key was looked for.
         path: PathBuf,
     },
+    /// The server is to be given the key while it runs, and has not been, or has forgotten it.
+    #[error("the store is locked: the server has not been given its key")]
+    Locked,
     /// The key is that of another store, or the passphrase is wrong.
     #[error("{}: the key does not open this store", path.display())]
     WrongKey {

@@ -16,6 +16,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
+use super::safe::KeySafe;
 use super::seal::Key;
 use crate::config::Secret;
 
@@ -34,6 +35,8 @@ pub enum KeySource {
     Passphrase(Secret),
     /// Keys held in memory.
     Held(KeyRing),
+    /// Whatever is in this safe now.
+    Safe(KeySafe),
     /// Several: each key from whichever has it.
     Several(Vec<Self>),
     /// None: keys of entries can be listed, values cannot be read.
@@ -64,6 +67,14 @@ impl KeyRing {
             }
         }
         if keys.is_empty() { Err("it holds no key") } else { Ok(Self(Arc::new(keys))) }
+    }
+
+    /// Reads a key file; `None`: it is not there.
+    ///
+    /// # Errors
+    /// It can be read by others, or holds something else.
+    pub fn read(path: &Path) -> Result<Option<Self>, StoreError> {
+        read_file(path)
     }
 
     /// The text of a key file with these keys.
@@ -150,6 +161,7 @@ impl KeySource {
                 }
                 Ok(all)
             }
+            Self::Safe(safe) => safe.source()?.ring(),
             Self::Passphrase(_) | Self::None => Ok(None),
         }
     }
@@ -162,6 +174,10 @@ impl KeySource {
         ring: Option<&KeyRing>,
     ) -> Result<Vec<Key>, StoreError> {
         match (self, recipe) {
+            (Self::Safe(safe), _) => match safe.source()? {
+                Self::Passphrase(words) => safe.made_of(&words, recipe),
+                source => source.masters(generation, recipe, ring),
+            },
             (Self::Passphrase(words), Recipe::Passphrase { salt, memory_kib, passes }) => {
                 Ok(vec![stretched(words, salt, (*memory_kib, *passes))?])
             }
@@ -195,7 +211,25 @@ impl KeySource {
             Self::Held(ring) => {
                 ring.newest().map(|(number, key)| (number, Recipe::Random, key.clone())).ok_or_else(|| self.missing())
             }
+            Self::Safe(safe) => safe.source()?.first(),
             Self::Several(_) | Self::None => Err(self.missing()),
+        }
+    }
+
+    /// Whether there is anything to open a store with, or to make one.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Safe(safe) if !safe.is_open() => Err(StoreError::Locked),
+            Self::None => Err(self.missing()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes whenever what a safe holds does.
+    pub(super) fn epoch(&self) -> u64 {
+        match self {
+            Self::Safe(safe) => safe.epoch(),
+            _ => 0,
         }
     }
 
@@ -205,6 +239,7 @@ impl KeySource {
             Self::File(path) => path.clone(),
             Self::Passphrase(_) => PathBuf::from("passphrase"),
             Self::Several(sources) => return sources.first().map_or(StoreError::Closed, Self::missing),
+            Self::Safe(safe) => return safe.source().map_or_else(|locked| locked, |source| source.missing()),
             Self::Held(_) | Self::None => PathBuf::from("no key given"),
         };
         StoreError::NoKey { path }
@@ -276,7 +311,7 @@ fn write_beside(path: &Path, ring: &KeyRing) -> io::Result<PathBuf> {
 }
 
 /// A master key from a passphrase; `cost` is the memory in KiB and the passes.
-fn stretched(words: &Secret, salt: &[u8], cost: (u32, u32)) -> Result<Key, StoreError> {
+pub(super) fn stretched(words: &Secret, salt: &[u8], cost: (u32, u32)) -> Result<Key, StoreError> {
     let wrong = |_| StoreError::Name("the passphrase cannot be used");
     let params = Params::new(cost.0, cost.1, 1, Some(32)).map_err(wrong)?;
     let mut key = Zeroizing::new([0; 32]);

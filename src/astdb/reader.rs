@@ -31,6 +31,8 @@ pub(super) struct Reader {
 struct Open {
     conn: Connection,
     keyed: Option<Arc<Keyed>>,
+    /// [`super::KeySource::epoch`] when the key was asked for.
+    epoch: u64,
     /// What `PRAGMA data_version` gave last.
     commits: i64,
     /// The last change taken note of.
@@ -57,6 +59,7 @@ impl Reader {
     }
 
     pub(super) fn get(&mut self, family: &str, key: &str) -> Result<Option<Value>, StoreError> {
+        self.setup.keys.check()?;
         let Some(open) = self.current()? else { return Ok(None) };
         if let Some(known) = open.memory.get(family, key) {
             return Ok(known);
@@ -68,11 +71,18 @@ impl Reader {
         Ok(value)
     }
 
+    /// Wipes what was opened with the key.
+    pub(super) fn forget(&mut self) {
+        self.open = None;
+    }
+
     /// The connection, brought up to date; `None`: there is no store yet.
     fn current(&mut self) -> Result<Option<&mut Open>, StoreError> {
-        if self.open.is_none() {
+        let epoch = self.setup.keys.epoch();
+        if self.open.as_ref().is_none_or(|open| open.epoch != epoch) {
+            self.open = None;
             let Some(conn) = schema::open_reading(&self.setup.path, self.setup.patience)? else { return Ok(None) };
-            self.open = Some(Open { conn, keyed: None, commits: 0, sequence: 0, memory: Memory::default() });
+            self.open = Some(Open { conn, keyed: None, epoch, commits: 0, sequence: 0, memory: Memory::default() });
         }
         let Some(open) = &mut self.open else { return Ok(None) };
         if let Err(error) = open.refresh() {

@@ -89,7 +89,7 @@ impl Store {
         let current = head(&conn).map_err(sqlite)?.generation;
         let keyed = match unlock(&conn, path, &self.setup().keys) {
             Ok(keyed) => Some(keyed),
-            Err(StoreError::NoKey { .. }) => None,
+            Err(StoreError::NoKey { .. } | StoreError::Locked) => None,
             Err(error) => return Err(error),
         };
         let all = generations(&conn).map_err(sqlite)?;
@@ -143,7 +143,7 @@ fn next_key(source: &KeySource, current: u32) -> Result<(Recipe, Key), StoreErro
             let (_, recipe, key) = source.first()?;
             Ok((recipe, key))
         }
-        KeySource::Held(_) | KeySource::Several(_) | KeySource::None => {
+        KeySource::Held(_) | KeySource::Safe(_) | KeySource::Several(_) | KeySource::None => {
             Err(StoreError::Name("a new key needs a key file or a passphrase to be kept in"))
         }
     }

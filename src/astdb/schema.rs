@@ -121,6 +121,7 @@ pub(super) fn open_writing(
     patience: Duration,
 ) -> Result<Connection, StoreError> {
     let fault = |error: &rusqlite::Error| StoreError::from_sqlite(error, path);
+    source.check()?;
     make_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(|error| fault(&error))?;

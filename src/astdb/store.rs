@@ -12,7 +12,8 @@ use super::change::{Change, Changed};
 use super::error::StoreError;
 use super::key::KeySource;
 use super::reader::Reader;
-use super::unlock::NameMode;
+use super::schema;
+use super::unlock::{NameMode, unlock};
 use super::value::{Value, check_family, check_key, check_names, check_value};
 use super::writer::{Answer, Request, Writer};
 
@@ -41,7 +42,11 @@ impl Setup {
 
 /// A store: cheap to clone, usable from every thread. Nothing is opened before the first use.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store {
+    inner: Arc<Inner>,
+    /// Who writes, where that is not [`Setup::who`].
+    who: Option<Arc<str>>,
+}
 
 struct Inner {
     setup: Arc<Setup>,
@@ -52,7 +57,7 @@ struct Inner {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Store").field(&self.0.setup.path).finish()
+        f.debug_tuple("Store").field(&self.inner.setup.path).finish()
     }
 }
 
@@ -61,12 +66,18 @@ impl Store {
     pub fn new(setup: Setup) -> Self {
         let setup = Arc::new(setup);
         let reader = Mutex::new(Reader::new(Arc::clone(&setup)));
-        Self(Arc::new(Inner { setup, reader, writer: Mutex::default() }))
+        Self { inner: Arc::new(Inner { setup, reader, writer: Mutex::default() }), who: None }
+    }
+
+    /// The same store, whose changes from here stand in the history as made by `who`.
+    #[must_use]
+    pub fn written_by(&self, who: &str) -> Self {
+        Self { inner: Arc::clone(&self.inner), who: Some(who.into()) }
     }
 
     /// What it was opened with.
     pub fn setup(&self) -> &Setup {
-        &self.0.setup
+        &self.inner.setup
     }
 
     /// A value; `None`: there is no such entry.
@@ -168,12 +179,30 @@ impl Store {
     /// # Errors
     /// It cannot be written; or the key is kept in no file.
     pub fn make_key(&self) -> Result<(), StoreError> {
-        self.0.setup.keys.first().map(|_| ())
+        self.inner.setup.keys.first().map(|_| ())
+    }
+
+    /// Whether this key opens the store; false: there is no store yet, so any key would do.
+    ///
+    /// # Errors
+    /// It does not, or the file cannot be read.
+    pub fn opens_with(&self, keys: &KeySource) -> Result<bool, StoreError> {
+        let path = &self.setup().path;
+        let Some(conn) = schema::open_reading(path, self.setup().patience)? else { return Ok(false) };
+        unlock(&conn, path, keys).map(|_| true)
+    }
+
+    /// Wipes all that was opened with the key, values that were read included. Waits for changes that are being made.
+    pub fn forget_key(&self) {
+        self.reader().forget();
+        // Dropped outside of the lock: its thread ends when it has done what it was sent.
+        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(writer);
     }
 
     pub(super) fn reader(&self) -> MutexGuard<'_, Reader> {
         // A panic in the middle of a read leaves nothing half changed.
-        self.0.reader.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn change(&self, change: Change) -> Result<Changed, StoreError> {
@@ -190,15 +219,15 @@ impl Store {
     }
 
     fn send(&self, change: Change, answer: Answer) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = match &mut *writer {
             Some(writer) => writer,
             none => {
-                let started = Writer::start(Arc::clone(&self.0.setup));
-                none.insert(started.map_err(|source| StoreError::Io { path: self.0.setup.path.clone(), source })?)
+                let started = Writer::start(Arc::clone(&self.inner.setup));
+                none.insert(started.map_err(|source| StoreError::Io { path: self.setup().path.clone(), source })?)
             }
         };
-        writer.send(Request { change, answer })
+        writer.send(Request { change, who: self.who.clone(), answer })
     }
 }
 

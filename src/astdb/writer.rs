@@ -23,6 +23,8 @@ pub(super) type Answer = Box<dyn FnOnce(Result<Changed, StoreError>) + Send>;
 /// A change and whom to tell.
 pub(super) struct Request {
     pub(super) change: Change,
+    /// Who wants it, where that is not whoever opened the store.
+    pub(super) who: Option<Arc<str>>,
     pub(super) answer: Answer,
 }
 
@@ -61,11 +63,13 @@ struct Desk {
     setup: Arc<Setup>,
     conn: Option<Connection>,
     keyed: Option<Keyed>,
+    /// [`super::KeySource::epoch`] when the key was asked for.
+    epoch: u64,
 }
 
 impl Desk {
     fn new(setup: Arc<Setup>) -> Self {
-        Self { setup, conn: None, keyed: None }
+        Self { setup, conn: None, keyed: None, epoch: 0 }
     }
 
     fn serve(mut self, inbox: &Receiver<Request>) {
@@ -78,8 +82,8 @@ impl Desk {
 
     /// Commits a batch as one transaction; when that fails, each of it alone, so that each fails only for itself.
     fn commit(&mut self, batch: Vec<Request>) {
-        let changes: Vec<&Change> = batch.iter().map(|request| &request.change).collect();
-        match self.transact(&changes) {
+        let requests: Vec<&Request> = batch.iter().collect();
+        match self.transact(&requests) {
             Ok(done) => {
                 for (request, changed) in batch.into_iter().zip(done) {
                     (request.answer)(Ok(changed));
@@ -93,15 +97,15 @@ impl Desk {
             }
             Err(_) => {
                 for request in batch {
-                    let done = self.transact(&[&request.change]);
+                    let done = self.transact(&[&request]);
                     (request.answer)(done.map(|done| done.into_iter().next().unwrap_or_default()));
                 }
             }
         }
     }
 
-    fn transact(&mut self, changes: &[&Change]) -> Result<Vec<Changed>, StoreError> {
-        let done = self.attempt(changes);
+    fn transact(&mut self, requests: &[&Request]) -> Result<Vec<Changed>, StoreError> {
+        let done = self.attempt(requests);
         if let Err(StoreError::Io { .. } | StoreError::Database { .. } | StoreError::ReadOnly { .. }) = &done {
             // Perhaps the file has been replaced; the next change opens what is there then.
             self.conn = None;
@@ -110,7 +114,7 @@ impl Desk {
         done
     }
 
-    fn attempt(&mut self, changes: &[&Change]) -> Result<Vec<Changed>, StoreError> {
+    fn attempt(&mut self, requests: &[&Request]) -> Result<Vec<Changed>, StoreError> {
         let setup = Arc::clone(&self.setup);
         let conn = match &mut self.conn {
             Some(conn) => conn,
@@ -120,10 +124,13 @@ impl Desk {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| in_file(&error))?;
         // Within the transaction nobody else can change the key.
         let current = head(&tx).map_err(|error| in_file(&error))?;
+        let epoch = setup.keys.epoch();
+        setup.keys.check()?;
+        let same = std::mem::replace(&mut self.epoch, epoch) == epoch;
         let known = self
             .keyed
             .take()
-            .filter(|keyed| keyed.head.generation == current.generation && keyed.head.id == current.id);
+            .filter(|keyed| same && keyed.head.generation == current.generation && keyed.head.id == current.id);
         let keyed = match known {
             Some(keyed) => keyed,
             None => unlock(&tx, &setup.path, &setup.keys)?,
@@ -132,7 +139,11 @@ impl Desk {
         let at_ms = jiff::Timestamp::now().as_millisecond();
         let done = (|| -> Result<Vec<Changed>, Fault> {
             let mut txn = Txn::new(&tx, keyed, &setup.who, at_ms)?;
-            changes.iter().map(|change| txn.apply(change)).collect()
+            let mut done = Vec::with_capacity(requests.len());
+            for request in requests {
+                done.push(txn.by(request.who.as_deref().unwrap_or(&setup.who)).apply(&request.change)?);
+            }
+            Ok(done)
         })();
         let done = done.map_err(|fault| fault.at(&setup.path))?;
         tx.commit().map_err(|error| in_file(&error))?;

@@ -34,6 +34,7 @@ impl Config {
             "log": { "level": self.log.level.as_str(), "format": self.log.format.as_str() },
             "astdb": {
                 "file": self.astdb.file,
+                "key": self.astdb.key.as_str(),
                 "key_file": self.astdb.key_file,
                 "hide_names": self.astdb.hide_names,
             },

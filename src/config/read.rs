@@ -59,6 +59,8 @@ fn overlay(config: &mut Config, document: Document<'_>, files: Files<'_>) -> Res
     within(&root, "log", |section| log(&mut config.log, section))?;
     within(&root, "astdb", |section| {
         section.set("file", &mut config.astdb.file, path)?;
+        let choices = [KeyChoice::File, KeyChoice::Held].map(|choice| (choice.as_str(), choice));
+        section.set("key", &mut config.astdb.key, |value| value.word(&choices))?;
         section.set("key_file", &mut config.astdb.key_file, path)?;
         section.set("hide_names", &mut config.astdb.hide_names, Value::bool)
     })?;

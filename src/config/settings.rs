@@ -314,7 +314,9 @@ impl Default for RecordsSettings {
 pub struct AstdbSettings {
     /// The store, relative to the state folder; made at the first put.
     pub file: PathBuf,
-    /// Its key, relative to the state folder; made with the store.
+    /// Where the server has the key from.
+    pub key: KeyChoice,
+    /// With [`KeyChoice::File`]: the file, relative to the state folder; made with the store.
     pub key_file: PathBuf,
     /// Whether a new store hides the names of families and keys.
     pub hide_names: bool,
@@ -322,7 +324,32 @@ pub struct AstdbSettings {
 
 impl Default for AstdbSettings {
     fn default() -> Self {
-        Self { file: PathBuf::from("astdb.sqlite3"), key_file: PathBuf::from("astdb.key"), hide_names: false }
+        Self {
+            file: PathBuf::from("astdb.sqlite3"),
+            key: KeyChoice::File,
+            key_file: PathBuf::from("astdb.key"),
+            hide_names: false,
+        }
+    }
+}
+
+/// Where the server has the store's key from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyChoice {
+    /// A file.
+    #[default]
+    File,
+    /// Nowhere: `astdb unlock` gives it to the running server, which keeps it in memory for a while.
+    Held,
+}
+
+impl KeyChoice {
+    /// As written in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Held => "held",
+        }
     }
 }
 

@@ -84,6 +84,7 @@ fn every_key_is_read() {
         format = "json"
         [astdb]
         file = "db.sqlite3"
+        key = "held"
         key_file = "secrets/db.key"
         hide_names = true
         [limits]
@@ -120,6 +121,7 @@ fn every_key_is_read() {
     assert_eq!((config.log.level, config.log.format), (LogLevel::Debug, LogFormat::Json));
     assert_eq!(config.astdb.file, Path::new("db.sqlite3"));
     assert_eq!(config.astdb.key_file, Path::new("secrets/db.key"));
+    assert_eq!(config.astdb.key, KeyChoice::Held);
     assert!(config.astdb.hide_names);
     assert_eq!((config.limits.calls, config.limits.bad_logins), (100, 3));
     assert_eq!(config.limits.ban_time, Duration::from_secs(3_600));

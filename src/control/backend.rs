@@ -6,11 +6,13 @@ use std::pin::Pin;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use super::protocol::{
-    CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, Hear, HeardFrame, Hungup, Mode, Originate,
-    Originated, Party, Pressed, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute,
-    RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyRequest, Status, Stop, TraceWanted, Traced, UserInfo, VoiceFrame,
+    CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hear, HeardFrame, Hungup, Mode,
+    Originate, Originated, Party, Pressed, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute,
+    RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder,
+    TraceWanted, Traced, Unlock, UserInfo, VoiceFrame,
 };
 
 /// A future that may be sent to another thread.
@@ -100,8 +102,40 @@ pub trait Backend: Send + Sync + 'static {
     /// Answers a line as Asterisk's console would.
     fn console<'a>(&'a self, line: &'a str) -> BoxFuture<'a, ConsoleSaid>;
 
+    /// Does something with the store. Only the sealing and opening is the server's: its key never leaves it.
+    fn store<'a>(&'a self, _who: &'a Identity, _order: StoreOrder) -> BoxFuture<'a, Result<Value, Fault>> {
+        Box::pin(async { Err(no_store()) })
+    }
+
+    /// Lists what is in the store, or its history. Dropping the receiver ends the list; an error is its last item.
+    fn store_list(&self, _list: StoreList) -> BoxFuture<'_, Result<mpsc::Receiver<Result<Value, Fault>>, Fault>> {
+        Box::pin(async { Err(no_store()) })
+    }
+
+    /// Whether the server is one that is given its store's key while it runs.
+    ///
+    /// # Errors
+    /// It is not.
+    fn takes_a_key(&self) -> Result<(), Fault> {
+        Err(no_store())
+    }
+
+    /// Takes the key of the store, for a while.
+    fn unlock<'a>(
+        &'a self,
+        _who: &'a Identity,
+        _how: Unlock,
+        _key: Zeroizing<Vec<u8>>,
+    ) -> BoxFuture<'a, Result<StoreKey, Fault>> {
+        Box::pin(async { Err(no_store()) })
+    }
+
     /// Attaches a supervisor, if `who` may.
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>>;
+}
+
+fn no_store() -> Fault {
+    Fault::new(FaultCode::NotFound, "this server has no store")
 }
 
 /// The server's side of a running session. Dropping it detaches.

@@ -2,6 +2,7 @@
 //! Above: `cli` and the listening post. Every method is one request; [`Client::stream`] and [`Client::spy`] take the connection over.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use super::frame::{Frame, FrameError, FrameReader};
-use super::protocol::{Body, Fault, FaultCode, Reply, Request, SpyFacts, SpyRequest, method};
+use super::frame::{Frame, FrameError, FrameReader, write_key};
+use super::protocol::{Body, Fault, FaultCode, Reply, Request, SpyFacts, SpyRequest, StoreKey, Unlock, method};
 use super::supervision::{
     Hear, HearChange, HeardFrame, Mode, ModeChange, Party, SpyEnd, VoiceFrame, heard_frame, voice_bytes,
 };
@@ -163,6 +164,45 @@ impl Client {
     pub async fn stream(mut self, method: &str, params: &impl Serialize) -> Result<Stream, ClientError> {
         let id = self.send(method, params).await?;
         Ok(Stream { client: self, id })
+    }
+
+    /// Gives the server the key of its store, for a while.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn unlock(&mut self, how: &Unlock, key: &[u8]) -> Result<StoreKey, ClientError> {
+        let id = self.send(method::STORE_UNLOCK, how).await?;
+        match self.reply(id).await? {
+            Body::Event(_) => write_key(&mut self.sink, key).await?,
+            other => return Err(unexpected(&other)),
+        }
+        match self.reply(id).await? {
+            Body::Result(state) => typed(state),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One question, and `each` item of its list as it comes; `each` may end it, and with it the connection's use.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn each<T: DeserializeOwned>(
+        &mut self,
+        (method, params): (&str, &impl Serialize),
+        each: &mut dyn FnMut(T) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        let id = self.send(method, params).await?;
+        loop {
+            match self.reply(id).await? {
+                Body::Event(item) => {
+                    if each(typed(item)?).is_break() {
+                        return Ok(());
+                    }
+                }
+                Body::End(_) => return Ok(()),
+                other => return Err(unexpected(&other)),
+            }
+        }
     }
 
     /// Attaches to a call.

@@ -2,12 +2,16 @@
 //! Above: `server` and `client`. Both ends read through [`FrameReader`], which may be dropped in the middle of a wait.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
 
 /// The longest JSON payload, in bytes.
 pub const JSON_LIMIT: usize = 1024 * 1024;
 /// The longest audio payload, in bytes.
 pub const AUDIO_LIMIT: usize = 64 * 1024;
+
+/// The longest key, in bytes.
+pub const KEY_LIMIT: usize = 64 * 1024;
 
 const HEADER: usize = 5;
 const READ_AT_LEAST: usize = 4096;
@@ -35,6 +39,9 @@ pub enum FrameError {
         /// The limit of that kind, in bytes.
         limit: usize,
     },
+    /// Something else where the key was to come, or a key that nobody has asked for.
+    #[error("a key out of turn")]
+    OutOfTurn,
     /// The other end stopped in the middle of a frame.
     #[error("the connection ended inside a frame")]
     Truncated,
@@ -100,6 +107,19 @@ fn checked_length(kind: u8, length: usize) -> Result<u32, FrameError> {
     }
 }
 
+/// Writes a key as [`FrameReader::key`] reads it, without a copy of it.
+///
+/// # Errors
+/// It is longer than [`KEY_LIMIT`], or the other end is gone.
+pub async fn write_key(sink: &mut (impl AsyncWrite + Unpin), key: &[u8]) -> Result<(), FrameError> {
+    let length = u32::try_from(key.len()).ok().filter(|_| key.len() <= KEY_LIMIT);
+    let length = length.ok_or(FrameError::TooLong { length: key.len(), limit: KEY_LIMIT })?;
+    sink.write_u8(b'K').await?;
+    sink.write_u32(length).await?;
+    sink.write_all(key).await?;
+    Ok(sink.flush().await?)
+}
+
 /// Reads frames from a stream of bytes.
 #[derive(Debug)]
 pub struct FrameReader<R> {
@@ -112,6 +132,29 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads from `source`.
     pub fn new(source: R) -> Self {
         Self { source, buffer: BytesMut::new() }
+    }
+
+    /// Reads a key that was asked for, into memory that is wiped; no part of it comes into the buffer of frames.
+    ///
+    /// # Errors
+    /// Something else has come, or more than [`KEY_LIMIT`].
+    pub async fn key(&mut self) -> Result<Zeroizing<Vec<u8>>, FrameError> {
+        // Who sends anything before he is asked would have it read into the buffer.
+        if !self.buffer.is_empty() {
+            return Err(FrameError::OutOfTurn);
+        }
+        let mut header = [0; HEADER];
+        self.source.read_exact(&mut header).await?;
+        let [kind, length @ ..] = header;
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        match (kind, length) {
+            (b'K', ..=KEY_LIMIT) => {}
+            (b'K', _) => return Err(FrameError::TooLong { length, limit: KEY_LIMIT }),
+            _ => return Err(FrameError::OutOfTurn),
+        }
+        let mut key = Zeroizing::new(vec![0; length]);
+        self.source.read_exact(&mut key).await?;
+        Ok(key)
     }
 
     /// The next frame; `None` when the other end has closed between two frames. Dropping the future loses no byte.
@@ -174,6 +217,20 @@ mod tests {
         assert_eq!(reader.next().await.unwrap(), Some(Frame::Json(Bytes::from_static(b"{}"))));
         assert!(matches!(reader.next().await, Err(FrameError::Truncated)));
         assert!(FrameReader::new(&b""[..]).next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_key_is_read_when_it_is_asked_for_and_never_as_a_frame() {
+        let mut sent = Vec::new();
+        write_key(&mut sent, b"1 abc\n").await.unwrap();
+        assert_eq!(FrameReader::new(&sent[..]).key().await.unwrap().as_slice(), b"1 abc\n");
+        assert!(matches!(FrameReader::new(&sent[..]).next().await, Err(FrameError::Kind(b'K'))));
+        assert!(matches!(FrameReader::new(&b"J\0\0\0\x02{}"[..]).key().await, Err(FrameError::OutOfTurn)));
+        assert!(matches!(FrameReader::new(&b"K\x7f\0\0\x02{}"[..]).key().await, Err(FrameError::TooLong { .. })));
+        assert!(write_key(&mut Vec::new(), &[0; KEY_LIMIT + 1]).await.is_err());
+        let mut early = FrameReader::new(&b"J\0\0\0\x02{}K\0\0\0\x01a"[..]);
+        early.next().await.unwrap();
+        assert!(matches!(early.key().await, Err(FrameError::OutOfTurn)), "it came before it was asked for");
     }
 
     proptest! {

@@ -12,5 +12,6 @@ mod link;
 pub mod protocol;
 pub mod server;
 pub mod socket;
+mod store;
 pub mod supervision;
 mod verbs;

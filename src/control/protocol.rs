@@ -12,6 +12,10 @@ pub use crate::call::trace::{Traced, What as TracedWhat};
 
 pub use super::calls::{CallDetail, CallInfo, CallState, LegDetail, LegDirection, LegInfo, MediaInfo};
 pub use super::conferences::{MemberInfo, RoomChanged, RoomInfo, RoomMute, RoomTarget};
+pub use super::store::{
+    KeyForm, StoreChange, StoreEntry, StoreGeneration, StoreKey, StoreList, StoreOrder, StoreSelect, StoreValue,
+    StoreVerified, Unlock,
+};
 pub use super::supervision::{
     EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts,
     SpyRequest, VoiceFrame,
@@ -94,6 +98,12 @@ pub mod method {
     pub const CONSOLE: &str = "console";
     /// [`super::TraceWanted`] → a stream of [`super::Traced`] until the channel is over.
     pub const TRACE: &str = "trace";
+    /// [`super::StoreOrder`] → what it says.
+    pub const STORE: &str = "astdb";
+    /// [`super::StoreList`] → a list of what it says.
+    pub const STORE_LIST: &str = "astdb.list";
+    /// [`super::Unlock`] → the word to send the key, then [`super::StoreKey`].
+    pub const STORE_UNLOCK: &str = "astdb.unlock";
     /// [`crate::control::supervision::SpyRequest`] → [`crate::control::supervision::SpyFacts`], then audio both ways.
     pub const SPY: &str = "spy";
     /// Within a spy session: [`crate::control::supervision::ModeChange`] → the new facts.
@@ -211,6 +221,9 @@ pub struct Status {
     pub recordings: u64,
     /// How late the beat of the media threads is, 99th percentile, in microseconds.
     pub tick_late_p99_us: u64,
+    /// The store is locked until `astdb unlock` gives the server its key; absent where the key is in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_locked: Option<bool>,
     /// No new calls are taken: a graceful stop is under way.
     #[serde(default)]
     pub stopping: bool,

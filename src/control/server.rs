@@ -16,7 +16,7 @@ use super::frame::Frame;
 use super::link::{Link, LinkError, params_of, request_of, to_value};
 use super::protocol::{
     Body, ConsoleLine, EventRecord, EventsSince, Fault, FaultCode, Hangup, Originate, RecordsSince, ReloadWhat,
-    Request, SpyRequest, Stop, Stopping, Target, TraceWanted, Traced, method,
+    Request, SpyRequest, Stop, Stopping, StoreList, StoreOrder, Target, TraceWanted, Traced, Unlock, method,
 };
 pub use super::socket::{Bound, SocketConfig, SocketError};
 use super::supervision::{EndedBecause, HearChange, ModeChange, SpyEnd, heard_bytes, voice_frame};
@@ -140,6 +140,14 @@ impl Client {
                 Ok(session) => self.spy(id, session).await,
                 Err(fault) => self.link.answer(id, Err(fault)).await,
             },
+            method::STORE_LIST => match self.store_list(request).await {
+                Ok(items) => self.pass_on(id, items).await,
+                Err(fault) => self.link.answer(id, Err(fault)).await,
+            },
+            method::STORE_UNLOCK => match params_of(request).and_then(|how| self.backend.takes_a_key().map(|()| how)) {
+                Ok(how) => self.unlock(id, how).await,
+                Err(fault) => self.link.answer(id, Err(fault)).await,
+            },
             method::STOP => match params_of(request) {
                 Ok(how) => self.stop(id, how).await,
                 Err(fault) => self.link.answer(id, Err(fault)).await,
@@ -181,6 +189,7 @@ impl Client {
                 let console: ConsoleLine = params_of(request)?;
                 Ok(to_value(&self.backend.console(&console.line).await))
             }
+            method::STORE => self.backend.store(&self.who, params_of::<StoreOrder>(request)?).await,
             method::SETTINGS => Ok(to_value(&self.backend.settings())),
             method::RELOAD => Ok(to_value(&self.backend.reload(params_of::<ReloadWhat>(request)?).await?)),
             other => Err(Fault::new(FaultCode::Usage, format!("no method is named `{other}`"))),
@@ -198,6 +207,32 @@ impl Client {
     async fn records(&self, request: Request) -> Result<Vec<Value>, Fault> {
         let wanted: RecordsSince = params_of(request)?;
         self.backend.records(wanted.since, wanted.limit).await
+    }
+
+    async fn store_list(&self, request: Request) -> Result<mpsc::Receiver<Result<Value, Fault>>, Fault> {
+        let wanted: StoreList = params_of(request)?;
+        info!(uid = self.who.uid, account = self.who.account, "store read");
+        self.backend.store_list(wanted).await
+    }
+
+    async fn pass_on(&mut self, id: u64, mut items: mpsc::Receiver<Result<Value, Fault>>) -> Result<(), LinkError> {
+        while let Some(item) = items.recv().await {
+            match item {
+                Ok(item) => self.link.put(id, Body::Event(item)).await?,
+                Err(fault) => return self.link.answer(id, Err(fault)).await,
+            }
+        }
+        self.link.put(id, Body::End(true)).await?;
+        self.link.flush().await
+    }
+
+    /// Asks for the key only now, so that it is read into memory of its own.
+    async fn unlock(&mut self, id: u64, how: Unlock) -> Result<(), LinkError> {
+        self.link.put(id, Body::Event(Value::Bool(true))).await?;
+        self.link.flush().await?;
+        let Ok(key) = tokio::time::timeout(self.idle, self.link.reader.key()).await else { return Ok(()) };
+        let answer = self.backend.unlock(&self.who, how, key?).await;
+        self.link.answer(id, answer.map(|key| to_value(&key))).await
     }
 
     /// The answer goes out first: what follows may end this task.

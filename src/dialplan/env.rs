@@ -256,6 +256,10 @@ impl Scope for ChannelScope<'_> {
             run_away(self.chan, "a value longer than 64 KiB");
             return;
         }
+        if let ValueWarning::Func { func, error: FuncError::StoreLocked } = &warning {
+            let note = serde_json::json!({"uuid": self.chan.uuid(), "func": func});
+            self.chan.exchange().journal.note("astdb.refused", note);
+        }
         let position = self.chan.position();
         tracing::warn!(
             uuid = self.chan.uuid(),

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use crate::{
     call::{
@@ -18,7 +19,7 @@ use crate::{
             CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hungup,
             LegDetail, LegDirection, LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, Reload,
             ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status,
-            Stop, TraceWanted, Traced, UserInfo,
+            Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Unlock, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -129,6 +130,27 @@ impl Backend for Desk {
         Box::pin(self.house.console(line))
     }
 
+    fn store<'a>(&'a self, who: &'a Identity, order: StoreOrder) -> BoxFuture<'a, Result<Value, Fault>> {
+        Box::pin(self.house.store_order(who, order))
+    }
+
+    fn store_list(&self, list: StoreList) -> BoxFuture<'_, Result<mpsc::Receiver<Result<Value, Fault>>, Fault>> {
+        Box::pin(async move { self.house.store_list(list) })
+    }
+
+    fn takes_a_key(&self) -> Result<(), Fault> {
+        self.house.safe().map(|_| ())
+    }
+
+    fn unlock<'a>(
+        &'a self,
+        who: &'a Identity,
+        how: Unlock,
+        key: Zeroizing<Vec<u8>>,
+    ) -> BoxFuture<'a, Result<StoreKey, Fault>> {
+        Box::pin(self.house.unlock(who, how, key))
+    }
+
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
         Box::pin(async move { self.house.spy(who, &request) })
     }
@@ -159,6 +181,7 @@ impl House {
             spies: exchange.spies_in_all().into(),
             recordings: 0,
             tick_late_p99_us: media.tick_late_p99_us,
+            store_locked: self.keys.is_locked(),
             stopping: exchange.is_closing(),
         }
     }
@@ -423,6 +446,7 @@ fn differences(old: &Value, new: &Value, at: &str) -> Vec<String> {
 /// Settings that are read once, at start.
 fn needs_restart(changes: &[String]) -> Vec<String> {
     const AT_START: &[&str] = &[
+        "astdb.",
         "control.",
         "log.",
         "media.bind",

@@ -1,10 +1,13 @@
 //! `astdb put`, `del` and `deltree`.
 
+use std::ops::ControlFlow;
+
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+use super::desk::Desk;
 use super::input;
-use crate::astdb::{Select, Store};
+use crate::astdb::{Detail, Select};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit};
@@ -55,24 +58,28 @@ struct Removed {
     removed: u64,
 }
 
-pub(super) fn put(args: &PutArgs, store: &Store, context: &Context) -> Done {
+pub(super) fn put(args: &PutArgs, desk: &Desk, context: &Context) -> Done {
     let value = input::value(args.value.as_deref())?;
     if context.common.dry_run {
         context.output.note(&format!("would write /{}/{}", args.family, args.key));
         return Ok(Exit::Ok);
     }
-    store.put_blocking(&args.family, &args.key, value)?;
+    desk.put(&args.family, &args.key, value)?;
     Ok(Exit::Ok)
 }
 
-pub(super) fn del(args: &DelArgs, store: &Store, context: &Context) -> Done {
+pub(super) fn del(args: &DelArgs, desk: &Desk, context: &Context) -> Done {
     let name = format!("/{}/{}", args.family, args.key);
     let existed = if context.common.dry_run {
-        let exists = store.keys(&args.family)?.contains(&args.key);
+        let mut exists = false;
+        desk.list(&Select::Tree(args.family.clone(), args.key.clone()), Detail::Names, &mut |entry| {
+            exists |= entry.key == args.key;
+            ControlFlow::Continue(())
+        })?;
         context.output.note(&format!("would remove {} keys", u8::from(exists)));
         exists
     } else {
-        store.del_blocking(&args.family, &args.key)?.existed
+        desk.del(&args.family, &args.key)?
     };
     if args.must_exist && !existed {
         return Err(Fault::new(FaultCode::NotFound, format!("{name}: no such key")).into());
@@ -83,17 +90,17 @@ pub(super) fn del(args: &DelArgs, store: &Store, context: &Context) -> Done {
     Ok(Exit::Ok)
 }
 
-pub(super) fn deltree(args: &DeltreeArgs, store: &Store, context: &Context) -> Done {
+pub(super) fn deltree(args: &DeltreeArgs, desk: &Desk, context: &Context) -> Done {
     let removed = if context.common.dry_run {
         let select = match &args.key {
             Some(key) => Select::Tree(args.family.clone(), key.clone()),
             None => Select::Family(args.family.clone()),
         };
-        let count = store.count(&select)?;
+        let count = desk.count(&select)?;
         context.output.note(&format!("would remove {count} keys"));
         return Ok(Exit::Ok);
     } else {
-        store.deltree_blocking(&args.family, args.key.as_deref())?
+        desk.deltree(&args.family, args.key.as_deref())?
     };
     if context.output.is_json() {
         context.output.document("astdb.removed/1", &Removed { removed })?;

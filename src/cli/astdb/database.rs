@@ -2,8 +2,9 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use super::desk::Desk;
 use super::show;
-use crate::astdb::{Detail, Select, Store, Value};
+use crate::astdb::{Detail, Select, Value};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
@@ -76,32 +77,32 @@ enum Command {
     },
 }
 
-pub(super) fn run(args: &Args, store: &Store, context: &Context) -> Done {
+pub(super) fn run(args: &Args, desk: &Desk, context: &Context) -> Done {
     let detail = if args.reveal { Detail::Values } else { Detail::Names };
-    let list = |select: &Select| show::listed(store, (select, detail), context, |_| true).map(|(exit, _)| exit);
+    let list = |select: &Select| show::listed(desk, (select, detail), context, |_| true).map(|(exit, _)| exit);
     let say = |text: &str| context.output.line(text);
     match &args.command {
         Command::Show { family, keytree } => list(&show::select(family.as_deref(), keytree.as_deref())),
         Command::Showkey { key } => list(&Select::LastPart(key.clone())),
         Command::Get { family, key } => {
-            let Some(value) = store.get(family, key)? else { return absent(context, "Database entry not found.") };
+            let Some(value) = desk.get(family, key)? else { return absent(context, "Database entry not found.") };
             say(&format!("Value: {}", shown(&value.text())))?;
             Ok(Exit::Ok)
         }
         Command::Put { family, key, value } => {
             let value = if value == "-" { super::input::from_stdin()? } else { Value::from(value.as_str()) };
-            store.put_blocking(family, key, value)?;
+            desk.put(family, key, value)?;
             say("Updated database successfully")?;
             Ok(Exit::Ok)
         }
         Command::Del { family, key } => {
-            if !store.del_blocking(family, key)?.existed {
+            if !desk.del(family, key)? {
                 return absent(context, "Database entry could not be removed.");
             }
             say("Database entry removed.")?;
             Ok(Exit::Ok)
         }
-        Command::Deltree { family, keytree } => match store.deltree_blocking(family, keytree.as_deref())? {
+        Command::Deltree { family, keytree } => match desk.deltree(family, keytree.as_deref())? {
             0 => absent(context, "Database entries do not exist."),
             count => {
                 say(&format!("{count} database entries removed."))?;

@@ -6,8 +6,9 @@ use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::desk::Desk;
 use super::read::JsonValue;
-use crate::astdb::{Detail, Logged, Store};
+use crate::astdb::{Detail, Logged};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
@@ -78,11 +79,11 @@ struct Report {
     problems: Vec<String>,
 }
 
-pub(super) fn log(args: &LogArgs, store: &Store, context: &Context) -> Done {
+pub(super) fn log(args: &LogArgs, desk: &Desk, context: &Context) -> Done {
     let detail = if args.reveal { Detail::Values } else { Detail::Names };
     let since = args.since.map_or(i64::MIN, Timestamp::as_millisecond);
     let (mut changes, mut failed): (Vec<JsonChange>, Option<Failure>) = (Vec::new(), None);
-    store.log(0, (args.family.as_deref(), args.key.as_deref()), detail, &mut |change| {
+    desk.log((args.family.as_deref(), args.key.as_deref()), detail, &mut |change| {
         if change.at_ms < since {
             return ControlFlow::Continue(());
         }
@@ -115,9 +116,9 @@ fn line(change: &Logged) -> String {
     format!("{:>6}  {at}  {:<16} {:<6}{name}{old}", change.sequence, change.who, change.what)
 }
 
-pub(super) fn verify(_args: &VerifyArgs, store: &Store, context: &Context) -> Done {
-    let found = store.verify()?;
-    let problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+pub(super) fn verify(_args: &VerifyArgs, desk: &Desk, context: &Context) -> Done {
+    let found = desk.verify()?;
+    let problems = found.problems;
     let exit = if problems.is_empty() { Exit::Ok } else { Exit::Invalid };
     if context.output.is_json() {
         let report = Report { entries: found.entries, changes: found.changes, problems };

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::place::{Place, passphrase};
+use super::desk::Desk;
+use super::place::passphrase;
+use super::unlock::held_in_words;
 use crate::astdb::{KeySource, Store};
 use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit};
-use crate::control::protocol::{Fault, FaultCode};
+use crate::control::protocol::{Fault, FaultCode, StoreGeneration, StoreKey};
 
 /// Make, replace or look at the store's key
 #[derive(ClapArgs, Debug)]
@@ -41,6 +44,9 @@ enum Command {
 #[derive(Serialize)]
 struct Info {
     key: String,
+    /// When the server forgets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
     generations: Vec<Generation>,
 }
 
@@ -52,26 +58,29 @@ struct Generation {
     here: bool,
 }
 
-pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
-    let setup = place.setup(context)?;
-    let store = Store::new(setup);
+pub(super) fn run(args: &Args, desk: &Desk, context: &Context) -> Done {
+    let store = desk.file();
     match &args.command {
-        Command::New => new(&store, context),
+        Command::New => new(store, context),
         Command::Rotate { to_passphrase_file, to_key_file, forget_old } => {
             let to = match (to_passphrase_file, to_key_file) {
                 (Some(file), _) => Some(KeySource::Passphrase(passphrase(file)?)),
                 (None, Some(file)) => Some(KeySource::File(file.clone())),
                 (None, None) => None,
             };
-            rotate(&store, (to.as_ref(), *forget_old), context)
+            rotate(store, (to.as_ref(), *forget_old), context)
         }
-        Command::Info => info(&store, context),
+        Command::Info => match desk.server_key()? {
+            Some(key) => told(&key, context),
+            None => info(store, context),
+        },
     }
 }
 
 fn new(store: &Store, context: &Context) -> Done {
     let KeySource::File(path) = &store.setup().keys else {
-        return Err(Fault::new(FaultCode::Usage, "a passphrase needs no key file").into());
+        let fault = Fault::new(FaultCode::Usage, "no file is named that the key is to be in");
+        return Err(fault.hint("--key-file FILE; a passphrase needs none").into());
     };
     if path.exists() {
         let fault = Fault::new(FaultCode::Invalid, format!("{}: is there already", path.display()));
@@ -103,19 +112,54 @@ fn rotate(store: &Store, (to, forget_old): (Option<&KeySource>, bool), context: 
 fn info(store: &Store, context: &Context) -> Done {
     let key = match &store.setup().keys {
         KeySource::File(path) => path.display().to_string(),
-        _ => "passphrase".to_owned(),
+        KeySource::Passphrase(_) => "passphrase".to_owned(),
+        _ => held_in_words(true, None),
     };
     let of = |generation: crate::astdb::Generation| Generation {
         number: generation.number,
-        from: if generation.from_passphrase { "passphrase" } else { "key file" },
+        from: origin(generation.from_passphrase),
         current: generation.current,
         here: generation.here,
     };
     let generations: Vec<Generation> = store.generations()?.into_iter().map(of).collect();
+    print(Info { key, until: None, generations }, context)
+}
+
+/// What the server says of its key.
+fn told(key: &StoreKey, context: &Context) -> Done {
     if context.output.is_json() {
-        context.output.document("astdb.key/1", &Info { key, generations })?;
+        return document(key, context);
+    }
+    print(of_server(key), context)
+}
+
+/// The same as a document.
+pub(super) fn document(key: &StoreKey, context: &Context) -> Done {
+    context.output.document("astdb.key/1", &of_server(key))?;
+    Ok(Exit::Ok)
+}
+
+fn of_server(key: &StoreKey) -> Info {
+    let of = |generation: &StoreGeneration| Generation {
+        number: generation.number,
+        from: origin(generation.from_passphrase),
+        current: generation.current,
+        here: generation.here,
+    };
+    let words = key.file.clone().unwrap_or_else(|| held_in_words(key.locked, key.until));
+    Info { key: words, until: key.until, generations: key.generations.iter().map(of).collect() }
+}
+
+fn origin(from_passphrase: bool) -> &'static str {
+    if from_passphrase { "passphrase" } else { "key file" }
+}
+
+fn print(info: Info, context: &Context) -> Done {
+    if context.output.is_json() {
+        context.output.document("astdb.key/1", &info)?;
         return Ok(Exit::Ok);
     }
+    let Info { key, generations, .. } = info;
     context.output.line(&format!("key  {key}"))?;
     let word = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     let row = |g: &Generation| vec![g.number.to_string(), g.from.to_owned(), word(g.current), word(g.here)];

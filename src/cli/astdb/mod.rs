@@ -3,6 +3,7 @@
 
 mod change;
 mod database;
+mod desk;
 mod dump;
 mod history;
 mod import;
@@ -11,6 +12,7 @@ mod key;
 mod place;
 mod read;
 mod show;
+mod unlock;
 mod watch;
 
 use clap::{Parser, Subcommand};
@@ -18,7 +20,7 @@ use clap::{Parser, Subcommand};
 pub(super) use place::on_the_line;
 
 use super::common::{Common, Context};
-use super::entry::{Threads, Tool, in_runtime, interruptible};
+use super::entry::{Threads, Tool, in_runtime, interruptible, keep_memory_private};
 use super::exit::{Done, Exit};
 use super::{completion, man};
 
@@ -64,6 +66,13 @@ Examples:
   astdb import /var/lib/asterisk/astdb.sqlite3 --family pin --aes-key-file secrets/pin-key")]
     Import(import::Args),
     Key(key::Args),
+    #[command(after_help = "\
+Examples:
+  astdb unlock --ttl 8h
+  astdb unlock --passphrase-file - < /run/keys/astdb
+  astdb unlock --key-file /media/stick/astdb.key --ttl 30m")]
+    Unlock(unlock::UnlockArgs),
+    Lock(unlock::LockArgs),
     Verify(history::VerifyArgs),
     Backup(dump::BackupArgs),
     Log(history::LogArgs),
@@ -95,28 +104,31 @@ fn execute(command: Command, place: &place::Place, context: &Context) -> Done {
         Command::Man(args) => return man::run(&args, Tool::Astdb, context),
         _ => super::log::start_client(&context.common),
     }
-    // What is in memory here is not written to a core file, nor read by another process of the same user.
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    if let Command::Key(args) = &command {
-        return key::run(args, place, context);
+    keep_memory_private();
+    match &command {
+        Command::Unlock(args) => return unlock::unlock(args, place, context),
+        Command::Lock(args) => return unlock::lock(args, context),
+        _ => {}
     }
-    let store = place.store(context)?;
+    let desk = place.desk(context)?;
+    let store = desk.file();
     match command {
-        Command::Show(args) => show::show(&args, &store, context),
-        Command::Get(args) => read::get(&args, &store, context),
-        Command::Put(args) => change::put(&args, &store, context),
-        Command::Del(args) => change::del(&args, &store, context),
-        Command::Deltree(args) => change::deltree(&args, &store, context),
-        Command::Check(args) => read::check(&args, &store),
-        Command::Find(args) => show::find(&args, &store, context),
-        Command::Watch(args) => in_runtime(Threads::One, interruptible(watch::run(&args, &store, context))),
-        Command::Dump(args) => dump::dump(&args, &store, context),
-        Command::Load(args) => dump::load(&args, &store, context),
-        Command::Import(args) => import::run(&args, &store, context),
-        Command::Verify(args) => history::verify(&args, &store, context),
-        Command::Backup(args) => dump::backup(&args, &store, context),
-        Command::Log(args) => history::log(&args, &store, context),
-        Command::Database(args) => database::run(&args, &store, context),
-        Command::Key(_) | Command::Completion(_) | Command::Man(_) => Ok(Exit::Ok),
+        Command::Show(args) => show::show(&args, &desk, context),
+        Command::Get(args) => read::get(&args, &desk, context),
+        Command::Put(args) => change::put(&args, &desk, context),
+        Command::Del(args) => change::del(&args, &desk, context),
+        Command::Deltree(args) => change::deltree(&args, &desk, context),
+        Command::Check(args) => read::check(&args, &desk),
+        Command::Find(args) => show::find(&args, &desk, context),
+        Command::Watch(args) => in_runtime(Threads::One, interruptible(watch::run(&args, store, context))),
+        Command::Dump(args) => dump::dump(&args, store, context),
+        Command::Load(args) => dump::load(&args, store, context),
+        Command::Import(args) => import::run(&args, store, context),
+        Command::Verify(args) => history::verify(&args, &desk, context),
+        Command::Backup(args) => dump::backup(&args, store, context),
+        Command::Log(args) => history::log(&args, &desk, context),
+        Command::Database(args) => database::run(&args, &desk, context),
+        Command::Key(args) => key::run(&args, &desk, context),
+        Command::Unlock(_) | Command::Lock(_) | Command::Completion(_) | Command::Man(_) => Ok(Exit::Ok),
     }
 }

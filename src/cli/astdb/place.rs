@@ -1,15 +1,16 @@
 //! Which store, and which key: flags, environment, settings, in that order. And what the store says as a fault with an exit code.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use zeroize::Zeroizing;
 
+use super::desk::{Desk, Server};
 use crate::astdb::{DumpError, KeySource, NameMode, Setup, Store, StoreError};
 use crate::cli::common::Context;
 use crate::cli::exit::Failure;
-use crate::config::{self, AstdbSettings, Secret};
+use crate::config::{self, AstdbSettings, KeyChoice, Secret};
 use crate::control::protocol::{Fault, FaultCode};
 
 /// Passphrases longer than this, in bytes, are something else.
@@ -31,20 +32,42 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The store these flags name.
-    pub(super) fn store(&self, context: &Context) -> Result<Store, Failure> {
-        Ok(Store::new(self.setup(context)?))
+    /// Where work on the store these flags name is done: here where the key is here, else by the running server.
+    pub(super) fn desk(&self, context: &Context) -> Result<Desk, Failure> {
+        let setup = self.setup(context)?;
+        let server_named = context.common.socket.is_some() || context.common.host.is_some();
+        if self.names_a_key() {
+            if context.common.host.is_some() {
+                let fault = Fault::new(FaultCode::Usage, "--host asks a server, which has the key of its own store");
+                return Err(fault.hint("without --key-file, --passphrase-file and $ASTDB_KEY_FILE").into());
+            }
+            return Ok(Desk::Here(Store::new(setup)));
+        }
+        if !server_named && (self.file.is_some() || is_here(&setup)) {
+            return Ok(Desk::Here(Store::new(setup)));
+        }
+        match Server::connect(context) {
+            Ok(server) => Ok(Desk::There(server, Store::new(Setup { keys: KeySource::None, ..setup }))),
+            Err(failure) if server_named => Err(failure),
+            // Nobody there: what needs no key is done all the same.
+            Err(_) => Ok(Desk::Here(Store::new(setup))),
+        }
+    }
+
+    fn names_a_key(&self) -> bool {
+        self.key_file.is_some() || self.passphrase_file.is_some()
     }
 
     pub(super) fn setup(&self, context: &Context) -> Result<Setup, Failure> {
         // Where the flags say all, settings that are broken elsewhere do not matter.
-        let keys_named = self.key_file.is_some() || self.passphrase_file.is_some();
-        let settings = if self.file.is_some() && keys_named { AstdbSettings::default() } else { settings(context)? };
+        let settings =
+            if self.file.is_some() && self.names_a_key() { AstdbSettings::default() } else { settings(context)? };
         let state = context.state_folder();
         let path = self.file.clone().unwrap_or_else(|| state.join(&settings.file));
         let keys = match (&self.passphrase_file, &self.key_file) {
             (Some(file), _) => KeySource::Passphrase(passphrase(file)?),
             (None, Some(file)) => KeySource::File(file.clone()),
+            (None, None) if settings.key == KeyChoice::Held => KeySource::None,
             (None, None) => KeySource::File(usual_key(state.join(&settings.key_file))),
         };
         let names = if settings.hide_names { NameMode::Hidden } else { NameMode::Plain };
@@ -53,6 +76,13 @@ impl Place {
         let patience = context.common.timeout.unwrap_or(usual.patience);
         Ok(Setup { keys, names, patience, ..usual })
     }
+}
+
+/// Whether all can be done here: the key is, or there is nothing yet that it could be the key of.
+fn is_here(setup: &Setup) -> bool {
+    let KeySource::File(key) = &setup.keys else { return false };
+    let denied = |path: &Path| path.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    std::fs::File::open(key).is_ok() || !(setup.path.exists() || denied(&setup.path) || denied(key))
 }
 
 /// The key of the settings, or where that is not there the one the service manager has handed over.
@@ -108,17 +138,12 @@ pub(in crate::cli) fn on_the_line(words: &[String]) -> Option<Store> {
         passphrase_file: None,
     };
     let common = crate::cli::common::Common { config: flag("--config"), ..Default::default() };
-    place.store(&Context::new("astdb", common)).ok()
+    place.setup(&Context::new("astdb", common)).ok().map(Store::new)
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let (code, hint) = verdict(&error);
-        let fault = Fault::new(code, error.to_string());
-        Self::from(match hint {
-            Some(hint) => fault.hint(hint),
-            None => fault,
-        })
+        crate::pbx::store::fault(&error).into()
     }
 }
 
@@ -128,38 +153,6 @@ impl From<DumpError> for Failure {
             DumpError::Store(error) => error.into(),
             DumpError::Io(error) => error.into(),
             DumpError::Line { .. } => Fault::new(FaultCode::Invalid, error.to_string()).into(),
-        }
-    }
-}
-
-/// The exit code of each thing that can go wrong, and what to do about it.
-fn verdict(error: &StoreError) -> (FaultCode, Option<String>) {
-    match error {
-        StoreError::NoFamily | StoreError::Name(_) | StoreError::TooLarge { .. } => (FaultCode::Usage, None),
-        StoreError::NoKey { .. } => {
-            (FaultCode::Denied, Some("--key-file names it; without it no value can be read, by anyone".into()))
-        }
-        StoreError::WrongKey { .. } => {
-            (FaultCode::Denied, Some("it is the key of another store, or the passphrase is wrong".into()))
-        }
-        StoreError::KeyIsOpen { path, .. } => (FaultCode::Denied, Some(format!("chmod 600 {}", path.display()))),
-        StoreError::ReadOnly { .. } => (FaultCode::Denied, None),
-        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            (FaultCode::Denied, None)
-        }
-        StoreError::Busy { .. } => (FaultCode::TryAgain, Some("--timeout waits longer".into())),
-        StoreError::NotAStore { what, .. } if what.contains("Asterisk") => {
-            (FaultCode::Invalid, Some("`astdb import` takes its entries over".into()))
-        }
-        StoreError::Damaged { .. } => (FaultCode::Invalid, Some("`astdb verify` looks at everything".into())),
-        StoreError::KeyFile { .. }
-        | StoreError::History { .. }
-        | StoreError::RolledBack { .. }
-        | StoreError::NotAStore { .. }
-        | StoreError::Future { .. }
-        | StoreError::Broken { .. } => (FaultCode::Invalid, None),
-        StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Database { .. } | StoreError::Closed => {
-            (FaultCode::Failure, None)
         }
     }
 }

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+use super::desk::Desk;
 use super::input;
-use crate::astdb::{Store, Value};
+use crate::astdb::Value;
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
@@ -67,8 +68,8 @@ impl JsonValue {
     }
 }
 
-pub(super) fn get(args: &GetArgs, store: &Store, context: &Context) -> Done {
-    let value = found(store, &args.family, &args.key)?;
+pub(super) fn get(args: &GetArgs, desk: &Desk, context: &Context) -> Done {
+    let value = desk.get(&args.family, &args.key)?.ok_or_else(|| missing(&args.family, &args.key))?;
     if context.output.is_json() {
         let shown = Shown { family: &args.family, key: &args.key, value: JsonValue::of(&value) };
         context.output.document("astdb.value/1", &shown)?;
@@ -82,14 +83,15 @@ pub(super) fn get(args: &GetArgs, store: &Store, context: &Context) -> Done {
     Ok(Exit::Ok)
 }
 
-pub(super) fn check(args: &CheckArgs, store: &Store) -> Done {
+pub(super) fn check(args: &CheckArgs, desk: &Desk) -> Done {
     let entered = input::value(args.from.as_deref())?;
-    let value = found(store, &args.family, &args.key)?;
-    if value.is_same(entered.expose()) { Ok(Exit::Ok) } else { Err(Failure::Silent(Exit::Failure)) }
+    match desk.check(&args.family, &args.key, &entered)? {
+        Some(true) => Ok(Exit::Ok),
+        Some(false) => Err(Failure::Silent(Exit::Failure)),
+        None => Err(missing(&args.family, &args.key)),
+    }
 }
 
-/// The value, or that there is none.
-pub(super) fn found(store: &Store, family: &str, key: &str) -> Result<Value, Failure> {
-    let missing = || Failure::from(Fault::new(FaultCode::NotFound, format!("/{family}/{key}: no such key")));
-    store.get(family, key)?.ok_or_else(missing)
+fn missing(family: &str, key: &str) -> Failure {
+    Fault::new(FaultCode::NotFound, format!("/{family}/{key}: no such key")).into()
 }

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+use super::desk::Desk;
 use super::input;
 use super::read::JsonValue;
-use crate::astdb::{Detail, Entry, Select, Store, StoreError};
+use crate::astdb::{Detail, Entry, Select, StoreError};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
@@ -57,13 +58,13 @@ struct JsonEntry<'a> {
     error: Option<String>,
 }
 
-pub(super) fn show(args: &ShowArgs, store: &Store, context: &Context) -> Done {
+pub(super) fn show(args: &ShowArgs, desk: &Desk, context: &Context) -> Done {
     let select = select(args.tree.as_deref(), args.key.as_deref());
     let detail = if args.reveal { Detail::Values } else { Detail::Names };
-    listed(store, (&select, detail), context, |_| true).map(|(exit, _)| exit)
+    listed(desk, (&select, detail), context, |_| true).map(|(exit, _)| exit)
 }
 
-pub(super) fn find(args: &FindArgs, store: &Store, context: &Context) -> Done {
+pub(super) fn find(args: &FindArgs, desk: &Desk, context: &Context) -> Done {
     let value = args.value_of.as_deref().map(|_| input::from_stdin()).transpose()?;
     let detail = if value.is_some() || args.reveal { Detail::Values } else { Detail::Names };
     let prefix = args.prefix.as_deref().map(|prefix| prefix.trim_start_matches('/'));
@@ -80,7 +81,7 @@ pub(super) fn find(args: &FindArgs, store: &Store, context: &Context) -> Done {
         }
         entry
     };
-    let (exit, count) = listed_as(store, (&Select::All, detail), context, (&wanted, &mut shown_entry))?;
+    let (exit, count) = listed_as(desk, (&Select::All, detail), context, (&wanted, &mut shown_entry))?;
     if count == 0 && exit == Exit::Ok { Err(Failure::Silent(Exit::NotFound)) } else { Ok(exit) }
 }
 
@@ -99,25 +100,25 @@ pub(super) fn select(tree: Option<&str>, key: Option<&str>) -> Select {
 
 /// Prints what is selected and `wanted`: the exit code, and how many entries.
 pub(super) fn listed(
-    store: &Store,
+    desk: &Desk,
     (select, detail): (&Select, Detail),
     context: &Context,
     wanted: impl Fn(&Entry) -> bool,
 ) -> Result<(Exit, u64), Failure> {
-    listed_as(store, (select, detail), context, (&wanted, &mut |entry| entry))
+    listed_as(desk, (select, detail), context, (&wanted, &mut |entry| entry))
 }
 
 type Filter<'a> = (&'a dyn Fn(&Entry) -> bool, &'a mut dyn FnMut(Entry) -> Entry);
 
 fn listed_as(
-    store: &Store,
+    desk: &Desk,
     (select, detail): (&Select, Detail),
     context: &Context,
     (wanted, shown_entry): Filter<'_>,
 ) -> Result<(Exit, u64), Failure> {
     let mut print = Print { output: &context.output, text: String::new(), count: 0, failed: None, damaged: Vec::new() };
     print.begin();
-    store.list(select, detail, &mut |entry| {
+    desk.list(select, detail, &mut |entry| {
         if !wanted(&entry) {
             return ControlFlow::Continue(());
         }

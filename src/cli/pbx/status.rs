@@ -41,9 +41,14 @@ async fn show(context: &Context) -> Result<(), Failure> {
 }
 
 fn in_words(status: &Status) -> String {
+    let store = match status.store_locked {
+        Some(true) => ", store locked",
+        Some(false) => ", store unlocked",
+        None => "",
+    };
     let state = if status.stopping { "stopping" } else { "running" };
     format!(
-        "{state}, pid {}, up {}, {}, {}, {}, {}",
+        "{state}, pid {}, up {}, {}, {}, {}, {}{store}",
         status.pid,
         words::duration(status.uptime_s),
         counted(status.calls, "call"),
@@ -69,5 +74,7 @@ mod tests {
             in_words(&status),
             "running, pid 7, up 1m01s, 1 call, 0 registrations, 0 supervisors, udp://127.0.0.1:5060"
         );
+        let locked = in_words(&Status { store_locked: Some(true), ..status });
+        assert!(locked.ends_with(", store locked"), "{locked}");
     }
 }

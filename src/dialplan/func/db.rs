@@ -53,7 +53,10 @@ pub(crate) fn store(scope: &dyn Scope) -> Result<Store, FuncError> {
 
 /// What the store says, as a function says it.
 pub(crate) fn failed(error: &StoreError) -> FuncError {
-    FuncError::Wrong(error.to_string())
+    match error {
+        StoreError::Locked => FuncError::StoreLocked,
+        error => FuncError::Wrong(error.to_string()),
+    }
 }
 
 /// A value as text of the dialplan, left in `DB_RESULT` too.

@@ -168,6 +168,9 @@ pub enum FuncError {
     /// An encryption key of so many characters.
     #[error("the key must be exactly 16 characters, not {0}")]
     KeyLength(usize),
+    /// The store waits for its key.
+    #[error("the store is locked: `astdb unlock` gives the server its key")]
+    StoreLocked,
     /// Asked where there is no call, as in `pbx eval`.
     #[error("needs a call")]
     NoCall,

@@ -30,7 +30,7 @@ enum Verdict {
 }
 
 impl Verdict {
-    /// As `PIN_STATUS` has it.
+    /// As `PIN_STATUS` has it; `FAILED` where the store could not be asked.
     fn word(self) -> &'static str {
         match self {
             Self::Right => "RIGHT",
@@ -68,7 +68,11 @@ impl Func for PinCheck {
         let entered = entered.value(scope);
         let attempts = rest.first().map(|piece| piece.value(scope));
         let attempts = attempts.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL_ATTEMPTS).max(1);
-        let verdict = judged(&store(scope)?, &names, (&entered, attempts)).map_err(|error| failed(&error))?;
+        let verdict = judged(&store(scope)?, &names, (&entered, attempts));
+        let verdict = verdict.map_err(|error| {
+            scope.set_variable("PIN_STATUS", "FAILED".to_owned());
+            failed(&error)
+        })?;
         scope.set_variable("PIN_STATUS", verdict.word().to_owned());
         Ok(u8::from(verdict == Verdict::Right).to_string())
     }
