@@ -51,7 +51,7 @@ impl Ear {
                                 spoken += 160;
                                 let mut heard = into.lock().unwrap();
                                 heard.left.extend_from_slice(&frame[..160]);
-                                heard.right.extend_from_slice(&frame[160..]);
+                                heard.right.extend_from_slice(&frame[160..320]);
                             }
                             Ok(SpyEvent::Ended(end)) => into.lock().unwrap().ended = Some(end),
                             Ok(other) => {
