@@ -8,14 +8,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::common::Context;
 use super::exit::{Done, Exit, Failure};
 use super::output::{Colour, Form, Output, Talk};
-use super::{astdb, complete, completion, man, pbx, spy};
+use super::{astdb, complete, pbx, spy};
 use crate::control::protocol::{Fault, FaultCode};
 
 /// The programs that are built.
@@ -46,7 +45,7 @@ impl Tool {
     pub fn command(self) -> Command {
         match self {
             Self::Pbx => pbx::Pbx::command(),
-            Self::Spy => Spy::command(),
+            Self::Spy => spy::Spy::command(),
             Self::Astdb => astdb::Astdb::command(),
         }
     }
@@ -56,29 +55,6 @@ impl Tool {
         let name = Path::new(name).file_stem()?;
         Self::ALL.into_iter().find(|tool| name == tool.name())
     }
-}
-
-#[derive(Parser, Debug)]
-#[command(name = "spy", version, about = "Listen to a live call, whisper to one side, or barge in")]
-#[command(max_term_width = 100, disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
-#[command(after_help = SPY_EXAMPLES)]
-struct Spy {
-    #[command(flatten)]
-    args: spy::Args,
-    #[command(subcommand)]
-    command: Option<SpyCommand>,
-}
-
-const SPY_EXAMPLES: &str = "\
-Examples:
-  spy --mode whisper c7709e9c-1517-11dc-842a-d3a3942d3d63
-  spy --stdout --format wav \"$U\" > call.wav
-  ssh box spy --stdout --channels split --rate 16000 \"$U\" | aplay -q -t raw -f S16_LE -r 16000 -c 2";
-
-#[derive(Subcommand, Debug)]
-enum SpyCommand {
-    Completion(completion::Args),
-    Man(man::Args),
 }
 
 /// Runs the tool that `argv[0]` names, else `usual`.
@@ -98,23 +74,10 @@ pub fn main(usual: Tool) -> ExitCode {
     };
     let exit = match tool {
         Tool::Pbx => pbx::Pbx::from_arg_matches(&matches).map(pbx::run),
-        Tool::Spy => Spy::from_arg_matches(&matches).map(run_spy),
+        Tool::Spy => spy::Spy::from_arg_matches(&matches).and_then(|spy| spy::run(spy, &matches)),
         Tool::Astdb => astdb::Astdb::from_arg_matches(&matches).map(astdb::run),
     };
     exit.unwrap_or_else(|error| say(tool, &error)).into()
-}
-
-fn run_spy(spy: Spy) -> Exit {
-    let context = Context::new("spy", spy.args.common.clone());
-    let output = context.output;
-    output.ended(match spy.command {
-        Some(SpyCommand::Completion(args)) => completion::run(&args, Tool::Spy, &context),
-        Some(SpyCommand::Man(args)) => man::run(&args, Tool::Spy, &context),
-        None => {
-            super::log::start_client(&context.common);
-            in_runtime(Threads::Many, spy::run(spy.args, context))
-        }
-    })
 }
 
 /// For programs that have keys in memory: none of it is written to a core file, nor read by another process of the same user.

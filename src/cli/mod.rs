@@ -1,6 +1,6 @@
 //! What a user types: one clap struct per command, exit codes, tables, JSON, logging.
 //!
-//! The way: a program of `src/bin` → [`main`] (its name picks the tool) → clap → one file per command in `pbx`, or `spy`. Commands
+//! The way: a program of `src/bin` → [`main`] (its name picks the tool) → clap → one file per command in `pbx`, `spy` or `astdb`. Commands
 //! get a [`Context`](common::Context) and return [`Done`](exit::Done); nothing else prints or exits.
 
 mod astdb;
@@ -15,7 +15,7 @@ pub mod man;
 mod manual;
 pub mod output;
 mod pbx;
-pub mod spy;
+mod spy;
 mod words;
 
 pub use entry::{Tool, main};

@@ -1,4 +1,4 @@
-//! The `spy` program: its flags, and what they wire a session to.
+//! `spy UUID`: the flags of a session, and what they wire it to.
 //! Below: `crate::spy` does the work.
 
 use std::future::Future;
@@ -14,9 +14,10 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use tokio::sync::{mpsc, oneshot};
 
-use super::common::{Common, Context};
-use super::entry::interruptible;
-use super::exit::{Done, Exit, Failure};
+use crate::cli::common::{Common, Context};
+use crate::cli::complete;
+use crate::cli::entry::interruptible;
+use crate::cli::exit::{Done, Exit, Failure};
 use crate::control::client::{Client, SpyLink};
 use crate::control::protocol::{CallInfo, Fault, FaultCode, method};
 use crate::control::supervision::{Hear, Mode, Party, SpyRequest};
@@ -38,70 +39,70 @@ const LOOK_AFTER: Duration = Duration::from_millis(300);
 /// Listen to a live call, whisper to one side, or barge in
 #[derive(ClapArgs, Clone, Debug)]
 #[command(group(ArgGroup::new("streams").args(["stdout", "stdin"]).multiple(true)))]
-pub struct Args {
+pub(super) struct Args {
     /// The shared flags.
     #[command(flatten)]
-    pub common: Common,
+    pub(super) common: Common,
     /// The call: the UUID of any of its legs. On a terminal, without it: choose from the live calls
-    #[arg(add = super::complete::live_uuids())]
-    pub uuid: Option<String>,
+    #[arg(add = complete::live_uuids())]
+    pub(super) uuid: Option<String>,
     /// Who hears you: nobody (listen), one party (whisper), both (barge)
     #[arg(long, default_value = "listen", value_parser = word::<Mode>(&["listen", "whisper", "barge"]))]
-    pub mode: Mode,
+    pub(super) mode: Mode,
     /// Whom to whisper to; without it: the party whose UUID is given
     #[arg(long, value_name = "PARTY", value_parser = word::<Party>(&["agent", "customer", "a", "b"]))]
-    pub to: Option<Party>,
+    pub(super) to: Option<Party>,
     /// Which sides to hear: a called, b answered
     #[arg(long, value_name = "SIDES", default_value = "both", value_parser = word::<Hear>(&["both", "a", "b"]))]
-    pub hear: Hear,
+    pub(super) hear: Hear,
     /// The highest mode of this session, whatever key is pressed
     #[arg(long, value_name = "MODE", value_parser = word::<Mode>(&["listen", "whisper", "barge"]))]
-    pub max_mode: Option<Mode>,
+    pub(super) max_mode: Option<Mode>,
     /// Why you listen, for the log
     #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// Sound device: file:IN.wav[,OUT.wav] or none
     #[arg(long, env = "SPY_DEVICE", hide_env_values = true, value_name = "NAME")]
-    pub device: Option<DeviceName>,
+    pub(super) device: Option<DeviceName>,
     /// Write what is heard to standard output
     #[arg(long)]
-    pub stdout: bool,
+    pub(super) stdout: bool,
     /// Read your voice from standard input, one side, at the call's pace
     #[arg(long)]
-    pub stdin: bool,
+    pub(super) stdin: bool,
     /// The form of standard output and input
     #[arg(long, value_enum, default_value = "s16le", requires = "streams")]
-    pub format: Format,
+    pub(super) format: Format,
     /// Samples a second of standard output and input
     #[arg(long, default_value = "8000", requires = "streams", value_parser = rate())]
-    pub rate: u32,
+    pub(super) rate: u32,
     /// Both sides in one, or left the party that called and right the party that answered
     #[arg(long, value_enum, default_value = "mix", requires = "stdout")]
-    pub channels: Channels,
+    pub(super) channels: Channels,
     /// Record the session into that WAV file, left the party that called, right the party that answered
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub record: Option<PathBuf>,
+    pub(super) record: Option<PathBuf>,
     /// Write sound to a terminal; write over an existing --record file
     #[arg(long)]
-    pub force: bool,
+    pub(super) force: bool,
     /// Take keys, also from a pipe: 0 listen, 2 this party, 1 other party, 3 both, + - volume, q quit
     #[arg(long, overrides_with = "no_keys")]
-    pub keys: bool,
+    pub(super) keys: bool,
     /// Take no keys
     #[arg(long)]
-    pub no_keys: bool,
+    pub(super) no_keys: bool,
     /// Your volume, in steps of 3 dB
     #[arg(long, default_value = "0", allow_hyphen_values = true, value_parser = clap::value_parser!(i8).range(-4..=4))]
-    pub volume: i8,
+    pub(super) volume: i8,
     /// End after that time: 30s, 5m
     #[arg(long, value_name = "DUR", value_parser = crate::config::parse_duration)]
-    pub duration: Option<Duration>,
+    pub(super) duration: Option<Duration>,
     /// End when the call ends; with one call it is always so
     #[arg(long)]
-    pub exit_on_hangup: bool,
+    pub(super) exit_on_hangup: bool,
     /// Exit with 8 when the call ends while you listen
     #[arg(long)]
-    pub expect_live: bool,
+    pub(super) expect_live: bool,
 }
 
 /// A value that the control protocol knows by its word.
@@ -123,7 +124,7 @@ fn rate() -> impl TypedValueParser<Value = u32> {
 ///
 /// # Errors
 /// To be printed by the caller.
-pub async fn run(args: Args, context: Context) -> Done {
+pub(super) async fn run(args: Args, context: Context) -> Done {
     refuse_nonsense(&args)?;
     let keys = key_source(&args);
     let style = style(&args);
