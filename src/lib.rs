@@ -22,8 +22,8 @@
 //! A voice packet: a socket of a media thread → its port → relayed to the other port on arrival, or decoded, mixed with a
 //! supervisor's voice and encoded, also on arrival. What a supervisor hears is taken from both sides by a tap, on the 20 ms beat.
 //!
-//! A supervisor: keys → `spy::session` → [`control::client`] ═ Unix socket ═ [`control::server`] → [`call::supervisor`], which
-//! asks [`call::permission`] → a tap in the media thread. Audio frames return on the same socket.
+//! A supervisor: keys → `spy::session` → [`control::client`] ═ Unix socket ═ [`control::server`] → [`call::supervision`], which
+//! asks [`call::supervision::permission`], puts it on record in [`evidence`] → a tap in the media thread. Audio frames return on the same socket.
 //!
 //! # Threads and tasks
 //!

@@ -6,6 +6,7 @@ pub mod backend;
 mod conferences;
 mod console;
 pub mod sources;
+mod spy_words;
 mod spying;
 pub(crate) mod store;
 pub mod talkers;
@@ -118,8 +119,6 @@ pub(crate) struct House {
     pub(crate) state: PathBuf,
     pub(crate) files: ArcSwap<Vec<PathBuf>>,
     pub(crate) stop: mpsc::Sender<Stop>,
-    /// Counts reloads; supervision rights are asked again at each.
-    pub(crate) reloads: watch::Sender<u64>,
     /// One reload at a time.
     pub(crate) reloading: tokio::sync::Mutex<()>,
 }
@@ -153,7 +152,6 @@ impl Pbx {
             state: settings.state,
             files: ArcSwap::from_pointee(files),
             stop,
-            reloads: watch::channel(0).0,
             reloading: tokio::sync::Mutex::new(()),
         });
         let tasks = house.spawn_tasks(arrivals);

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use wirechief::control::client::{Client, ClientError, SpyEvent};
 use wirechief::control::frame::Frame;
 use wirechief::control::protocol::*;
-use wirechief::control::server::Limits;
+use wirechief::control::server::{Limits, SpyNews, SpySound};
 
 /// Far beyond what anything here takes; only a failing test waits so long.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -122,14 +122,7 @@ async fn a_reader_that_lags_is_told_how_many_events_it_lost() {
 #[tokio::test]
 async fn a_spy_hears_speaks_changes_mode_and_is_told_the_end() {
     let server = Server::start();
-    let request = SpyRequest {
-        uuid: CALLEE.into(),
-        mode: Mode::Listen,
-        to: None,
-        hear: Hear::Both,
-        max_mode: None,
-        reason: None,
-    };
+    let request = SpyRequest::new(SpyTarget::Uuid(CALLEE.into()));
     let mut link = server.client().await.spy(&request).await.unwrap();
     assert_eq!((link.facts.mode, link.facts.allowed), (Mode::Listen, Mode::Whisper));
     let mut tap = server.fake.taps.lock().unwrap().pop().unwrap();
@@ -153,34 +146,60 @@ async fn a_spy_hears_speaks_changes_mode_and_is_told_the_end() {
 
     let end = SpyEnd { why: EndedBecause::CallEnded, message: "1001 has hung up".into() };
     tap.frames.push([1; 480]).unwrap();
-    tap.ended.send(end.clone()).unwrap();
+    tap.news.try_send(SpyNews::Ended(end.clone())).ok().unwrap();
     assert!(matches!(soon(link.incoming.next()).await.unwrap(), SpyEvent::Heard(_)));
     assert_eq!(soon(link.incoming.next()).await.unwrap(), SpyEvent::Ended(end));
 }
 
 #[tokio::test]
+async fn a_spy_between_two_calls_hears_silence_and_is_told_of_the_next() {
+    let server = Server::start();
+    let target = SpyTarget::User { user: "1001".into(), follow: true };
+    let mut link = server.client().await.spy(&SpyRequest::new(target)).await.unwrap();
+    let tap = server.fake.taps.lock().unwrap().pop().unwrap();
+    tap.news.try_send(SpyNews::Silence).ok().unwrap();
+    for _ in 0..3 {
+        assert_eq!(soon(link.incoming.next()).await.unwrap(), SpyEvent::Heard(Box::new([0; 480])));
+    }
+    assert!(link.outgoing.say(&[7; 160]), "nobody hears it, and the session goes on");
+    let (mut heard, frames) = rtrb::RingBuffer::new(4);
+    let (voice, _said) = rtrb::RingBuffer::new(4);
+    heard.push([3; 480]).unwrap();
+    tap.news.try_send(SpyNews::Sound(SpySound { frames, voice })).ok().unwrap();
+    let facts = SpyFacts { call: CALLEE.into(), ..link.facts.clone() };
+    tap.news.try_send(SpyNews::Facts(facts.clone())).ok().unwrap();
+    let (mut told, mut sounded) = (false, false);
+    while !(told && sounded) {
+        match soon(link.incoming.next()).await.unwrap() {
+            SpyEvent::Facts(new) => told = *new == facts,
+            SpyEvent::Heard(frame) => sounded |= *frame == [3; 480],
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_running_sessions_are_listed() {
+    let server = Server::start();
+    let spies: Vec<SpyInfo> = server.client().await.list(method::SPIES, &()).await.unwrap();
+    assert_eq!((spies[0].who.as_str(), spies[0].facts.call.as_str()), ("1003", CALLER));
+}
+
+#[tokio::test]
 async fn a_spy_that_vanishes_is_detached() {
     let server = Server::start();
-    let request = SpyRequest {
-        uuid: CALLER.into(),
-        mode: Mode::Listen,
-        to: None,
-        hear: Hear::Both,
-        max_mode: None,
-        reason: None,
-    };
+    let request = SpyRequest::new(SpyTarget::Uuid(CALLER.into()));
     let link = server.client().await.spy(&request).await.unwrap();
-    let mut tap = server.fake.taps.lock().unwrap().pop().unwrap();
+    let tap = server.fake.taps.lock().unwrap().pop().unwrap();
     drop(link);
-    soon(tap.ended.closed()).await;
+    soon(tap.news.closed()).await;
     assert!(tap.frames.is_abandoned() && tap.voice.is_abandoned());
 }
 
 #[tokio::test]
 async fn a_spy_on_a_call_that_is_not_there_is_refused() {
     let server = Server::start();
-    let request =
-        SpyRequest { uuid: "x".into(), mode: Mode::Listen, to: None, hear: Hear::Both, max_mode: None, reason: None };
+    let request = SpyRequest::new(SpyTarget::Uuid("x".into()));
     assert_eq!(fault(server.client().await.spy(&request).await).code, FaultCode::NotFound);
 }
 

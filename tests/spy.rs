@@ -9,14 +9,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use wirechief::control::client::{ClientError, SpyEvent};
-use wirechief::control::protocol::{CallInfo, FaultCode, SpyRequest};
+use wirechief::control::protocol::{CallInfo, FaultCode, SpyRequest, SpyTarget};
 use wirechief::control::supervision::{EndedBecause, Hear, Mode, Party, Side};
 
 use crate::call::{DIAL_BOB, hear_each_other, is_gapless, is_relayed, talk};
 use crate::harness::{Call, Ear, Law, Packet, Profile, TestPbx, Tone, Unusual, nothing, only};
 
 pub(crate) fn request(uuid: &str, mode: Mode, to: Option<Party>) -> SpyRequest {
-    SpyRequest { uuid: uuid.to_owned(), mode, to, hear: Hear::Both, max_mode: None, reason: None }
+    SpyRequest { mode, to, ..SpyRequest::new(SpyTarget::Uuid(uuid.to_owned())) }
 }
 
 /// A customer (a guest: party A) talks with the agent bob (a user: party B), both speaking.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use desk::{A_HZ, B_HZ, CALL, Desk, FORBIDDEN, OVER, Seen, level, sine};
 use rustix::process::{Pid, Signal, kill_process};
-use wirechief::control::supervision::{Mode, Party};
+use wirechief::control::supervision::{Mode, Party, SpyTarget};
 
 /// Half a second of the call.
 const SHORT: Option<u64> = Some(50);
@@ -214,7 +214,7 @@ fn a_uuid_is_taken_in_any_case_and_sent_in_lower() {
     let desk = Desk::open(SHORT);
     assert!(done(&desk, &["-q", &CALL.to_uppercase()]).status.success());
     let Ok(Seen::Attached(request)) = desk.seen.try_recv() else { panic!("it has not attached") };
-    assert_eq!(request.uuid, CALL);
+    assert_eq!(request.target, SpyTarget::Uuid(CALL.into()));
 }
 
 #[test]

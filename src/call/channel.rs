@@ -125,11 +125,13 @@ impl Channel {
     }
 
     fn made(mut leg: Leg, (call, part): (Arc<CallFacts>, Part), exchange: &Arc<Exchange>, caller: CallerId) -> Self {
+        let mut variables = std::mem::take(&mut leg.inherited);
+        variables.seen_by(leg.facts.groups.mirror());
         Self {
             kin: leg.facts.uuid.as_str().into(),
             about: Box::default(),
             counted_from: None,
-            variables: std::mem::take(&mut leg.inherited),
+            variables,
             leg,
             call,
             part,

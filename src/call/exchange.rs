@@ -1,5 +1,5 @@
 //! What every call shares: the handles to SIP, media, settings, registrations, live calls, journal and records.
-//! Above: `pbx` makes one. Below: `inbound`, `dial`, `supervisor` work on it.
+//! Above: `pbx` makes one. Below: `inbound`, `dial`, `supervision` work on it.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     audio::codec::Codec,
@@ -26,6 +26,7 @@ use crate::{
         live::{Live, Order},
         login::Doorkeeper,
         room::Rooms,
+        supervision::Spies,
         trace::Traces,
     },
     config::{CodecChoice, Config},
@@ -62,8 +63,10 @@ pub struct Exchange {
     pub evidence: Log,
     /// Who wants to follow calls that are yet to come.
     pub traces: Traces,
-    /// Supervisors listening now, by call UUID.
-    spies: Mutex<HashMap<String, u32>>,
+    /// Who supervises.
+    pub spies: Spies,
+    /// Counts reloads; supervision rights are asked again at each.
+    pub reloads: watch::Sender<u64>,
     /// Which channels belong together.
     pub groups: Groups,
     /// States of custom devices, by name in lower case.
@@ -101,7 +104,8 @@ impl Exchange {
             records,
             evidence,
             traces: Traces::default(),
-            spies: Mutex::default(),
+            spies: Spies::default(),
+            reloads: watch::Sender::new(0),
             groups: Groups::default(),
             custom_devices: Mutex::default(),
             incoming: OnceLock::new(),
@@ -131,34 +135,6 @@ impl Exchange {
     /// No new calls are taken.
     pub fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
-    }
-
-    /// Supervisors on one call now.
-    pub fn spies_on(&self, call: &str) -> u32 {
-        self.spies().get(call).copied().unwrap_or(0)
-    }
-
-    /// Supervisors on all calls now.
-    pub fn spies_in_all(&self) -> u32 {
-        self.spies().values().sum()
-    }
-
-    pub(super) fn spy_came(&self, call: &str) {
-        *self.spies().entry(call.into()).or_default() += 1;
-    }
-
-    pub(super) fn spy_left(&self, call: &str) {
-        let mut spies = self.spies();
-        if let Some(count) = spies.get_mut(call) {
-            *count -= 1;
-            if *count == 0 {
-                spies.remove(call);
-            }
-        }
-    }
-
-    fn spies(&self) -> MutexGuard<'_, HashMap<String, u32>> {
-        self.spies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn custom_devices(&self) -> MutexGuard<'_, HashMap<String, DeviceState>> {

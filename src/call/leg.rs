@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     audio::codec::Codec,
@@ -23,6 +23,7 @@ use crate::{
         line::Line,
         live::{LegFacts, LegNow, LegState, Order, Way},
         pressing::GAP_MS,
+        talks::{SpyGroups, Talks},
         variables::Variables,
     },
     media::{self, PortId, PortStats, Stream},
@@ -135,6 +136,8 @@ impl Leg {
             rtp: port.rtp,
             began: Instant::now(),
             shared: Mutex::default(),
+            groups: SpyGroups::default(),
+            talks: watch::Sender::new(Talks::Nobody),
             orders,
             now: Mutex::new(LegNow { state: LegState::Dialling, codec: None, address: None, answered: None }),
         };
@@ -398,12 +401,21 @@ impl Leg {
             };
         }
         self.negotiated = Some(negotiated);
+        self.tell_change();
     }
 
     fn mark_up(&mut self) {
         let mut now = self.facts.now();
         now.state = LegState::Up;
         now.answered = Some(Timestamp::now());
+        drop(now);
+        self.tell_change();
+    }
+
+    /// Whoever supervises this leg, or waits for it, looks again.
+    fn tell_change(&self) {
+        self.facts.touch();
+        self.exchange.live.note_change();
     }
 
     fn finish(&mut self) {
@@ -413,6 +425,9 @@ impl Leg {
 
     fn set_state(&self, state: LegState) {
         self.facts.now().state = state;
+        if state == LegState::Ended {
+            self.facts.talks.send_replace(Talks::Ended);
+        }
     }
 }
 

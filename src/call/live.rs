@@ -8,10 +8,16 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    call::{cause::Cause, channel::Position, pressing::QueuedKeys, variables::Variables},
+    call::{
+        cause::Cause,
+        channel::Position,
+        pressing::QueuedKeys,
+        talks::{Side, SpyGroups, Talks},
+        variables::Variables,
+    },
     media::PortId,
 };
 
@@ -122,6 +128,10 @@ pub struct LegFacts {
     pub began: Instant,
     /// What its channel shares with others by `SHARED()`.
     pub shared: Mutex<Variables>,
+    /// The supervision groups that its channel's variables name.
+    pub groups: SpyGroups,
+    /// Whom it talks with; told anew as well when the leg is answered, held or taken back.
+    pub talks: watch::Sender<Talks>,
     /// Reaches the owning task.
     pub orders: mpsc::Sender<Order>,
     /// What changes.
@@ -144,6 +154,32 @@ impl LegFacts {
     /// What its channel shares with others; a panicked writer leaves it readable.
     pub fn shared(&self) -> MutexGuard<'_, Variables> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on it talks with another leg, and is the party on `side`.
+    pub(super) fn talks_with(&self, peer: &Arc<Self>, side: Side) {
+        self.become_talking(Talks::With { peer: Arc::downgrade(peer), side });
+    }
+
+    /// From now on it is alone.
+    pub(super) fn talks_with_nobody(&self) {
+        self.become_talking(Talks::Nobody);
+    }
+
+    /// What is over stays over.
+    pub(super) fn become_talking(&self, talks: Talks) {
+        self.talks.send_if_modified(|now| {
+            let lives = !matches!(now, Talks::Ended);
+            if lives {
+                *now = talks;
+            }
+            lives
+        });
+    }
+
+    /// Tells everybody who waits that something about it is different.
+    pub(super) fn touch(&self) {
+        self.talks.send_modify(|_| ());
     }
 
     /// Its name without the number at the end: `SIP/1001`.
@@ -209,7 +245,7 @@ impl CallFacts {
     }
 
     /// Notes that two legs now hear each other, or no longer do.
-    pub fn set_bridged(&self, pair: Option<(Arc<LegFacts>, Arc<LegFacts>)>) {
+    pub(super) fn set_bridged(&self, pair: Option<(Arc<LegFacts>, Arc<LegFacts>)>) {
         self.lock().bridged = pair;
     }
 
@@ -222,6 +258,8 @@ impl CallFacts {
 #[derive(Default)]
 pub struct Live {
     table: Mutex<Table>,
+    /// Counts what changes about calls, for those who wait for one.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -246,18 +284,22 @@ impl Live {
         }
         table.calls_begun += 1;
         table.calls.insert(call.uuid.clone(), call);
+        drop(table);
+        self.note_change();
     }
 
     /// Puts a further leg of a call on the list.
     pub fn add_leg(&self, call: &CallFacts, leg: Arc<LegFacts>) {
         self.lock().add(&leg, &call.uuid);
         call.lock().all.push(leg);
+        self.note_change();
     }
 
     /// Takes a leg off the list.
     pub fn drop_leg(&self, call: &CallFacts, leg: &LegFacts) {
         self.lock().remove(leg);
         call.lock().all.retain(|other| other.uuid != leg.uuid);
+        self.note_change();
     }
 
     /// Takes a call and all its legs off the list.
@@ -272,6 +314,18 @@ impl Live {
         {
             idle.notify_waiters();
         }
+        drop(table);
+        self.note_change();
+    }
+
+    /// Something about a call is different: it is there, gone, answered, or its parties changed.
+    pub(super) fn note_change(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Counts what changes about calls.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Every live call, oldest first.

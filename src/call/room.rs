@@ -19,6 +19,7 @@ use crate::{
         exchange::Exchange,
         leg::LegEvent,
         live::{LegFacts, LegState, Order},
+        talks::Talks,
     },
     media::{self, RoomId, Source},
 };
@@ -256,6 +257,8 @@ impl Membership {
             silent_at: Mutex::new(None),
         });
         let (id, parties) = exchange.rooms.enter(room, member.clone());
+        member.leg.become_talking(Talks::Room(room.to_owned()));
+        exchange.spies.settle(&[&member.leg]);
         exchange.media.send(media::Command::EnterRoom { room: id, port: member.leg.port, muted: false });
         if parties > 1 {
             exchange.media.send(media::Command::PlayToRoom { room: id, source: sounds.entered });
@@ -280,6 +283,8 @@ impl Drop for Membership {
         let Self { exchange, call, room, id, member, left, .. } = self;
         let parties = exchange.rooms.leave(room, member);
         exchange.media.send(media::Command::LeaveRoom { port: member.leg.port });
+        member.leg.talks_with_nobody();
+        exchange.spies.settle(&[&member.leg]);
         if parties > 0 {
             exchange.media.send(media::Command::PlayToRoom { room: *id, source: left.clone() });
         }

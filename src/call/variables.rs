@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::talks::Mirror;
+
 /// Bytes of names and values that the variables of one channel may take; a script that needs more is runaway.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -42,6 +44,8 @@ pub struct Variables {
     bytes: usize,
     /// Names whose values are shown to nobody, whatever they will be.
     secrets: HashSet<String>,
+    /// Sees the variables that name supervision groups.
+    mirror: Mirror,
 }
 
 impl Variables {
@@ -68,6 +72,7 @@ impl Variables {
 
     fn put(&mut self, name: &str, value: String, written: bool) {
         let (name, inherit) = plain(name);
+        self.mirror.sees(name, Some(&value));
         if let Some(variable) = self.all.get_mut(name) {
             self.bytes = self.bytes + value.len() - variable.value.len();
             let inherit = if inherit == Inherit::No { variable.inherit } else { inherit };
@@ -104,6 +109,7 @@ impl Variables {
     pub fn remove(&mut self, name: &str) -> Option<Variable> {
         let (name, _) = plain(name);
         let variable = self.all.remove(name)?;
+        self.mirror.sees(name, None);
         self.bytes -= name.len() + variable.value.len();
         Some(variable)
     }
@@ -113,7 +119,16 @@ impl Variables {
         self.remove(name);
         if let Some(variable) = before {
             self.bytes += name.len() + variable.value.len();
+            self.mirror.sees(name, Some(&variable.value));
             self.all.insert(name.to_owned(), variable);
+        }
+    }
+
+    /// From now on, and with what is set already, `mirror` sees the variables that name supervision groups.
+    pub(super) fn seen_by(&mut self, mirror: Mirror) {
+        self.mirror = mirror;
+        for (name, variable) in &self.all {
+            self.mirror.sees(name, Some(&variable.value));
         }
     }
 

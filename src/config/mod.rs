@@ -12,6 +12,7 @@ pub mod paths;
 mod read;
 mod secret;
 mod settings;
+mod supervision;
 mod units;
 mod value;
 
@@ -22,6 +23,7 @@ pub use nearest::nearest;
 pub use read::{Reader, load};
 pub use secret::Secret;
 pub use settings::*;
+pub use supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionSettings};
 pub use units::{parse_duration, parse_size, print_duration};
 
 #[cfg(test)]

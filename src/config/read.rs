@@ -11,6 +11,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, Problem};
 use super::settings::*;
+use super::supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionSettings};
 use super::units::parse_duration;
 use super::value::{Document, Section, Value};
 use super::{Match, Secret};
@@ -228,7 +229,13 @@ fn supervision(settings: &mut SupervisionSettings, section: &Section<'_>) -> Res
             .entries()
             .map(|(account, user)| Ok((account.to_owned(), name(&user)?)))
             .collect::<Result<BTreeMap<_, _>, _>>()
-    })
+    })?;
+    let leave = [OnAgentLeave::Hangup, OnAgentLeave::Supervisor].map(|word| (word.as_str(), word));
+    section.set("on_agent_leave", &mut settings.on_agent_leave, |value| value.word(&leave))?;
+    let announce = [Announce::None, Announce::Beep].map(|word| (word.as_str(), word));
+    section.set("announce", &mut settings.announce, |value| value.word(&announce))?;
+    let to = [AnnounceTo::Both, AnnounceTo::Agent, AnnounceTo::Customer].map(|word| (word.as_str(), word));
+    section.set("announce_to", &mut settings.announce_to, |value| value.word(&to))
 }
 
 fn log(settings: &mut LogSettings, section: &Section<'_>) -> Result<(), ConfigError> {

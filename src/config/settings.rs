@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::supervision::SupervisionSettings;
 use super::{Match, Secret};
 
 /// All settings of a running server. Paths of input files are absolute or relative to `pbx.toml`'s folder and already joined with it.
@@ -272,21 +273,6 @@ pub struct Trunk {
     pub matches: Vec<Match>,
     /// Context of its calls; absent: calls from it are refused.
     pub context: Option<String>,
-}
-
-/// `[supervision]`: who may listen from a shell, and where it is put on record.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SupervisionSettings {
-    /// Local account → user whose rights it has.
-    pub shell_users: BTreeMap<String, String>,
-    /// The hash-chained log of who listened to whom, relative to the state folder; its key is made beside it.
-    pub log: PathBuf,
-}
-
-impl Default for SupervisionSettings {
-    fn default() -> Self {
-        Self { shell_users: BTreeMap::new(), log: PathBuf::from("spy.log") }
-    }
 }
 
 /// `[control]`: the control socket.

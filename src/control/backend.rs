@@ -5,13 +5,13 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
 use zeroize::Zeroizing;
 
 use super::protocol::{
     CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hear, HeardFrame, Hungup, Mode,
     Originate, Originated, Party, Pressed, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute,
-    RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder,
+    RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyInfo, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder,
     TraceWanted, Traced, Unlock, UserInfo, VoiceFrame,
 };
 
@@ -130,6 +130,9 @@ pub trait Backend: Send + Sync + 'static {
         Box::pin(async { Err(no_store()) })
     }
 
+    /// The running sessions.
+    fn spies(&self) -> Vec<SpyInfo>;
+
     /// Attaches a supervisor, if `who` may.
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>>;
 }
@@ -142,27 +145,51 @@ fn no_store() -> Fault {
 pub struct SpySession {
     /// The session as it begins.
     pub facts: SpyFacts,
+    /// The sound, where there is a call yet.
+    pub sound: Option<SpySound>,
+    /// Changes the session.
+    pub control: Box<dyn SpyControl>,
+    /// What changes without the client's asking. The last one is the end; a dropped sender means that the call ended.
+    pub news: mpsc::Receiver<SpyNews>,
+}
+
+/// The sound of one target.
+pub struct SpySound {
     /// What the supervisor hears, filled by the media thread, one frame each 20 ms.
     pub frames: rtrb::Consumer<HeardFrame>,
     /// What the supervisor says, emptied by the media thread.
     pub voice: rtrb::Producer<VoiceFrame>,
-    /// Changes the session.
-    pub control: Box<dyn SpyControl>,
-    /// Fires once when the session is over; a dropped sender means that the call ended.
-    pub ended: oneshot::Receiver<SpyEnd>,
+}
+
+/// What changes of a session by itself.
+pub enum SpyNews {
+    /// Another target: its sound.
+    Sound(SpySound),
+    /// Nobody is heard until there is another target.
+    Silence,
+    /// Other parties, another state or mode.
+    Facts(SpyFacts),
+    /// It is over.
+    Ended(SpyEnd),
 }
 
 /// Changes a running session; rights are checked at each change.
 pub trait SpyControl: Send + Sync {
-    /// Takes another mode.
+    /// Takes another mode; on record when this returns.
     ///
     /// # Errors
     /// Denied, or the party cannot be told.
-    fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault>;
+    fn set_mode(&self, mode: Mode, to: Option<Party>) -> BoxFuture<'_, Result<SpyFacts, Fault>>;
 
-    /// Hears other sides.
+    /// Hears other parties.
     ///
     /// # Errors
     /// The session is over.
-    fn set_hear(&self, hear: Hear) -> Result<SpyFacts, Fault>;
+    fn set_hear(&self, hear: Hear) -> BoxFuture<'_, Result<SpyFacts, Fault>>;
+
+    /// Goes on to the next call: the session as it stands until then.
+    ///
+    /// # Errors
+    /// There is nothing to go on to: the session is for one call.
+    fn next(&self) -> BoxFuture<'_, Result<SpyFacts, Fault>>;
 }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::frame::{Frame, FrameError, FrameReader, write_key};
 use super::protocol::{Body, Fault, FaultCode, Reply, Request, SpyFacts, SpyRequest, StoreKey, Unlock, method};
 use super::supervision::{
-    Hear, HearChange, HeardFrame, Mode, ModeChange, Party, SpyEnd, VoiceFrame, heard_frame, voice_bytes,
+    Hear, HearChange, HeardFrame, Mode, ModeChange, Party, SpyEnd, SpyWord, VoiceFrame, heard_frame, voice_bytes,
 };
 
 type Source = Box<dyn AsyncRead + Send + Unpin>;
@@ -294,10 +294,12 @@ pub struct SpyLink {
 /// What the server sends in a spy session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpyEvent {
-    /// 20 ms of both parties; these come at the call's pace, so they are a clock too.
+    /// 20 ms of both parties and the other supervisors; these come at the call's pace, so they are a clock too.
     Heard(Box<HeardFrame>),
     /// The session after a change that was asked for.
     Changed(Box<SpyFacts>),
+    /// Other parties, another state or mode, without anybody's asking.
+    Facts(Box<SpyFacts>),
     /// A change that was refused; the session goes on as before.
     Refused(Fault),
     /// The session is over.
@@ -328,7 +330,12 @@ impl SpyIncoming {
                 }
             };
             match parse(&payload)? {
-                Reply { body: Body::Event(end), id } if id == self.id => return Ok(SpyEvent::Ended(typed(end)?)),
+                Reply { body: Body::Event(word), id } if id == self.id => {
+                    return Ok(match typed(word)? {
+                        SpyWord::Facts(facts) => SpyEvent::Facts(facts),
+                        SpyWord::Ended(end) => SpyEvent::Ended(end),
+                    });
+                }
                 Reply { body: Body::Result(facts), .. } => return Ok(SpyEvent::Changed(Box::new(typed(facts)?))),
                 Reply { body: Body::Error(fault), .. } => return Ok(SpyEvent::Refused(fault)),
                 Reply { .. } => {}
@@ -363,6 +370,14 @@ impl SpyOutgoing {
     /// [`ClientError::Closed`] when the server does not read.
     pub fn set_hear(&mut self, hear: Hear) -> Result<(), ClientError> {
         self.ask(method::SPY_HEAR, &HearChange { hear })
+    }
+
+    /// Goes on to the next call; the answer is a [`SpyEvent`].
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`] when the server does not read.
+    pub fn next_call(&mut self) -> Result<(), ClientError> {
+        self.ask(method::SPY_NEXT, &Value::Object(Default::default()))
     }
 
     fn ask(&mut self, method: &str, params: &impl Serialize) -> Result<(), ClientError> {

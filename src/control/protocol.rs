@@ -17,8 +17,8 @@ pub use super::store::{
     StoreVerified, Unlock,
 };
 pub use super::supervision::{
-    EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts,
-    SpyRequest, VoiceFrame,
+    Announce, EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Order, Party, PartyFacts, Role, Side,
+    SpyEnd, SpyFacts, SpyInfo, SpyRequest, SpyState, SpyTarget, SpyWord, VoiceFrame,
 };
 pub use super::verbs::{Dtmf, KeysWay, Pressed};
 
@@ -106,6 +106,10 @@ pub mod method {
     pub const STORE_UNLOCK: &str = "astdb.unlock";
     /// [`crate::control::supervision::SpyRequest`] → [`crate::control::supervision::SpyFacts`], then audio both ways.
     pub const SPY: &str = "spy";
+    /// A list of [`super::SpyInfo`].
+    pub const SPIES: &str = "spies";
+    /// Within a spy session: nothing → goes on to the next call; its facts come as they are.
+    pub const SPY_NEXT: &str = "spy.next";
     /// Within a spy session: [`crate::control::supervision::ModeChange`] → the new facts.
     pub const SPY_MODE: &str = "spy.mode";
     /// Within a spy session: [`crate::control::supervision::HearChange`] → the new facts.

@@ -2,7 +2,7 @@
 //! Above: the composition root runs it. Below: [`Bound`] is the socket, [`Backend`] knows what to answer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-pub use super::backend::{Backend, BoxFuture, Identity, SpyControl, SpySession};
+pub use super::backend::{Backend, BoxFuture, Identity, SpyControl, SpyNews, SpySession, SpySound};
 use super::frame::Frame;
 use super::link::{Link, LinkError, params_of, request_of, to_value};
 use super::protocol::{
@@ -19,10 +19,14 @@ use super::protocol::{
     Request, SpyRequest, Stop, Stopping, StoreList, StoreOrder, Target, TraceWanted, Traced, Unlock, method,
 };
 pub use super::socket::{Bound, SocketConfig, SocketError};
-use super::supervision::{EndedBecause, HearChange, ModeChange, SpyEnd, heard_bytes, voice_frame};
+use super::supervision::{
+    EndedBecause, FRAME_SAMPLES, HearChange, ModeChange, SpyEnd, SpyWord, heard_bytes, voice_frame,
+};
 
 /// How often a spy session looks for audio: half a frame's time.
 const SPY_BEAT: Duration = Duration::from_millis(10);
+/// The time of one frame of audio.
+const FRAME: Duration = Duration::from_millis(20);
 
 /// What one client, and all together, may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +127,7 @@ impl Client {
             method::USERS => self.link.list(id, self.backend.users()).await,
             method::REGISTRATIONS => self.link.list(id, self.backend.registrations()).await,
             method::ROOMS => self.link.list(id, self.backend.rooms()).await,
+            method::SPIES => self.link.list(id, self.backend.spies()).await,
             method::CODES => self.link.list(id, self.backend.codes()).await,
             method::RECORDS => match self.records(request).await {
                 Ok(records) => self.link.list(id, records).await,
@@ -308,31 +313,49 @@ impl Client {
         self.backend.spy(&self.who, wanted).await
     }
 
-    /// Carries audio both ways until the call ends or the client leaves; dropping `session` detaches.
+    /// Carries audio both ways until the session ends or the client leaves; dropping `session` detaches.
     async fn spy(&mut self, id: u64, mut session: SpySession) -> Result<(), LinkError> {
         self.link.keep_short();
         self.link.answer(id, Ok(to_value(&session.facts))).await?;
         let mut beat = tokio::time::interval(SPY_BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut silence = Silence::default();
         loop {
             tokio::select! {
-                end = &mut session.ended => {
-                    self.send_heard(&mut session).await?;
-                    let end = end.unwrap_or_else(|_| SpyEnd { why: EndedBecause::CallEnded, message: "the call has ended".into() });
-                    self.link.put(id, Body::Event(to_value(&end))).await?;
-                    self.link.put(id, Body::End(true)).await?;
-                    return self.link.flush().await;
+                news = session.news.recv() => {
+                    self.send_heard(&mut session, &mut silence).await?;
+                    let word = match news {
+                        Some(SpyNews::Sound(sound)) => {
+                            session.sound = Some(sound);
+                            continue;
+                        }
+                        Some(SpyNews::Silence) => {
+                            session.sound = None;
+                            continue;
+                        }
+                        Some(SpyNews::Facts(facts)) => SpyWord::Facts(Box::new(facts)),
+                        Some(SpyNews::Ended(end)) => SpyWord::Ended(end),
+                        None => SpyWord::Ended(SpyEnd {
+                            why: EndedBecause::CallEnded,
+                            message: "the call has ended".into(),
+                        }),
+                    };
+                    self.link.put(id, Body::Event(to_value(&word))).await?;
+                    if matches!(word, SpyWord::Ended(_)) {
+                        self.link.put(id, Body::End(true)).await?;
+                        return self.link.flush().await;
+                    }
                 }
-                _ = beat.tick() => self.send_heard(&mut session).await?,
+                _ = beat.tick() => self.send_heard(&mut session, &mut silence).await?,
                 frame = self.link.reader.next() => match frame? {
                     None => return Err(LinkError::Gone),
                     Some(Frame::Audio(bytes)) => {
                         let frame = voice_frame(&bytes).ok_or(LinkError::Misuse("audio of another length than 20 ms"))?;
                         // A full ring means that the client is ahead of the call: what it said too early is left out.
-                        let _ = session.voice.push(frame);
+                        let _ = session.sound.as_mut().map(|sound| sound.voice.push(frame));
                     }
                     Some(Frame::Json(payload)) => {
-                        let (id, answer) = change(&payload, session.control.as_ref());
+                        let (id, answer) = change(&payload, session.control.as_ref()).await;
                         self.link.answer(id, answer).await?;
                     }
                 },
@@ -340,28 +363,63 @@ impl Client {
         }
     }
 
-    async fn send_heard(&mut self, session: &mut SpySession) -> Result<(), LinkError> {
-        while let Ok(frame) = session.frames.pop() {
-            self.link.put_audio(heard_bytes(&frame))?;
+    /// Sends what was heard, or silence where there is nobody to hear: the client's clock goes on.
+    async fn send_heard(&mut self, session: &mut SpySession, silence: &mut Silence) -> Result<(), LinkError> {
+        match &mut session.sound {
+            Some(sound) => {
+                silence.ends();
+                while let Ok(frame) = sound.frames.pop() {
+                    self.link.put_audio(heard_bytes(&frame))?;
+                }
+            }
+            None => {
+                for _ in 0..silence.frames_due(Instant::now()) {
+                    self.link.put_audio(heard_bytes(&[0; 3 * FRAME_SAMPLES]))?;
+                }
+            }
         }
         self.link.flush().await
     }
 }
 
-fn change(payload: &[u8], session: &dyn SpyControl) -> (u64, Result<Value, Fault>) {
-    match request_of(payload) {
-        Err(fault) => (0, Err(fault)),
-        Ok(request) => (request.id, changed(request, session)),
+/// Silence at the pace of sound.
+#[derive(Default)]
+struct Silence {
+    /// Until when there was some.
+    until: Option<Instant>,
+}
+
+impl Silence {
+    fn ends(&mut self) {
+        self.until = None;
+    }
+
+    fn frames_due(&mut self, now: Instant) -> usize {
+        let until = self.until.get_or_insert(now);
+        let mut frames = 0;
+        while *until + FRAME <= now {
+            *until += FRAME;
+            frames += 1;
+        }
+        frames
     }
 }
 
-fn changed(request: Request, session: &dyn SpyControl) -> Result<Value, Fault> {
+async fn change(payload: &[u8], session: &dyn SpyControl) -> (u64, Result<Value, Fault>) {
+    match request_of(payload) {
+        Err(fault) => (0, Err(fault)),
+        Ok(request) => (request.id, changed(request, session).await),
+    }
+}
+
+async fn changed(request: Request, session: &dyn SpyControl) -> Result<Value, Fault> {
     let facts = match request.method.as_str() {
         method::SPY_MODE => {
             let wanted: ModeChange = params_of(request)?;
-            session.set_mode(wanted.mode, wanted.to)?
+            session.set_mode(wanted.mode, wanted.to).await?
         }
-        method::SPY_HEAR => session.set_hear(params_of::<HearChange>(request)?.hear)?,
+        method::SPY_HEAR => session.set_hear(params_of::<HearChange>(request)?.hear).await?,
+        method::SPY_NEXT => session.next().await?,
         other => return Err(Fault::new(FaultCode::Usage, format!("`{other}` has no place in a spy session"))),
     };
     Ok(to_value(&facts))

@@ -18,8 +18,8 @@ use crate::{
         protocol::{
             CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hungup,
             LegDetail, LegDirection, LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, Reload,
-            ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyRequest, Status,
-            Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Unlock, UserInfo,
+            ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyInfo,
+            SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Unlock, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -151,8 +151,12 @@ impl Backend for Desk {
         Box::pin(self.house.unlock(who, how, key))
     }
 
+    fn spies(&self) -> Vec<SpyInfo> {
+        self.house.spies()
+    }
+
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
-        Box::pin(async move { self.house.spy(who, &request) })
+        Box::pin(self.house.spy(who, request))
     }
 }
 
@@ -178,7 +182,7 @@ impl House {
             dialogs: sip.dialogs as u64,
             ports: media.ports_open,
             registrations: exchange.registrar().len() as u64,
-            spies: exchange.spies_in_all().into(),
+            spies: exchange.spies.count() as u64,
             recordings: 0,
             tick_late_p99_us: media.tick_late_p99_us,
             store_locked: self.keys.is_locked(),
@@ -187,7 +191,7 @@ impl House {
     }
 
     fn call_info(&self, call: &CallFacts) -> CallInfo {
-        info(call, self.exchange.spies_on(&call.uuid), leg_info)
+        info(call, count(self.exchange.spies.on_call(&call.uuid)), leg_info)
     }
 
     async fn call_detail(&self, uuid: &str) -> Result<CallDetail, Fault> {
@@ -198,7 +202,7 @@ impl House {
             media.insert(leg.uuid.clone(), self.exchange.media.port_stats(leg.port).await);
         }
         let first = call.uuid.clone();
-        Ok(info(&call, self.exchange.spies_on(&call.uuid), |leg| LegDetail {
+        Ok(info(&call, count(self.exchange.spies.on_call(&call.uuid)), |leg| LegDetail {
             leg: leg_info(leg),
             channel: leg.name.clone(),
             call_id: leg.call_id.clone(),
@@ -322,7 +326,7 @@ impl House {
             if !what.dry_run {
                 self.env.configure(&config);
                 self.exchange.settings.store(Arc::new(config));
-                self.reloads.send_modify(|count| *count += 1);
+                self.exchange.reloads.send_modify(|count| *count += 1);
             }
         }
         if matches!(what.what, Reload::Dialplan | Reload::All) {

@@ -151,7 +151,7 @@ impl Session {
     fn take(&mut self, event: Result<SpyEvent, ClientError>) -> Result<(), End> {
         match event {
             Ok(SpyEvent::Heard(frame)) => self.beat(&frame),
-            Ok(SpyEvent::Changed(facts)) => {
+            Ok(SpyEvent::Changed(facts) | SpyEvent::Facts(facts)) => {
                 self.facts = *facts;
                 self.tell_mode()
             }

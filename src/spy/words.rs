@@ -38,6 +38,10 @@ pub fn mode(facts: &SpyFacts) -> String {
         Mode::Listen => "LISTEN - nobody hears you".to_owned(),
         Mode::Whisper => format!("WHISPER to {} - {} cannot hear you", full_name(spoken_to), short_name(other)),
         Mode::Barge => format!("BARGE - {} and {} hear you", full_name(&facts.target), full_name(&facts.peer)),
+        Mode::Takeover => {
+            let heard_by: Vec<_> = facts.talks.iter().map(|side| full_name(facts.party(*side))).collect();
+            format!("TAKEOVER - you talk with {}, the other party is on hold", heard_by.join(" and "))
+        }
     }
 }
 
@@ -60,7 +64,7 @@ pub fn heard(party: &PartyFacts, loudest_db: f32, reason: Option<&str>) -> Strin
 
 /// Whether that side is among those heard.
 pub fn hears(hear: Hear, side: Side) -> bool {
-    matches!((hear, side), (Hear::Both, _) | (Hear::A, Side::A) | (Hear::B, Side::B))
+    !matches!((hear, side), (Hear::Nobody, _) | (Hear::A, Side::B) | (Hear::B, Side::A))
 }
 
 /// One line of at most `columns`, mode first, without any control character: the richest form that fits.
@@ -142,6 +146,7 @@ fn short_name(party: &PartyFacts) -> &'static str {
     match (party.role, party.side) {
         (Role::Agent, _) => "agent",
         (Role::Customer, _) => "customer",
+        (Role::Absent, _) => "nobody",
         (Role::Unknown, Side::A) => "party A",
         (Role::Unknown, Side::B) => "party B",
     }
@@ -159,18 +164,22 @@ fn label(party: &PartyFacts) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::control::supervision::SpyState;
 
     /// The target is A.
     pub(in crate::spy) fn facts(mode: Mode, to: Side, roles: [Role; 2]) -> SpyFacts {
-        let party = |side, role, number: &str| PartyFacts { side, role, number: number.into(), name: String::new() };
+        let party = |side, role, number: &str| PartyFacts { role, number: number.into(), ..PartyFacts::nobody(side) };
         SpyFacts {
             session: "5e55".into(),
             call: "c7709e9c-1517-11dc-842a-d3a3942d3d63".into(),
+            state: SpyState::Call,
             target: party(Side::A, roles[0], "1001"),
             peer: party(Side::B, roles[1], "0791112233"),
             mode,
             to,
             hear: Hear::Both,
+            hears: vec![Side::A, Side::B],
+            talks: Vec::new(),
             allowed: Mode::Barge,
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use wirechief::control::protocol::*;
 use wirechief::control::server::{
-    self, Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpySession,
+    self, Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpyNews, SpySession, SpySound,
 };
 
 pub(crate) const CALLER: &str = "11111111-1111-4111-8111-111111111111";
@@ -24,7 +24,7 @@ pub(crate) const REFUSING: &str = "Refuse";
 pub(crate) struct Tap {
     pub(crate) frames: rtrb::Producer<HeardFrame>,
     pub(crate) voice: rtrb::Consumer<VoiceFrame>,
-    pub(crate) ended: oneshot::Sender<SpyEnd>,
+    pub(crate) news: mpsc::Sender<SpyNews>,
 }
 
 pub(crate) struct Fake {
@@ -220,31 +220,47 @@ impl Backend for Fake {
         Box::pin(async move { ConsoleSaid { text: format!("said: {line}\n"), fault: None } })
     }
 
+    fn spies(&self) -> Vec<SpyInfo> {
+        vec![SpyInfo {
+            who: "1003".into(),
+            via: "socket".into(),
+            from: "carol (uid 1003)".into(),
+            since: Timestamp::UNIX_EPOCH,
+            reason: Some("training".into()),
+            facts: facts(Mode::Listen, Hear::Both),
+        }]
+    }
+
     fn spy<'a>(&'a self, _: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {
-        if let Err(fault) = found(&request.uuid) {
+        if let SpyTarget::Uuid(uuid) = &request.target
+            && let Err(fault) = found(uuid)
+        {
             return answer(Err(fault));
         }
         let (heard, frames) = rtrb::RingBuffer::new(16);
         let (voice, said) = rtrb::RingBuffer::new(16);
-        let (ended, end) = oneshot::channel();
-        self.taps.lock().unwrap().push(Tap { frames: heard, voice: said, ended });
+        let (news, told) = mpsc::channel(4);
+        self.taps.lock().unwrap().push(Tap { frames: heard, voice: said, news });
         let facts = facts(request.mode, request.hear);
         let control = Box::new(FakeControl(Mutex::new(facts.clone())));
-        answer(Ok(SpySession { facts, frames, voice, control, ended: end }))
+        answer(Ok(SpySession { facts, sound: Some(SpySound { frames, voice }), control, news: told }))
     }
 }
 
 fn facts(mode: Mode, hear: Hear) -> SpyFacts {
     let party =
-        |side, number: &str| PartyFacts { side, role: Role::Unknown, number: number.into(), name: String::new() };
+        |side, number: &str| PartyFacts { role: Role::Unknown, number: number.into(), ..PartyFacts::nobody(side) };
     SpyFacts {
         session: "33333333-3333-4333-8333-333333333333".into(),
         call: CALLER.into(),
+        state: SpyState::Call,
         target: party(Side::A, "1001"),
         peer: party(Side::B, "1002"),
         mode,
         to: Side::A,
         hear,
+        hears: vec![Side::A, Side::B],
+        talks: Vec::new(),
         allowed: Mode::Whisper,
     }
 }
@@ -252,20 +268,24 @@ fn facts(mode: Mode, hear: Hear) -> SpyFacts {
 struct FakeControl(Mutex<SpyFacts>);
 
 impl SpyControl for FakeControl {
-    fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault> {
+    fn set_mode(&self, mode: Mode, to: Option<Party>) -> BoxFuture<'_, Result<SpyFacts, Fault>> {
         if mode > Mode::Whisper {
-            return Err(Fault::new(FaultCode::Denied, "barge is above your permission, whisper"));
+            return answer(Err(Fault::new(FaultCode::Denied, "barge is above your permission, whisper")));
         }
         let mut facts = self.0.lock().unwrap();
         facts.mode = mode;
         facts.to = if to == Some(Party::B) { Side::B } else { Side::A };
-        Ok(facts.clone())
+        answer(Ok(facts.clone()))
     }
 
-    fn set_hear(&self, hear: Hear) -> Result<SpyFacts, Fault> {
+    fn set_hear(&self, hear: Hear) -> BoxFuture<'_, Result<SpyFacts, Fault>> {
         let mut facts = self.0.lock().unwrap();
         facts.hear = hear;
-        Ok(facts.clone())
+        answer(Ok(facts.clone()))
+    }
+
+    fn next(&self) -> BoxFuture<'_, Result<SpyFacts, Fault>> {
+        answer(Ok(self.0.lock().unwrap().clone()))
     }
 }
 

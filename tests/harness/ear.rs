@@ -16,6 +16,8 @@ use super::{PATIENCE, nothing};
 struct Heard {
     left: Vec<i16>,
     right: Vec<i16>,
+    others: Vec<i16>,
+    told: Vec<SpyFacts>,
     ended: Option<SpyEnd>,
 }
 
@@ -52,7 +54,9 @@ impl Ear {
                                 let mut heard = into.lock().unwrap();
                                 heard.left.extend_from_slice(&frame[..160]);
                                 heard.right.extend_from_slice(&frame[160..320]);
+                                heard.others.extend_from_slice(&frame[320..]);
                             }
+                            Ok(SpyEvent::Facts(facts)) => into.lock().unwrap().told.push(*facts),
                             Ok(SpyEvent::Ended(end)) => into.lock().unwrap().ended = Some(end),
                             Ok(other) => {
                                 let _ = changed.send(other);
@@ -97,6 +101,40 @@ impl Ear {
             self.facts = (**facts).clone();
         }
         event
+    }
+
+    /// Waits until exactly these tones are heard of other supervisors.
+    pub(crate) async fn hears_of_others(&self, wanted: Sound) {
+        let mark = self.heard.lock().unwrap().others.len();
+        let end = Instant::now() + PATIENCE;
+        let mut last = Err("no audio".to_owned());
+        while Instant::now() < end {
+            let notified = self.arrived.notified();
+            {
+                let heard = self.heard.lock().unwrap();
+                if heard.others.len() >= mark + WINDOW {
+                    last = tone::heard(&heard.others[mark..]);
+                    if last == Ok(wanted.clone()) {
+                        return;
+                    }
+                }
+            }
+            let _ = timeout(end - Instant::now(), notified).await;
+        }
+        panic!("the supervisor should hear {wanted:?} of others, but: {last:?}");
+    }
+
+    /// Waits until the server tells facts that are right, from the first word on.
+    pub(crate) async fn is_told(&self, what: &str, right: impl Fn(&SpyFacts) -> bool) -> SpyFacts {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let notified = self.arrived.notified();
+            if let Some(facts) = self.heard.lock().unwrap().told.iter().rev().find(|facts| right(facts)) {
+                return facts.clone();
+            }
+            let told = timeout(end - Instant::now(), notified).await.is_ok();
+            assert!(told, "waits in vain to be told {what}: {:?}", self.heard.lock().unwrap().told);
+        }
     }
 
     /// Waits for the server to end the session.

@@ -4,8 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::time::interval;
-use wirechief::call::permission::{Mode, Refusal};
-use wirechief::call::supervisor::{Ears, Rights, Session, SpyError, Wish, attach};
+use wirechief::call::supervision::{Ears, Ended, Mode, Refusal, Rights, Session, SpyError, Via, Wish, attach};
 use wirechief::config::{Config, SpyRight};
 
 use super::Scene;
@@ -32,11 +31,12 @@ const GROUPS: [(Option<&str>, Option<&str>, bool); 6] = [
 ];
 
 /// Changes the settings in force, as a reload does.
-fn sets(pbx: &TestPbx, change: impl FnOnce(&mut Config)) {
-    let settings = &pbx.pbx.exchange().settings;
-    let mut config = (*settings.load_full()).clone();
+pub(crate) fn sets(pbx: &TestPbx, change: impl FnOnce(&mut Config)) {
+    let exchange = pbx.pbx.exchange();
+    let mut config = (*exchange.settings.load_full()).clone();
     change(&mut config);
-    settings.store(config.into());
+    exchange.settings.store(config.into());
+    exchange.reloads.send_modify(|count| *count += 1);
 }
 
 /// Carol supervises with these rights.
@@ -44,10 +44,13 @@ fn grants(pbx: &TestPbx, right: SpyRight) {
     sets(pbx, |config| config.users.get_mut("carol").expect("carol").may_spy = right);
 }
 
-fn carol(scene: &Scene, mode: Mode) -> Result<(Session, Ears), SpyError> {
-    let uuid = scene.uuids[1].clone();
-    let wish = Wish { uuid, mode, to: None, hear: None, ceiling: None, reason: None };
-    attach(scene.pbx.pbx.exchange(), Rights::User("carol".to_owned()), &wish)
+pub(crate) fn of(rights: Rights, uuid: &str, mode: Mode) -> Wish {
+    let via = Via::Socket { account: Some("carol".to_owned()), uid: 1_003 };
+    Wish { mode, ..Wish::listen(rights, via, uuid) }
+}
+
+async fn carol(scene: &Scene, mode: Mode) -> Result<(Session, Ears), SpyError> {
+    attach(scene.pbx.pbx.exchange(), of(Rights::User("carol".to_owned()), &scene.uuids[1], mode)).await
 }
 
 /// The supervisor talks without end.
@@ -87,7 +90,7 @@ async fn each_permission_reaches_its_modes_in_its_groups_and_nobody_who_is_prote
                     cases += 1;
                     let case = format!("{right:?}, groups {reachable:?} {group:?}, protected {protected}, {mode:?}");
                     let may = !protected && reached && reach >= Some(mode);
-                    match carol(&scene, mode) {
+                    match carol(&scene, mode).await {
                         Ok((session, _)) => {
                             assert!(may, "{case}: it may");
                             let facts = session.facts();
@@ -114,9 +117,7 @@ async fn a_user_who_supervises_nobody_and_a_stranger_have_no_way_in() {
     let exchange = scene.pbx.pbx.exchange();
     for rights in [Rights::Nobody, Rights::User("alice".to_owned()), Rights::User("zoe".to_owned())] {
         for mode in MODES {
-            let uuid = scene.uuids[0].clone();
-            let wish = Wish { uuid, mode, to: None, hear: None, ceiling: None, reason: None };
-            let refused = attach(exchange, rights.clone(), &wish).err();
+            let refused = attach(exchange, of(rights.clone(), &scene.uuids[0], mode)).await.err();
             assert!(matches!(refused, Some(SpyError::Refused(_))), "{rights:?} {mode:?}: {refused:?}");
         }
     }
@@ -126,17 +127,17 @@ async fn a_user_who_supervises_nobody_and_a_stranger_have_no_way_in() {
 async fn a_mode_beyond_the_permission_is_not_reached_by_a_change() {
     let mut scene = Scene::new(Unusual::default()).await;
     grants(&scene.pbx, SpyRight::Listen);
-    let (session, mut ears) = carol(&scene, Mode::Listen).expect("a session");
+    let (session, mut ears) = carol(&scene, Mode::Listen).await.expect("a session");
     for mode in [Mode::Whisper, Mode::Barge] {
-        let refused = session.set_mode(mode, None).expect_err("a refusal");
+        let refused = session.set_mode(mode, None).await.expect_err("a refusal");
         let wanted = Refusal::Level { wanted: mode, granted: Some(Mode::Listen) };
         assert_eq!(refused, SpyError::Refused(wanted));
         assert_eq!(session.facts().mode, Mode::Listen);
     }
     is_heard(&mut scene, &mut ears, [false, false]).await;
     grants(&scene.pbx, SpyRight::Whisper);
-    session.set_mode(Mode::Whisper, None).expect("the new right");
-    assert!(session.set_mode(Mode::Barge, None).is_err());
+    session.set_mode(Mode::Whisper, None).await.expect("the new right");
+    assert!(session.set_mode(Mode::Barge, None).await.is_err());
     is_heard(&mut scene, &mut ears, [false, true]).await;
 }
 
@@ -144,13 +145,17 @@ async fn a_mode_beyond_the_permission_is_not_reached_by_a_change() {
 async fn a_right_that_is_taken_away_lowers_the_mode_or_ends_the_session() {
     let mut scene = Scene::new(Unusual::default()).await;
     grants(&scene.pbx, SpyRight::Barge);
-    let (session, mut ears) = carol(&scene, Mode::Barge).expect("a session");
+    let (mut session, mut ears) = carol(&scene, Mode::Barge).await.expect("a session");
     is_heard(&mut scene, &mut ears, [true, true]).await;
     grants(&scene.pbx, SpyRight::Listen);
-    session.recheck().expect("it may listen still");
-    assert_eq!(session.facts().mode, Mode::Listen);
+    assert_eq!(session.changed().await.facts.mode, Mode::Listen);
     is_heard(&mut scene, &mut ears, [false, false]).await;
     grants(&scene.pbx, SpyRight::None);
-    assert!(session.recheck().is_err());
-    assert!(session.set_mode(Mode::Listen, None).is_err());
+    let ended = loop {
+        if let Some(end) = session.changed().await.ended {
+            break end;
+        }
+    };
+    assert!(matches!(ended.why, Ended::Refused(SpyError::Refused(Refusal::Level { .. }))), "{ended:?}");
+    assert_eq!(session.set_mode(Mode::Listen, None).await.err(), Some(SpyError::Ended));
 }

@@ -8,17 +8,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
 use wirechief::control::protocol::{
     CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hungup, LegDetail,
     LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged,
     RoomInfo, RoomMute, RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced, UserInfo,
 };
 use wirechief::control::server::{
-    Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpySession, run,
+    Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpyNews, SpySession, SpySound, run,
 };
 use wirechief::control::supervision::{
-    EndedBecause, Hear, HeardFrame, Mode, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts, SpyRequest, VoiceFrame,
+    EndedBecause, Hear, HeardFrame, Mode, Party, PartyFacts, Role, Side, SpyEnd, SpyFacts, SpyInfo, SpyRequest,
+    SpyState, SpyTarget, VoiceFrame,
 };
 
 pub(super) const CALL: &str = "c7709e9c-1517-11dc-842a-d3a3942d3d63";
@@ -114,15 +115,18 @@ struct Tones {
 }
 
 fn facts(request: &SpyRequest) -> SpyFacts {
-    let party = |side, role, number: &str| PartyFacts { side, role, number: number.into(), name: String::new() };
+    let party = |side, role, number: &str| PartyFacts { role, number: number.into(), ..PartyFacts::nobody(side) };
     SpyFacts {
         session: "5e550000-0000-4000-8000-000000000000".into(),
         call: CALL.into(),
+        state: SpyState::Call,
         target: party(Side::A, Role::Agent, "1001"),
         peer: party(Side::B, Role::Customer, "0791112233"),
         mode: request.mode,
         to: side(request.to),
         hear: request.hear,
+        hears: vec![Side::A, Side::B],
+        talks: Vec::new(),
         allowed: request.max_mode.unwrap_or(Mode::Barge),
     }
 }
@@ -148,7 +152,10 @@ impl Tones {
     }
 
     fn attach(&self, request: SpyRequest) -> Result<SpySession, Fault> {
-        match request.uuid.as_str() {
+        let SpyTarget::Uuid(uuid) = &request.target else {
+            return Err(Fault::new(FaultCode::NotFound, "there is no other call"));
+        };
+        match uuid.as_str() {
             CALL => {}
             FORBIDDEN => return Err(Fault::new(FaultCode::Denied, "you may not listen").hint("ask for the right")),
             OVER => return Err(Fault::new(FaultCode::Ended, "the call has ended")),
@@ -156,7 +163,7 @@ impl Tones {
         }
         let (mut heard, frames) = rtrb::RingBuffer::new(8);
         let (voice, mut said) = rtrb::RingBuffer::<VoiceFrame>::new(64);
-        let (end, ended) = oneshot::channel();
+        let (end, news) = mpsc::channel(1);
         let (gone, attached) = channel::<()>();
         let (events, last) = (self.tell(), self.frames);
         let facts = facts(&request);
@@ -165,7 +172,8 @@ impl Tones {
             let mut at = 0;
             while attached.recv_timeout(BEAT) != Err(RecvTimeoutError::Disconnected) {
                 if last == Some(at) {
-                    let _ = end.send(SpyEnd { why: EndedBecause::CallEnded, message: "the call has ended".into() });
+                    let over = SpyEnd { why: EndedBecause::CallEnded, message: "the call has ended".into() };
+                    let _ = end.try_send(SpyNews::Ended(over));
                     break;
                 }
                 if heard.push(frame(at)).is_ok() {
@@ -184,7 +192,7 @@ impl Tones {
             events: Mutex::new(self.tell()),
             _gone: Mutex::new(gone),
         });
-        Ok(SpySession { facts, frames, voice, control, ended })
+        Ok(SpySession { facts, sound: Some(SpySound { frames, voice }), control, news })
     }
 }
 
@@ -196,21 +204,29 @@ struct Control {
 }
 
 impl SpyControl for Control {
-    fn set_mode(&self, mode: Mode, to: Option<Party>) -> Result<SpyFacts, Fault> {
+    fn set_mode(&self, mode: Mode, to: Option<Party>) -> BoxFuture<'_, Result<SpyFacts, Fault>> {
         let mut facts = self.facts.lock().expect("facts");
         if mode > facts.allowed {
-            return Err(Fault::new(FaultCode::Denied, format!("{} is not allowed", mode.word())));
+            return refused(Fault::new(FaultCode::Denied, format!("{} is not allowed", mode.word())));
         }
         (facts.mode, facts.to) = (mode, side(to));
         let _ = self.events.lock().expect("a sender").send(Seen::Mode(mode, to));
-        Ok(facts.clone())
+        Box::pin(std::future::ready(Ok(facts.clone())))
     }
 
-    fn set_hear(&self, hear: Hear) -> Result<SpyFacts, Fault> {
+    fn set_hear(&self, hear: Hear) -> BoxFuture<'_, Result<SpyFacts, Fault>> {
         let mut facts = self.facts.lock().expect("facts");
         facts.hear = hear;
-        Ok(facts.clone())
+        Box::pin(std::future::ready(Ok(facts.clone())))
     }
+
+    fn next(&self) -> BoxFuture<'_, Result<SpyFacts, Fault>> {
+        refused(Fault::new(FaultCode::Usage, "there is one call only"))
+    }
+}
+
+fn refused<'a>(fault: Fault) -> BoxFuture<'a, Result<SpyFacts, Fault>> {
+    Box::pin(std::future::ready(Err(fault)))
 }
 
 fn leg(uuid: &str, user: Option<&str>, number: &str) -> LegInfo {
@@ -309,6 +325,10 @@ impl Backend for Tones {
 
     fn console<'a>(&'a self, _: &'a str) -> BoxFuture<'a, ConsoleSaid> {
         Box::pin(async { ConsoleSaid::default() })
+    }
+
+    fn spies(&self) -> Vec<SpyInfo> {
+        Vec::new()
     }
 
     fn spy<'a>(&'a self, _: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {

@@ -1,7 +1,7 @@
 //! The bridge between two answered legs: connected until either side hangs up, each with its own dialog.
 //! Above: the dialplan's Dial. Below: media joins the ports; nothing of one leg's SIP reaches the other.
 
-use std::{task::Poll, time::Duration};
+use std::{sync::Arc, task::Poll, time::Duration};
 
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
@@ -10,8 +10,10 @@ use crate::{
     call::{
         cause::Cause,
         channel::{CallerId, Channel, next_play_id},
+        exchange::Exchange,
         leg::{Leg, LegEvent},
-        live::{LegState, Order},
+        live::{CallFacts, LegFacts, LegState, Order},
+        talks::Side as Party,
     },
     media,
 };
@@ -70,15 +72,19 @@ impl Channel {
         if callee.still_here().is_err() {
             return BridgeEnd::CalleeGone(callee.cause());
         }
-        self.exchange.media.send(media::Command::Join { a: self.leg.port(), b: callee.leg.port() });
-        self.call.set_bridged(Some((self.leg.facts.clone(), callee.leg.facts.clone())));
+        let together = Together::begin(self, callee);
         let end = serve_both(self, callee, watch).await;
-        self.call.set_bridged(None);
         if matches!(end, BridgeEnd::CalleeGone(_)) {
             self.about.hangup_source = callee.name().to_owned();
         }
-        self.part();
-        end
+        let goes_on = together.goes_on_with_supervisor(end);
+        drop(together);
+        match goes_on {
+            Some(Side::Caller) => serve_supervised(self).await,
+            Some(Side::Callee) => serve_supervised(callee).await,
+            None => {}
+        }
+        if self.still_here().is_err() { BridgeEnd::CallerGone } else { end }
     }
 
     /// Ends what joins this party's sound with another's.
@@ -91,6 +97,67 @@ impl Channel {
         self.gone.get_or_insert(cause);
         self.leg.hangup(cause);
     }
+}
+
+/// Two legs that hear each other, as long as this lives: those who supervise them are where they belong before anything is heard.
+struct Together {
+    exchange: Arc<Exchange>,
+    call: Arc<CallFacts>,
+    caller: Arc<LegFacts>,
+    callee: Arc<LegFacts>,
+}
+
+impl Together {
+    fn begin(caller: &Channel, callee: &Channel) -> Self {
+        let [a, b] = [caller, callee].map(|channel| channel.leg.facts.clone());
+        let exchange = caller.exchange.clone();
+        exchange.spies.let_go(&[&a, &b]);
+        exchange.media.send(media::Command::Join { a: a.port, b: b.port });
+        caller.call.set_bridged(Some((a.clone(), b.clone())));
+        a.talks_with(&b, Party::A);
+        b.talks_with(&a, Party::B);
+        exchange.spies.settle(&[&a, &b]);
+        exchange.live.note_change();
+        Self { exchange, call: caller.call.clone(), caller: a, callee: b }
+    }
+
+    /// The side that stays when the other has left it with a supervisor.
+    fn goes_on_with_supervisor(&self, end: BridgeEnd) -> Option<Side> {
+        let (leaver, stayer, side) = match end {
+            BridgeEnd::CallerGone => (&self.caller, &self.callee, Side::Callee),
+            BridgeEnd::CalleeGone(_) => (&self.callee, &self.caller, Side::Caller),
+            _ => return None,
+        };
+        self.exchange.goes_on_with_supervisor(leaver, stayer).then_some(side)
+    }
+}
+
+impl Drop for Together {
+    /// A task that is aborted parts them too.
+    fn drop(&mut self) {
+        let Self { exchange, call, caller, callee } = self;
+        call.set_bridged(None);
+        caller.talks_with_nobody();
+        callee.talks_with_nobody();
+        exchange.spies.settle(&[caller, callee]);
+        exchange.media.send(media::Command::Part { port: caller.port });
+        exchange.live.note_change();
+    }
+}
+
+/// Serves a party whose agent has left, until it or the last supervisor leaves as well.
+async fn serve_supervised(stayer: &mut Channel) {
+    let exchange = stayer.exchange.clone();
+    let mut changes = exchange.spies.changes();
+    while stayer.still_here().is_ok() && exchange.is_kept_by_supervisor(&stayer.leg.facts) {
+        tokio::select! {
+            event = stayer.leg.next() => {
+                let _ = stayer.take(event);
+            }
+            _ = changes.changed() => {}
+        }
+    }
+    stayer.forget_digits();
 }
 
 enum Step {

@@ -20,7 +20,7 @@ use crate::cli::entry::interruptible;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::control::client::{Client, SpyLink};
 use crate::control::protocol::{CallInfo, Fault, FaultCode, method};
-use crate::control::supervision::{Hear, Mode, Party, SpyRequest};
+use crate::control::supervision::{Hear, Mode, Party, SpyRequest, SpyTarget};
 use crate::spy::device::DeviceName;
 use crate::spy::input::Input;
 use crate::spy::keys::{self, KeySource};
@@ -200,12 +200,12 @@ async fn which(args: &Args, context: &Context) -> Result<Option<String>, Failure
 
 async fn attach(args: &Args, context: &Context, uuid: String) -> Result<SpyLink, Failure> {
     let request = SpyRequest {
-        uuid,
         mode: args.mode,
         to: args.to,
         hear: args.hear,
         max_mode: args.max_mode,
         reason: args.reason.clone(),
+        ..SpyRequest::new(SpyTarget::Uuid(uuid))
     };
     let client = context.connect().await?;
     Ok(context.in_time(client.spy(&request)).await?)

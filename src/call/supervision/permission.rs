@@ -1,5 +1,5 @@
 //! Who may listen to whom, and how: decided here, below every way in (requirements S063–S074).
-//! Pure: a rule over the settings of two users; `supervisor` asks it at attach and at each change of mode.
+//! Pure: a rule over settings and groups. Above: `judge` asks it at attach, at each change of mode, of rights and of parties.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -17,6 +17,8 @@ pub enum Mode {
     Whisper,
     /// Is heard by both.
     Barge,
+    /// Talks with the customer in the place of the agent, who is held meanwhile. Needs the right to barge.
+    Takeover,
 }
 
 impl Mode {
@@ -26,6 +28,7 @@ impl Mode {
             Self::Listen => "listen",
             Self::Whisper => "whisper",
             Self::Barge => "barge",
+            Self::Takeover => "takeover",
         }
     }
 }
@@ -55,6 +58,12 @@ pub enum Refusal {
         /// The highest one granted, if any.
         granted: Option<Mode>,
     },
+    /// A whisper to the customer is as much as a barge: the agent's side of the table is left (S068).
+    #[error("to be heard by the customer needs the right to barge (level: {})", .granted.word())]
+    Customer {
+        /// The highest one granted.
+        granted: Mode,
+    },
     /// A party of the call may not be spied on.
     #[error("user {0} is exempt from supervision")]
     Exempt(String),
@@ -63,12 +72,45 @@ pub enum Refusal {
     Group,
 }
 
-/// The highest mode that `supervisor` may use on a call of `parties` (name and settings of those legs that are users'),
-/// whose calls belong to the parties' groups together.
+impl Refusal {
+    /// The class in one word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Level { .. } | Self::Customer { .. } => "level",
+            Self::Exempt(_) => "exempt",
+            Self::Group => "group",
+        }
+    }
+}
+
+/// Who hears a supervisor in a mode, as far as rights go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Nobody, the agent, both, or parties of whom it is not clear who is the customer.
+    Usual,
+    /// The customer alone, in a whisper.
+    Customer,
+}
+
+/// Whether a mode is within what is granted.
+///
+/// # Errors
+/// It is not.
+pub fn permit(mode: Mode, reach: Reach, granted: Mode) -> Result<(), Refusal> {
+    match (mode, reach) {
+        (Mode::Whisper, Reach::Customer) if granted == Mode::Whisper => Err(Refusal::Customer { granted }),
+        _ if mode.min(Mode::Barge) > granted => Err(Refusal::Level { wanted: mode, granted: Some(granted) }),
+        _ => Ok(()),
+    }
+}
+
+/// The highest mode, up to barge, that `supervisor` may use on a call of `parties` (name and settings of those legs that are
+/// users'), which belongs to `groups`.
 ///
 /// # Errors
 /// Nothing is allowed, with the reason. The opt-out of a party wins over every right (S074).
-pub fn ceiling(supervisor: Supervisor<'_>, parties: &[(&str, &User)]) -> Result<Mode, Refusal> {
+pub fn ceiling(supervisor: Supervisor<'_>, parties: &[(&str, &User)], groups: &[String]) -> Result<Mode, Refusal> {
     if let Some((name, _)) = parties.iter().find(|(_, user)| !user.may_be_spied) {
         return Err(Refusal::Exempt((*name).into()));
     }
@@ -84,11 +126,7 @@ pub fn ceiling(supervisor: Supervisor<'_>, parties: &[(&str, &User)]) -> Result<
         SpyRight::Barge => Mode::Barge,
     };
     match &user.spy_groups {
-        Some(reachable)
-            if !parties.iter().flat_map(|(_, party)| &party.groups).any(|group| reachable.contains(group)) =>
-        {
-            Err(Refusal::Group)
-        }
+        Some(reachable) if !groups.iter().any(|group| reachable.contains(group)) => Err(Refusal::Group),
         _ => Ok(granted),
     }
 }
@@ -115,7 +153,7 @@ mod tests {
     }
 
     fn check(supervisor: &User, party: &User) -> Result<Mode, Refusal> {
-        ceiling(Supervisor::User(supervisor), &[("1001", party)])
+        ceiling(Supervisor::User(supervisor), &[("1001", party)], &party.groups)
     }
 
     #[test]
@@ -131,14 +169,14 @@ mod tests {
     fn s065_s066_a_new_user_has_no_permission() {
         let party = plain();
         assert_eq!(check(&plain(), &party), Err(Refusal::Level { wanted: Mode::Listen, granted: None }));
-        assert_eq!(ceiling(Supervisor::Nobody, &[("1001", &party)]), Err(Refusal::Unknown));
+        assert_eq!(ceiling(Supervisor::Nobody, &[("1001", &party)], &[]), Err(Refusal::Unknown));
     }
 
     #[test]
     fn s074_the_opt_out_wins_over_every_level() {
         let exempt = User { may_be_spied: false, ..plain() };
         assert_eq!(check(&user(SpyRight::Barge, &[], None), &exempt), Err(Refusal::Exempt("1001".into())));
-        assert_eq!(ceiling(Supervisor::Admin, &[("1001", &exempt)]), Err(Refusal::Exempt("1001".into())));
+        assert_eq!(ceiling(Supervisor::Admin, &[("1001", &exempt)], &[]), Err(Refusal::Exempt("1001".into())));
     }
 
     #[test]
@@ -147,5 +185,22 @@ mod tests {
         assert_eq!(check(&supervisor, &user(SpyRight::None, &["sales", "b"], None)), Ok(Mode::Listen));
         assert_eq!(check(&supervisor, &user(SpyRight::None, &["Sales"], None)), Err(Refusal::Group));
         assert_eq!(check(&supervisor, &user(SpyRight::None, &[], None)), Err(Refusal::Group));
+    }
+
+    #[test]
+    fn s068_a_whisper_to_the_customer_needs_the_right_to_barge() {
+        assert_eq!(permit(Mode::Whisper, Reach::Usual, Mode::Whisper), Ok(()));
+        let refused = Refusal::Customer { granted: Mode::Whisper };
+        assert_eq!(permit(Mode::Whisper, Reach::Customer, Mode::Whisper), Err(refused));
+        assert_eq!(permit(Mode::Whisper, Reach::Customer, Mode::Barge), Ok(()));
+        let refused = Refusal::Level { wanted: Mode::Whisper, granted: Some(Mode::Listen) };
+        assert_eq!(permit(Mode::Whisper, Reach::Customer, Mode::Listen), Err(refused));
+    }
+
+    #[test]
+    fn to_take_over_needs_the_right_to_barge_and_no_more() {
+        assert_eq!(permit(Mode::Takeover, Reach::Usual, Mode::Barge), Ok(()));
+        let refused = Refusal::Level { wanted: Mode::Takeover, granted: Some(Mode::Whisper) };
+        assert_eq!(permit(Mode::Takeover, Reach::Usual, Mode::Whisper), Err(refused));
     }
 }

@@ -1,0 +1,71 @@
+//! What a supervisor may do with a pair of legs, by the settings and groups that are in force this moment.
+//! Above: `session` asks at attach and at each change, `state` when parties, groups or rights change. Below: `permission`.
+
+use crate::call::{
+    exchange::Exchange,
+    supervision::{
+        parties::{Pair, behind, can_be_decoded},
+        permission::{self, Mode, Reach, Refusal},
+        refused::SpyError,
+        wish::{Rights, Wish},
+    },
+    talks::Side,
+};
+
+/// The highest mode that `wish` may take with a pair.
+///
+/// # Errors
+/// None.
+pub(super) fn allowed(exchange: &Exchange, wish: &Wish, pair: &Pair) -> Result<Mode, Refusal> {
+    let settings = exchange.settings.load();
+    let supervisor = match &wish.who {
+        Rights::Admin => permission::Supervisor::Admin,
+        Rights::User(name) => {
+            settings.users.get(name).map_or(permission::Supervisor::Nobody, permission::Supervisor::User)
+        }
+        Rights::Nobody => permission::Supervisor::Nobody,
+    };
+    let legs: Vec<_> = pair.legs().flat_map(|leg| behind(&exchange.live, leg)).collect();
+    let users = legs.iter().filter_map(|leg| leg.user.as_deref());
+    let parties: Vec<_> = users.filter_map(|name| Some((name, settings.users.get(name)?))).collect();
+    let own = legs.iter().flat_map(|leg| leg.groups.all());
+    let groups: Vec<_> = parties.iter().flat_map(|(_, user)| user.groups.iter().cloned()).chain(own).collect();
+    let granted = permission::ceiling(supervisor, &parties, &groups)?;
+    if !wish.groups.is_empty() && !wish.groups.iter().any(|group| groups.contains(group)) {
+        return Err(Refusal::Group);
+    }
+    Ok(wish.ceiling.map_or(granted, |ceiling| granted.min(ceiling)))
+}
+
+/// Whether a mode, with a whisper for the party on side `to`, is within `granted`.
+///
+/// # Errors
+/// It is not.
+pub(super) fn permit(pair: &Pair, mode: Mode, to: Option<Side>, granted: Mode) -> Result<(), Refusal> {
+    let is_customer = to.is_some() && pair.agent().ok().map(Side::other) == to;
+    let reach = if is_customer { Reach::Customer } else { Reach::Usual };
+    permission::permit(mode, reach, granted)
+}
+
+/// What does not depend on rights: nobody supervises himself or another supervisor, or what cannot be decoded.
+///
+/// # Errors
+/// One of these.
+pub(super) fn possible(exchange: &Exchange, wish: &Wish, pair: &Pair) -> Result<(), SpyError> {
+    let phone = wish.via.phone().map(|phone| phone.leg.as_str());
+    for leg in pair.legs() {
+        let is_own_phone = phone == Some(&leg.uuid);
+        let is_own_user = matches!(&wish.who, Rights::User(name) if phone.is_none() && leg.user.as_ref() == Some(name));
+        if is_own_phone || is_own_user {
+            return Err(SpyError::OwnLeg(leg.uuid.clone()));
+        }
+        if exchange.spies.is_phone(&leg.uuid) {
+            return Err(SpyError::Supervisor(leg.uuid.clone()));
+        }
+        if !can_be_decoded(leg) {
+            let codec = leg.now().codec.unwrap_or_default().to_owned();
+            return Err(SpyError::Codec { uuid: wish.uuid.to_ascii_lowercase(), codec });
+        }
+    }
+    Ok(())
+}
