@@ -150,9 +150,18 @@ impl StoreError {
         use rusqlite::ErrorCode as Code;
         let path = path.to_owned();
         let what = error.to_string();
+        match error {
+            // Rows that we never wrote so: another type, no UTF-8, a number out of range, a table without its one row.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..)
+            | rusqlite::Error::QueryReturnedNoRows => return Self::Broken { path, what },
+            _ => {}
+        }
         match error.sqlite_error_code() {
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy { path },
-            Some(Code::DiskFull) => Self::Full { path },
+            _ if is_full(error) => Self::Full { path },
             Some(Code::ReadOnly) => Self::ReadOnly { path },
             Some(Code::NotADatabase) => Self::NotAStore { path, what: "no SQLite file" },
             Some(Code::DatabaseCorrupt) => Self::Broken { path, what },
@@ -160,4 +169,11 @@ impl StoreError {
             _ => Self::Database { path, what },
         }
     }
+}
+
+/// Whether there was no room on the disk, be it for the memory that SQLite shares beside a log.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+        || matches!(extended, Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE | rusqlite::ffi::SQLITE_IOERR_SHMOPEN))
 }

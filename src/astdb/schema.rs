@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::error::StoreError;
+use super::error::{StoreError, is_full};
 use super::key::{KeySource, random, random_key};
 use super::seal::Key;
 use super::unlock::{Head, NameMode, write_generation};
@@ -82,13 +82,18 @@ pub(super) fn open_reading(path: &Path, patience: Duration) -> Result<Option<Con
     });
     let (facts, conn) = match opened {
         Ok(opened) => opened,
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => frozen(path)?,
+        Err(error) if has_no_room_beside(&error) => frozen(path)?,
         Err(error) => return Err(fault(&error)),
     };
     match verdict(&facts, path)? {
         Found::Nothing => Ok(None),
         Found::Store => Ok(Some(conn)),
     }
+}
+
+/// Whether the files that SQLite reads a log with cannot be made: the disk cannot be written, or is full.
+fn has_no_room_beside(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) || is_full(error)
 }
 
 /// Opens a file on a disk that cannot be written, where SQLite cannot make the files beside it that it reads a log with.
@@ -120,7 +125,10 @@ pub(super) fn open_writing(
     names: NameMode,
     patience: Duration,
 ) -> Result<Connection, StoreError> {
-    let fault = |error: &rusqlite::Error| StoreError::from_sqlite(error, path);
+    let fault = |error: &rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen) if !is_writable(path) => StoreError::ReadOnly { path: path.to_owned() },
+        _ => StoreError::from_sqlite(error, path),
+    };
     source.check()?;
     make_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -136,6 +144,12 @@ pub(super) fn open_writing(
     // An acknowledged change is on the disk: the log is synced at each commit.
     conn.pragma_update(None, "synchronous", "FULL").map_err(|error| fault(&error))?;
     Ok(conn)
+}
+
+/// Whether the file, and the folder for the files beside it, may be written.
+fn is_writable(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    [path, folder].iter().all(|place| rustix::fs::access(*place, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
 /// Makes the file readable by its owner alone; SQLite gives the files beside it the same mode.

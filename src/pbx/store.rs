@@ -325,7 +325,12 @@ fn verdict(error: &StoreError) -> (FaultCode, Option<String>) {
         }
         StoreError::KeyIsOpen { path, .. } => (FaultCode::Denied, Some(format!("chmod 600 {}", path.display()))),
         StoreError::ReadOnly { .. } => (FaultCode::Denied, None),
-        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+        StoreError::Io { source, .. }
+            if matches!(
+                source.kind(),
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
             (FaultCode::Denied, None)
         }
         StoreError::Busy { .. } => (FaultCode::TryAgain, Some("--timeout waits longer".into())),
