@@ -166,10 +166,14 @@ fn chain(conn: &Connection, keyed: &Keyed, found: &mut Verified) -> Result<(), F
         let (at_ms, old_version) = (row.get(1)?, row.get(7)?);
         let record = Record { sequence, at_ms, who: &who, what: &what, family: &family, key: &key, old_version };
         let written: Vec<u8> = row.get(9)?;
+        let replaced = old_version != 0;
         if sequence != number.saturating_add(1) {
             found.problems.push(wrong("changes before it are gone"));
         } else if keyed.link(&link, &record.bytes()).as_slice() != written {
             found.problems.push(wrong("it was changed, or the one before it"));
+        } else if replaced != (row.get_ref(8)? != rusqlite::types::ValueRef::Null) {
+            // The chain holds the version of the value that was replaced, not the value.
+            found.problems.push(wrong("the value that it replaced is gone, or there was none"));
         }
         match logged(row, Some(keyed), Detail::Values) {
             Ok(Logged { old: Some(Err(error)), .. }) | Err(Fault::Store(error)) => found.problems.push(error),
