@@ -236,13 +236,19 @@ impl Store {
             return Err(StoreError::NotAStore { path: path.clone(), what: "it is not there" });
         };
         let failed = |source| StoreError::Io { path: to.to_owned(), source };
+        if to.canonicalize().is_ok_and(|to| path.canonicalize().is_ok_and(|path| path == to)) {
+            return Err(StoreError::Name("the copy would stand in the place of the store itself"));
+        }
         let mut name = to.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.new", std::process::id()));
         let beside = to.with_file_name(name);
+        // One of ours, left by a process of this number that was killed.
+        let _ = std::fs::remove_file(&beside);
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed)?;
         let copied = copy(&from, &beside).map_err(|error| StoreError::from_sqlite(&error, to));
         let done = copied.and_then(|()| {
             OpenOptions::new().read(true).open(&beside).and_then(|file| file.sync_all()).map_err(failed)?;
+            fold_log(to, self.setup().patience)?;
             std::fs::rename(&beside, to).map_err(failed)?;
             super::files::sync_folder_of(to)
         });
@@ -250,6 +256,24 @@ impl Store {
             let _ = std::fs::remove_file(&beside);
         }
         done
+    }
+}
+
+/// Folds in the log of a store that a copy will replace: left beside the copy, SQLite would take it for the copy's own.
+fn fold_log(of: &Path, patience: Duration) -> Result<(), StoreError> {
+    let mut log = of.as_os_str().to_owned();
+    log.push("-wal");
+    if !std::fs::metadata(&log).is_ok_and(|facts| facts.len() > 0) {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let folded = Connection::open_with_flags(of, flags).and_then(|conn| {
+        conn.busy_timeout(patience)?;
+        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0))
+    });
+    match folded.map_err(|error| StoreError::from_sqlite(&error, of))? {
+        0 => Ok(()),
+        _ => Err(StoreError::Busy { path: of.to_owned() }),
     }
 }
 
@@ -284,6 +308,11 @@ fn put(line: Line, keyed: Option<&Keyed>) -> Result<Change, String> {
 
 fn json_line(to: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_string(value)?;
+    if text.chars().any(char::is_control) {
+        // JSON lets some pass that a terminal obeys; they stand within its strings only, where it has an escape for them.
+        let escaped = |c: char| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+        text = text.chars().map(escaped).collect();
+    }
     text.push('\n');
     to.write_all(text.as_bytes())
 }

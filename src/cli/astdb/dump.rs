@@ -51,17 +51,47 @@ pub(super) fn dump(args: &DumpArgs, store: &Store, context: &Context) -> Done {
             stdout.flush()?;
             count
         }
-        Some(path) => {
-            let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-            let mut file = BufWriter::new(opened.map_err(|error| failed(path, &error))?);
-            let count = store.dump(detail, &mut file)?;
-            let synced = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-            synced.map_err(|error| failed(path, &error))?;
-            count
-        }
+        Some(path) => dump_to(path, detail, store)?,
     };
     context.output.note(&format!("{count} entries"));
     Ok(Exit::Ok)
+}
+
+/// Writes beside the file and renames: a dump that fails leaves the one before, and clear values only their owner can read.
+fn dump_to(path: &Path, detail: Detail, store: &Store) -> Result<u64, Failure> {
+    let is_file = std::fs::metadata(path).map_or(true, |facts| facts.is_file());
+    let beside = if is_file {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", std::process::id()));
+        path.with_file_name(name)
+    } else {
+        // A pipe, a terminal, /dev/null.
+        path.to_owned()
+    };
+    let written = write_dump((&beside, path), detail, store);
+    if !is_file {
+        return written;
+    }
+    let renamed = written.and_then(|count| {
+        std::fs::rename(&beside, path).map_err(|error| failed(path, &error))?;
+        Ok(count)
+    });
+    if renamed.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    renamed
+}
+
+fn write_dump((to, path): (&Path, &Path), detail: Detail, store: &Store) -> Result<u64, Failure> {
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to);
+    let mut file = BufWriter::new(opened.map_err(|error| failed(path, &error))?);
+    let count = store.dump(detail, &mut file)?;
+    let file = file.into_inner().map_err(|error| failed(path, error.error()))?;
+    match file.sync_all() {
+        // What is no file cannot be synced.
+        Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(failed(path, &error)),
+        _ => Ok(count),
+    }
 }
 
 pub(super) fn load(args: &LoadArgs, store: &Store, context: &Context) -> Done {
@@ -93,7 +123,7 @@ pub(super) fn backup(args: &BackupArgs, store: &Store, context: &Context) -> Don
 pub(super) fn failed(path: &Path, error: &io::Error) -> Failure {
     let code = match error.kind() {
         io::ErrorKind::NotFound => FaultCode::NotFound,
-        io::ErrorKind::PermissionDenied => FaultCode::Denied,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => FaultCode::Denied,
         _ => FaultCode::Failure,
     };
     Fault::new(code, format!("{}: {error}", path.display())).into()
