@@ -203,7 +203,7 @@ impl KeySource {
             }
             Self::File(path) => {
                 let ring = match read_file(path)? {
-                    Some(ring) => ring,
+                    Some(ring) => synced(path, ring)?,
                     None => make_file(path)?,
                 };
                 ring.newest().map(|(number, key)| (number, Recipe::Random, key.clone())).ok_or_else(|| self.missing())
@@ -285,9 +285,19 @@ pub(super) fn make_file(path: &Path) -> Result<KeyRing, StoreError> {
     match linked {
         Ok(()) => super::files::sync_folder_of(path).map(|()| ring),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read_file(path)?.ok_or_else(|| StoreError::NoKey { path: path.to_owned() })
+            let ring = read_file(path)?.ok_or_else(|| StoreError::NoKey { path: path.to_owned() })?;
+            synced(path, ring)
         }
         Err(error) => Err(failed(error)),
+    }
+}
+
+/// A key that somebody has made, perhaps just now, and that something is about to be sealed with: its name is on the disk before.
+pub(super) fn synced(path: &Path, ring: KeyRing) -> Result<KeyRing, StoreError> {
+    match super::files::sync_folder_of(path) {
+        // A key that may be read but whose folder may not was put there by someone else, long ago.
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(ring),
+        done => done.map(|()| ring),
     }
 }
 
@@ -295,7 +305,10 @@ pub(super) fn make_file(path: &Path) -> Result<KeyRing, StoreError> {
 pub(super) fn replace_file(path: &Path, ring: &KeyRing) -> Result<(), StoreError> {
     let failed = |source| StoreError::Io { path: path.to_owned(), source };
     let written = write_beside(path, ring).map_err(failed)?;
-    fs::rename(&written, path).map_err(failed)?;
+    if let Err(error) = fs::rename(&written, path) {
+        let _ = fs::remove_file(&written);
+        return Err(failed(error));
+    }
     super::files::sync_folder_of(path)
 }
 
@@ -305,8 +318,11 @@ fn write_beside(path: &Path, ring: &KeyRing) -> io::Result<PathBuf> {
     let beside = path.with_file_name(name);
     let _ = fs::remove_file(&beside);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    file.write_all(ring.text().as_bytes())?;
-    file.sync_all()?;
+    if let Err(error) = file.write_all(ring.text().as_bytes()).and_then(|()| file.sync_all()) {
+        // Half a key is left nowhere.
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
     Ok(beside)
 }
 

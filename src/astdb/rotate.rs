@@ -136,6 +136,8 @@ fn next_key(source: &KeySource, current: u32) -> Result<(Recipe, Key), StoreErro
             if ring.get(next).is_none() {
                 ring = ring.with(next)?;
                 key::replace_file(path, &ring)?;
+            } else {
+                ring = key::synced(path, ring)?;
             }
             ring.get(next).map(|key| (Recipe::Random, key.clone())).ok_or_else(|| source.missing())
         }
