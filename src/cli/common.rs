@@ -147,13 +147,20 @@ pub(super) fn client_socket(named: Option<&Path>) -> PathBuf {
     places.swap_remove(at)
 }
 
+/// The home of the account, for cron jobs and the like that are not told of it. A machine whose service has its own folders has
+/// them meant.
+fn home_of_the_account() -> Option<PathBuf> {
+    let is_service = ["/etc/wirechief", "/var/lib/wirechief"].iter().any(|folder| Path::new(folder).exists());
+    if is_service { None } else { std::env::home_dir().filter(|home| home.is_absolute()) }
+}
+
 /// What of this process's environment decides about places.
 pub fn environment() -> Environment {
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     Environment {
         wirechief_config: path("WIRECHIEF_CONFIG"),
         wirechief_socket: path("WIRECHIEF_SOCKET"),
-        home: path("HOME"),
+        home: path("HOME").or_else(home_of_the_account),
         xdg_config_home: path("XDG_CONFIG_HOME"),
         xdg_state_home: path("XDG_STATE_HOME"),
         xdg_runtime_dir: path("XDG_RUNTIME_DIR"),

@@ -69,7 +69,7 @@ impl JsonValue {
 }
 
 pub(super) fn get(args: &GetArgs, desk: &Desk, context: &Context) -> Done {
-    let value = desk.get(&args.family, &args.key)?.ok_or_else(|| missing(&args.family, &args.key))?;
+    let value = desk.get(&args.family, &args.key)?.ok_or_else(|| missing((&args.family, &args.key), desk))?;
     if context.output.is_json() {
         let shown = Shown { family: &args.family, key: &args.key, value: JsonValue::of(&value) };
         context.output.document("astdb.value/1", &shown)?;
@@ -88,10 +88,15 @@ pub(super) fn check(args: &CheckArgs, desk: &Desk) -> Done {
     match desk.check(&args.family, &args.key, &entered)? {
         Some(true) => Ok(Exit::Ok),
         Some(false) => Err(Failure::Silent(Exit::Failure)),
-        None => Err(missing(&args.family, &args.key)),
+        None => Err(missing((&args.family, &args.key), desk)),
     }
 }
 
-fn missing(family: &str, key: &str) -> Failure {
-    Fault::new(FaultCode::NotFound, format!("/{family}/{key}: no such key")).into()
+fn missing((family, key): (&str, &str), desk: &Desk) -> Failure {
+    let fault = Fault::new(FaultCode::NotFound, format!("/{family}/{key}: no such key"));
+    let path = &desk.file().setup().path;
+    if path.exists() {
+        return fault.into();
+    }
+    fault.hint(format!("{} is not there: --file, ASTDB_FILE or HOME say where the store is", path.display())).into()
 }
