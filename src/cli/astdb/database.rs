@@ -82,33 +82,58 @@ pub(super) fn run(args: &Args, desk: &Desk, context: &Context) -> Done {
     let list = |select: &Select| show::listed(desk, (select, detail), context, |_| true).map(|(exit, _)| exit);
     let say = |text: &str| context.output.line(text);
     match &args.command {
+        Command::Show { family: Some(family), keytree: Some(key) } => {
+            let (family, key) = names(family, key);
+            list(&show::select(Some(&family), Some(&key)))
+        }
         Command::Show { family, keytree } => list(&show::select(family.as_deref(), keytree.as_deref())),
         Command::Showkey { key } => list(&Select::LastPart(key.clone())),
         Command::Get { family, key } => {
-            let Some(value) = desk.get(family, key)? else { return absent(context, "Database entry not found.") };
+            let (family, key) = names(family, key);
+            let Some(value) = desk.get(&family, &key)? else { return absent(context, "Database entry not found.") };
             say(&format!("Value: {}", shown(&value.text())))?;
             Ok(Exit::Ok)
         }
         Command::Put { family, key, value } => {
             let value = if value == "-" { super::input::from_stdin()? } else { Value::from(value.as_str()) };
-            desk.put(family, key, value)?;
+            let (family, key) = names(family, key);
+            desk.put(&family, &key, value)?;
             say("Updated database successfully")?;
             Ok(Exit::Ok)
         }
         Command::Del { family, key } => {
-            if !desk.del(family, key)? {
+            let (family, key) = names(family, key);
+            if !desk.del(&family, &key)? {
                 return absent(context, "Database entry could not be removed.");
             }
             say("Database entry removed.")?;
             Ok(Exit::Ok)
         }
-        Command::Deltree { family, keytree } => match desk.deltree(family, keytree.as_deref())? {
-            0 => absent(context, "Database entries do not exist."),
-            count => {
-                say(&format!("{count} database entries removed."))?;
-                Ok(Exit::Ok)
+        Command::Deltree { family, keytree } => {
+            let removed = match (keytree.as_deref(), family.split_once('/')) {
+                (Some(key), _) => {
+                    let (family, key) = names(family, key);
+                    desk.deltree(&family, Some(&key))
+                }
+                (None, Some((family, key))) => desk.deltree(family, Some(key)),
+                (None, None) => desk.deltree(family, None),
+            };
+            match removed? {
+                0 => absent(context, "Database entries do not exist."),
+                count => {
+                    say(&format!("{count} database entries removed."))?;
+                    Ok(Exit::Ok)
+                }
             }
-        },
+        }
+    }
+}
+
+/// To Asterisk a name is one text: what stands behind the first slash of a family belongs to the key, as `DB()` has it.
+fn names(family: &str, key: &str) -> (String, String) {
+    match family.split_once('/') {
+        Some((family, begin)) => (family.to_owned(), format!("{begin}/{key}")),
+        None => (family.to_owned(), key.to_owned()),
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::desk::Desk;
 use super::read::JsonValue;
+use super::show::full_name;
 use crate::astdb::{Detail, Logged};
 use crate::cli::common::Context;
 use crate::cli::complete;
@@ -107,7 +108,8 @@ pub(super) fn log(args: &LogArgs, desk: &Desk, context: &Context) -> Done {
 
 fn line(change: &Logged) -> String {
     let at = time(change).map_or_else(|| "-".to_owned(), words::local);
-    let name = if change.family.is_empty() { String::new() } else { format!(" /{}/{}", change.family, change.key) };
+    let name =
+        if change.family.is_empty() { String::new() } else { format!(" {}", full_name(&change.family, &change.key)) };
     let old = match &change.old {
         Some(Ok(old)) => format!("  was {}", old.text()),
         Some(Err(_)) => "  was (damaged)".to_owned(),

@@ -160,7 +160,7 @@ impl Print<'_> {
     }
 
     fn row(&mut self, entry: &Entry) {
-        let name = format!("/{}/{}", entry.family, entry.key);
+        let name = full_name(&entry.family, &entry.key);
         let value = match &entry.value {
             Some(Ok(value)) => value.text().into_owned(),
             Some(Err(_)) => "(damaged)".to_owned(),
@@ -209,6 +209,11 @@ impl Print<'_> {
             None => Ok((Exit::Ok, self.count)),
         }
     }
+}
+
+/// A name in a listing. A slash within a family is escaped: `/a/b/c` is the key `b/c` of the family `a`, and no other.
+pub(super) fn full_name(family: &str, key: &str) -> String {
+    format!("/{}/{key}", family.replace('/', "\\x2f"))
 }
 
 /// One line as Asterisk prints it: the name in 50 columns, the value in 25.
