@@ -4,6 +4,9 @@ use std::path::Path;
 
 use super::*;
 
+mod damage;
+mod nonces;
+
 fn setup(folder: &Path) -> Setup {
     Setup::new(folder.join("astdb.sqlite3"), folder.join("astdb.key"), "test")
 }
