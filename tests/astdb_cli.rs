@@ -7,22 +7,22 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-const ASTDB: &str = env!("CARGO_BIN_EXE_astdb");
+pub(crate) const ASTDB: &str = env!("CARGO_BIN_EXE_astdb");
 
 /// `astdb` in cron's empty environment, with a home of its own.
-fn command(home: &Path, words: &[&str]) -> Command {
+pub(crate) fn command(home: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(ASTDB);
     command.env_clear().env("HOME", home).args(words).current_dir(home);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-fn run(home: &Path, words: &[&str]) -> Output {
+pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
     command(home, words).output().unwrap()
 }
 
 /// With something on standard input.
-fn fed(home: &Path, words: &[&str], input: &[u8]) -> Output {
+pub(crate) fn fed(home: &Path, words: &[&str], input: &[u8]) -> Output {
     let mut child = command(home, words).stdin(Stdio::piped()).spawn().unwrap();
     // A program that refuses its words does not read.
     let _ = child.stdin.take().unwrap().write_all(input);
@@ -30,14 +30,14 @@ fn fed(home: &Path, words: &[&str], input: &[u8]) -> Output {
 }
 
 #[track_caller]
-fn ok(output: Output) -> String {
+pub(crate) fn ok(output: Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The error is `astdb: …`, then at most one `hint: …`.
 #[track_caller]
-fn fails(output: &Output, code: i32, says: &str) {
+pub(crate) fn fails(output: &Output, code: i32, says: &str) {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     let stderr = std::str::from_utf8(&output.stderr).unwrap();
     let lines: Vec<&str> = stderr.lines().collect();
@@ -46,14 +46,14 @@ fn fails(output: &Output, code: i32, says: &str) {
     assert!(lines.get(1).is_none_or(|hint| hint.starts_with("hint: ")), "{stderr}");
 }
 
-fn home() -> tempfile::TempDir {
+pub(crate) fn home() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-const STATE: &str = ".local/state/wirechief";
+pub(crate) const STATE: &str = ".local/state/wirechief";
 
 /// A home with `/pin/100` = 1234.
-fn with_pin() -> tempfile::TempDir {
+pub(crate) fn with_pin() -> tempfile::TempDir {
     let home = home();
     ok(fed(home.path(), &["put", "pin", "100", "-"], b"1234"));
     home
