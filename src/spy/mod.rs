@@ -4,6 +4,8 @@
 //! of the supervisor's voice from `input` or `device`. What takes sound has a thread of its own behind `spool`, so nothing slow holds the call's pace up.
 
 pub mod device;
+pub mod drift;
+pub mod echo;
 pub mod input;
 pub mod keys;
 pub mod meter;

@@ -8,6 +8,8 @@ use rubato::{
 };
 use thiserror::Error;
 
+use super::drift::MOST_DRIFT;
+
 /// Taps of the filter at the lower of the two rates: 64 / 8000 Hz / 2 = 4 ms of delay.
 const TAPS: usize = 64;
 /// Filters between two samples: a multiple of every whole ratio we meet, so those need no interpolation.
@@ -37,6 +39,23 @@ impl Resampler {
     ///
     /// [`RateError`] for a rate below 1 kHz, above 400 kHz, or without a side.
     pub fn new(from_hz: u32, to_hz: u32, sides: usize) -> Result<Self, RateError> {
+        Self::with_reach(from_hz, to_hz, sides, 1.0)
+    }
+
+    /// A stream of one side between two clocks, whose ratio [`Resampler::steer`] moves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resampler::new`]; also for equal rates, which nothing here would steer.
+    pub fn steered(from_hz: u32, to_hz: u32) -> Result<Self, RateError> {
+        if from_hz == to_hz {
+            return Err(RateError { from_hz, to_hz });
+        }
+        Self::with_reach(from_hz, to_hz, 1, 1.0 + 2.0 * MOST_DRIFT)
+    }
+
+    /// `reach`: the factor by which the ratio may later be moved.
+    fn with_reach(from_hz: u32, to_hz: u32, sides: usize, reach: f64) -> Result<Self, RateError> {
         let refused = RateError { from_hz, to_hz };
         let usable = 1_000..=400_000;
         if sides == 0 || !usable.contains(&from_hz) || !usable.contains(&to_hz) {
@@ -57,9 +76,17 @@ impl Resampler {
         };
         let ratio = f64::from(to_hz) / f64::from(from_hz);
         let block = (from_hz / 100) as usize;
-        let inner = Async::new_sinc(ratio, 1.0, &parameters, block, sides, FixedAsync::Input).map_err(|_| refused)?;
+        let inner = Async::new_sinc(ratio, reach, &parameters, block, sides, FixedAsync::Input).map_err(|_| refused)?;
         let block = vec![0.0; inner.output_frames_max() * sides];
         Ok(Self { sides, inner: Some(inner), waiting: Vec::new(), block })
+    }
+
+    /// Makes that many times as many samples from now on: 1 is the ratio of the rates, others lie within [`MOST_DRIFT`] of it.
+    pub fn steer(&mut self, factor: f64) {
+        if let Some(inner) = &mut self.inner {
+            // Only a factor out of reach is refused, and a clamped one is not.
+            let _ = inner.set_resample_ratio_relative(factor.clamp(1.0 - MOST_DRIFT, 1.0 + MOST_DRIFT), true);
+        }
     }
 
     /// Takes interleaved samples and appends what is ready to `out`.
@@ -151,6 +178,24 @@ mod tests {
         let side = |at: usize| out.iter().skip(at).step_by(2).map(|&s| clamp(s)).collect::<Vec<_>>();
         assert!(level(&side(0), 400.0, 16_000) > 9_000.0 && level(&side(0), 1_300.0, 16_000) < 100.0);
         assert!(level(&side(1), 1_300.0, 16_000) > 9_000.0 && level(&side(1), 400.0, 16_000) < 100.0);
+    }
+
+    #[test]
+    fn a_steered_stream_is_longer_or_shorter_by_as_much() {
+        let second = sine(1_000.0, 48_000, 48_000).into_iter().map(f32::from);
+        let samples: Vec<f32> = std::iter::repeat_n(second, 10).flatten().collect();
+        let made = |factor| {
+            let mut resampler = Resampler::steered(48_000, 8_000).expect("rates");
+            resampler.steer(factor);
+            let mut out = Vec::new();
+            resampler.process(samples.iter().copied(), &mut out);
+            out.len() as i64 - 80_000
+        };
+        let plain = made(1.0);
+        assert!((75..=85).contains(&(made(1.001) - plain)), "{}", made(1.001) - plain);
+        assert!((-85..=-75).contains(&(made(0.999) - plain)), "{}", made(0.999) - plain);
+        assert_eq!(made(2.0), made(1.001), "more than the reach is the reach");
+        assert!(Resampler::steered(8_000, 8_000).is_err());
     }
 
     #[test]
