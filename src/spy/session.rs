@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::device::Device;
+use super::device::{Device, Microphone};
 use super::input::Input;
 use super::keys::Key;
 use super::meter::Meter;
@@ -127,6 +127,9 @@ impl Session {
         tokio::pin!(limit);
         let mut stated = false;
         self.tell_start()?;
+        if self.is_speaking() {
+            self.move_microphone();
+        }
         loop {
             tokio::select! {
                 event = incoming.next() => self.take(event)?,
@@ -152,7 +155,11 @@ impl Session {
         match event {
             Ok(SpyEvent::Heard(frame)) => self.beat(&frame),
             Ok(SpyEvent::Changed(facts) | SpyEvent::Facts(facts)) => {
+                let before = self.is_speaking();
                 self.facts = *facts;
+                if self.is_speaking() != before {
+                    self.move_microphone();
+                }
                 self.tell_mode()
             }
             Ok(SpyEvent::Refused(fault)) => shown(self.wiring.screen.notice(&fault.message, Instant::now())),
@@ -170,7 +177,13 @@ impl Session {
             sink.push(heard);
         }
         self.wiring.device.play(&heard);
-        let speaking = self.facts.mode != Mode::Listen;
+        if let Some(trouble) = self.wiring.device.trouble() {
+            shown(self.wiring.screen.tell(&Told {
+                json: json!({"event": "trouble", "message": trouble}),
+                text: trouble,
+            }))?;
+        }
+        let speaking = self.is_speaking();
         let voice = match &mut self.wiring.input {
             // Read in every mode, so that its source keeps the call's pace.
             Some(input) => input
@@ -183,6 +196,18 @@ impl Session {
             self.outgoing.say(&voice);
         }
         Ok(())
+    }
+
+    fn is_speaking(&self) -> bool {
+        self.facts.mode != Mode::Listen
+    }
+
+    /// The microphone follows the mode; where standard input speaks, the device does not.
+    fn move_microphone(&mut self) {
+        if self.wiring.input.is_none() {
+            let wanted = if self.is_speaking() { Microphone::Open } else { Microphone::Closed };
+            self.wiring.device.microphone(wanted);
+        }
     }
 
     fn press(&mut self, key: Key) -> Result<(), End> {
@@ -203,6 +228,7 @@ impl Session {
         if let Some(input) = &mut self.wiring.input {
             input.forget();
         }
+        self.wiring.device.forget();
         self.outgoing.set_mode(mode, to).map_err(|error| End::Failed(error.into()))
     }
 

@@ -11,6 +11,9 @@ const MOST_WAITING: usize = RATE_HZ as usize / 5;
 /// More than this is never kept, so that a session in listen mode does not save up speech: 400 ms.
 const ROOM: usize = 2 * MOST_WAITING;
 
+/// Samples of a millisecond.
+const PER_MS: f64 = RATE_HZ as f64 / 1_000.0;
+
 /// A queue that waits for a little more before it starts each time it has run dry, so that a source which brings large pieces does not stutter.
 #[derive(Debug)]
 pub struct VoiceQueue {
@@ -36,6 +39,23 @@ impl VoiceQueue {
     /// Takes samples at 8 kHz.
     pub fn push(&mut self, samples: &[i16]) {
         self.samples.extend(samples);
+    }
+
+    /// Whether the last beat was speech; a queue that is only gathering says nothing about its source's clock.
+    pub fn is_speaking(&self) -> bool {
+        self.speaking
+    }
+
+    /// What waits, ms.
+    pub fn waiting_ms(&self) -> f64 {
+        self.samples.len() as f64 / PER_MS
+    }
+
+    /// Drops the oldest of what waits, down to so many ms.
+    pub fn keep_ms(&mut self, keep_ms: f64) {
+        let keep = (keep_ms * PER_MS) as usize;
+        let cut = self.samples.len().saturating_sub(keep);
+        self.samples.drain(..cut);
     }
 
     /// The source has ended: what is there goes out, then silence.

@@ -26,6 +26,7 @@ impl Terminal {
             .args(["-q", "-e", "-c", &line, "/dev/null"])
             .env("WIRECHIEF_SOCKET", desk.socket())
             .env("TERM", "xterm")
+            .env("SPY_DEVICE", "none")
             .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

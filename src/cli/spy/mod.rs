@@ -2,6 +2,7 @@
 //! Below: `crate::spy` listens.
 
 mod session;
+mod sound;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;

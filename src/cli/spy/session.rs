@@ -14,6 +14,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use tokio::sync::{mpsc, oneshot};
 
+use super::sound;
 use crate::cli::common::{Common, Context};
 use crate::cli::complete;
 use crate::cli::entry::interruptible;
@@ -61,9 +62,15 @@ pub(super) struct Args {
     /// Why you listen, for the log
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: Option<String>,
-    /// Sound device: file:IN.wav[,OUT.wav] or none
+    /// Sound card by its name or a part of it, with its own microphone or NAME,MICROPHONE; or file:IN.wav[,OUT.wav], or none. On a terminal, without it: the default card
     #[arg(long, env = "SPY_DEVICE", hide_env_values = true, value_name = "NAME")]
     pub(super) device: Option<DeviceName>,
+    /// Show the sound cards and leave
+    #[arg(long)]
+    pub(super) list_devices: bool,
+    /// Leave what the loudspeaker plays in what the microphone hears, as with a headset
+    #[arg(long)]
+    pub(super) no_aec: bool,
     /// Write what is heard to standard output
     #[arg(long)]
     pub(super) stdout: bool,
@@ -125,6 +132,9 @@ fn rate() -> impl TypedValueParser<Value = u32> {
 /// # Errors
 /// To be printed by the caller.
 pub(super) async fn run(args: Args, context: Context) -> Done {
+    if args.list_devices {
+        return attended(sound::list(&context)).await;
+    }
     refuse_nonsense(&args)?;
     let keys = key_source(&args);
     let style = style(&args);
@@ -133,8 +143,7 @@ pub(super) async fn run(args: Args, context: Context) -> Done {
         return dry_run(&args, &context, &uuid).await;
     }
     let (failures, failed) = mpsc::unbounded_channel();
-    let device_name = args.device.clone().unwrap_or(DeviceName::None);
-    let device = device_name.open(failures.clone()).map_err(|error| invalid("--device", &error))?;
+    let device = attended(sound::device(&args, failures.clone())).await?;
     let input = args.stdin.then(|| input(&args)).transpose()?;
     let link = attended(attach(&args, &context, uuid.clone())).await?;
     let wiring = Wiring {
@@ -276,9 +285,12 @@ fn style(args: &Args) -> Style {
 }
 
 fn no_sound_hint(args: &Args) -> Option<&'static str> {
-    let silent =
-        !args.stdout && args.record.is_none() && args.device.as_ref().is_none_or(|device| *device == DeviceName::None);
-    silent.then_some("the meters show what is heard; for the sound itself add --stdout or --device file:IN.wav,OUT.wav")
+    let without_device = match &args.device {
+        Some(device) => *device == DeviceName::None,
+        None => !sound::wants_card(args),
+    };
+    let silent = !args.stdout && args.record.is_none() && without_device;
+    silent.then_some("the meters show what is heard; for the sound itself add --stdout or --device default")
 }
 
 /// Asks a second connection why a side is silent. Over ssh that would be a second login, so there the reasons stay open.
@@ -352,7 +364,7 @@ mod tests {
             assert!(parsed(words).is_err(), "{words}");
         }
         assert!(parsed("spy --stdin --stdout --rate 16000 --channels split U").is_ok());
-        for words in ["spy --rate 44100 --stdout U", "spy --volume 5 U", "spy --mode shout U", "spy --device card U"] {
+        for words in ["spy --rate 44100 --stdout U", "spy --volume 5 U", "spy --mode shout U", "spy --device , U"] {
             assert!(parsed(words).is_err(), "{words}");
         }
     }
