@@ -20,7 +20,7 @@ use crate::harness::{Ear, PATIENCE, TestPbx, Tone, Transport, Unusual, nothing, 
 use crate::spy::request;
 
 /// Whether the program is there; where it must be and is not, the test fails.
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     assert!(found || std::env::var("CI").as_deref() != Ok("true"), "{program} is not installed");

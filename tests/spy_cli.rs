@@ -1,6 +1,7 @@
 //! The `spy` program as a process, on a call of two tones behind the real control socket: sound out, voice in, keys, exit codes.
 
 mod desk;
+mod pulse;
 mod terminal;
 
 use std::io::{BufRead, BufReader, Read, Write};

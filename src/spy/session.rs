@@ -178,10 +178,9 @@ impl Session {
         }
         self.wiring.device.play(&heard);
         if let Some(trouble) = self.wiring.device.trouble() {
-            shown(self.wiring.screen.tell(&Told {
-                json: json!({"event": "trouble", "message": trouble}),
-                text: trouble,
-            }))?;
+            shown(
+                self.wiring.screen.tell(&Told { json: json!({"event": "trouble", "message": trouble}), text: trouble }),
+            )?;
         }
         let speaking = self.is_speaking();
         let voice = match &mut self.wiring.input {

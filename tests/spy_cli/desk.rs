@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
@@ -28,8 +28,36 @@ pub(super) const OVER: &str = "00000000-0000-4000-8000-000000000008";
 pub(super) const A_HZ: f64 = 440.0;
 pub(super) const B_HZ: f64 = 1100.0;
 
-/// Between two frames: four times as fast as a real call.
-const BEAT: Duration = Duration::from_millis(5);
+/// What the call is made of, and how fast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Line {
+    /// A tone from each party, four times as fast as a real call.
+    Fast,
+    /// The same at a real call's pace, for sound cards.
+    InTime,
+    /// Something like speech from A, at a real call's pace; every frame said is seen, silent ones too.
+    Speech,
+}
+
+impl Line {
+    /// Between two frames.
+    fn beat(self) -> Duration {
+        Duration::from_millis(if self == Self::Fast { 5 } else { 20 })
+    }
+
+    fn frame(self, at: u64) -> HeardFrame {
+        std::array::from_fn(|i| {
+            let (part, i) = (i / 160, i % 160);
+            let now = at * 160 + i as u64;
+            match (part, self) {
+                (0, Self::Speech) => speech(now),
+                (0, _) => sine(A_HZ, 8_000, now),
+                (1, Self::Fast | Self::InTime) => sine(B_HZ, 8_000, now),
+                _ => 0,
+            }
+        })
+    }
+}
 
 /// What happened to the call, in order.
 #[derive(Debug, PartialEq)]
@@ -51,13 +79,27 @@ pub(super) struct Desk {
 impl Desk {
     /// A call of so many frames; `None`: one without end.
     pub(super) fn open(frames: Option<u64>) -> Self {
+        Self::with(Line::Fast, frames)
+    }
+
+    /// A call at the pace of a real one.
+    pub(super) fn in_time() -> Self {
+        Self::with(Line::InTime, None)
+    }
+
+    /// A call with something like speech instead of tones.
+    pub(super) fn with_speech() -> Self {
+        Self::with(Line::Speech, None)
+    }
+
+    fn with(line: Line, frames: Option<u64>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (events, seen) = channel();
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let path = folder.path().join("own/pbx.sock");
         runtime.block_on(async {
             let bound = Bound::new(&SocketConfig { path, group: None }).expect("a socket");
-            let backend = Arc::new(Tones { frames, events: Mutex::new(events) });
+            let backend = Arc::new(Tones { line, frames, events: Mutex::new(events) });
             tokio::spawn(async move { run(&bound, backend, Limits::default(), std::future::pending()).await });
         });
         Self { folder, seen, _runtime: runtime }
@@ -109,7 +151,19 @@ pub(super) fn level(samples: &[i16], hz: f64, rate_hz: u32) -> f64 {
     2.0 * (before * before + last * last - turn * before * last).max(0.0).sqrt() / samples.len() as f64
 }
 
+/// Noise that comes and goes in syllables.
+fn speech(at: u64) -> i16 {
+    // SplitMix64: any sample without the ones before it.
+    let mut bits = at.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits ^= bits >> 27;
+    let noise = f64::from(bits as u16 as i16) / 4.0;
+    let seconds = at as f64 / 8_000.0;
+    (noise * (seconds * 9.0).sin().max(0.0) * (seconds * 2.3).cos().abs()) as i16
+}
+
 struct Tones {
+    line: Line,
     frames: Option<u64>,
     events: Mutex<Sender<Seen>>,
 }
@@ -138,14 +192,6 @@ fn side(party: Option<Party>) -> Side {
     }
 }
 
-fn frame(at: u64) -> HeardFrame {
-    std::array::from_fn(|i| match i {
-        0..160 => sine(A_HZ, 8_000, at * 160 + i as u64),
-        160..320 => sine(B_HZ, 8_000, at * 160 + i as u64 - 160),
-        _ => 0,
-    })
-}
-
 impl Tones {
     fn tell(&self) -> Sender<Seen> {
         self.events.lock().expect("a sender").clone()
@@ -165,22 +211,28 @@ impl Tones {
         let (voice, mut said) = rtrb::RingBuffer::<VoiceFrame>::new(64);
         let (end, news) = mpsc::channel(1);
         let (gone, attached) = channel::<()>();
-        let (events, last) = (self.tell(), self.frames);
+        let (events, last, line) = (self.tell(), self.frames, self.line);
         let facts = facts(&request);
         let _ = events.send(Seen::Attached(request));
         std::thread::spawn(move || {
             let mut at = 0;
-            while attached.recv_timeout(BEAT) != Err(RecvTimeoutError::Disconnected) {
+            let mut next = Instant::now();
+            loop {
+                next += line.beat();
+                let until = next.saturating_duration_since(Instant::now());
+                if attached.recv_timeout(until) == Err(RecvTimeoutError::Disconnected) {
+                    break;
+                }
                 if last == Some(at) {
                     let over = SpyEnd { why: EndedBecause::CallEnded, message: "the call has ended".into() };
                     let _ = end.try_send(SpyNews::Ended(over));
                     break;
                 }
-                if heard.push(frame(at)).is_ok() {
+                if heard.push(line.frame(at)).is_ok() {
                     at += 1;
                 }
                 while let Ok(frame) = said.pop() {
-                    if frame.iter().any(|&sample| sample != 0) {
+                    if line == Line::Speech || frame.iter().any(|&sample| sample != 0) {
                         let _ = events.send(Seen::Voice(Box::new(frame)));
                     }
                 }

@@ -195,7 +195,11 @@ impl Device for Card {
         }
         let mut speaker = locked(&self.sides.speaker);
         if let Some(dry_for) = speaker.dry_for.take() {
-            if dry_for < PAUSE { self.play_drift.stuttered() } else { self.play_drift.restart() }
+            if dry_for < PAUSE {
+                self.play_drift.stuttered()
+            } else {
+                self.play_drift.restart()
+            }
             speaker.start_at = self.play_drift.aim_ms() as usize * PER_MS;
         }
         let length_ms = speaker.samples.len() as f64 / PER_MS as f64;
@@ -275,7 +279,7 @@ mod tests {
     }
 
     fn frame(tone: &[i16], at: usize) -> Heard {
-        let mut samples = [0; 320];
+        let mut samples = [0; 480];
         samples[..160].copy_from_slice(&tone[at * 160..][..160]);
         Heard::new(&samples, Volume::default())
     }
@@ -370,7 +374,7 @@ mod tests {
     #[test]
     fn a_card_that_stops_is_told_once() {
         let (sides, mut card, _orders) = card(EchoWish::Keep);
-        let silence = Heard::new(&[0; 320], Volume::default());
+        let silence = Heard::new(&[0; 480], Volume::default());
         played(&sides, 20);
         for _ in 0..PATIENCE_FRAMES {
             card.play(&silence);

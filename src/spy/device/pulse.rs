@@ -355,7 +355,11 @@ mod tests {
         let chosen = |wanted, kind| choose(&cards(), wanted, kind).map_err(|error| error.to_string());
         let name = |text: &str| Ok(CString::new(text).ok());
         assert_eq!(chosen("jabra", Kind::Speaker), name("out.usb-Jabra"));
-        assert_eq!(chosen("jabra", Kind::Microphone), name("in.usb-Jabra"), "a monitor is meant only by its whole name");
+        assert_eq!(
+            chosen("jabra", Kind::Microphone),
+            name("in.usb-Jabra"),
+            "a monitor is meant only by its whole name"
+        );
         assert_eq!(chosen("out.usb-Jabra.monitor", Kind::Microphone), name("out.usb-Jabra.monitor"));
         assert_eq!(chosen("default", Kind::Speaker), Ok(None));
         assert!(chosen("out.", Kind::Speaker).is_err_and(|why| why.contains("out.usb-Jabra and out.pci")));
