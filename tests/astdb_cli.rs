@@ -1,6 +1,6 @@
 //! The `astdb` program as a process: what it prints, its exit codes, and what is found on the disk.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -336,4 +336,82 @@ fn s195_without_the_key_the_store_is_listed_and_copied_but_not_read() {
     fails(&run(at, &["show", "pin", "--reveal"]), 4, "the key is not here");
     fails(&run(at, &["get", "pin", "100"]), 4, "the key is not here");
     assert_eq!(ok(run(at, &["--file", "copy.sqlite3", "--key-file", "elsewhere", "get", "pin", "100"])), "1234");
+}
+
+/// Bytes of a long key, and how many entries have one: lists of 12 MB.
+const LONG_KEY: usize = 4_000;
+const MANY: usize = 3_000;
+
+fn with_long_keys(entries: usize) -> tempfile::TempDir {
+    let home = home();
+    let mut dump = "{\"schema\":\"astdb.dump/1\",\"sealed\":false}\n".to_owned();
+    for number in 0..entries {
+        dump.push_str(&format!("{{\"family\":\"f\",\"key\":\"{number:0LONG_KEY$}\",\"value\":\"v\"}}\n"));
+    }
+    ok(fed(home.path(), &["load", "-"], dump.as_bytes()));
+    home
+}
+
+const LISTS: [&[&str]; 6] =
+    [&["show"], &["show", "--reveal"], &["show", "--json"], &["log"], &["log", "--json"], &["dump"]];
+
+/// All that a list prints, in bytes, and the most memory it had meanwhile.
+fn printed_and_peak(home: &Path, words: &[&str]) -> (usize, usize) {
+    let mut child = command(home, words).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let (mut output, mut bytes) = (child.stdout.take().unwrap(), vec![0; 64 * 1024]);
+    let (mut printed, mut peak) = (0, 0);
+    loop {
+        // Before the last read it waits for us to make room in the pipe.
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let kib = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak = kib.map_or(peak, |kib: usize| kib * 1_024);
+        match output.read(&mut bytes).unwrap() {
+            0 => break,
+            more => printed += more,
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    (printed, peak)
+}
+
+#[test]
+fn long_lists_are_printed_as_they_are_read_and_never_held_whole() {
+    let (one, many) = (with_long_keys(1), with_long_keys(MANY));
+    for words in LISTS {
+        let (_, usual) = printed_and_peak(one.path(), words);
+        let (printed, peak) = printed_and_peak(many.path(), words);
+        assert!(usual > 0 && printed > MANY * LONG_KEY, "{words:?}: {printed} bytes");
+        assert!(peak < usual + printed / 2, "{words:?}: {peak} bytes of memory, {usual} with one row");
+    }
+    let json: Value = serde_json::from_str(&ok(run(many.path(), &["log", "--json"]))).unwrap();
+    assert_eq!(json["schema"], "astdb.log/1");
+    assert_eq!(json["changes"].as_array().unwrap().len(), MANY);
+    assert_eq!(json["changes"][MANY - 1]["sequence"], MANY);
+}
+
+#[test]
+fn who_reads_ten_lines_and_leaves_ends_a_list_well() {
+    let many = with_long_keys(MANY);
+    for words in LISTS {
+        let mut child = command(many.path(), words).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        if words.contains(&"--json") {
+            output.read_exact(&mut [0; 10 * LONG_KEY]).unwrap();
+        } else {
+            assert_eq!(output.by_ref().lines().take(10).map_while(Result::ok).count(), 10);
+        }
+        drop(output);
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{words:?}: {ended:?}");
+        assert!(ended.stderr.is_empty(), "{words:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn an_empty_log_is_a_whole_document() {
+    let home = home();
+    let json: Value = serde_json::from_str(&ok(run(home.path(), &["log", "--json"]))).unwrap();
+    assert_eq!((&json["schema"], json["changes"].as_array().unwrap().len()), (&"astdb.log/1".into(), 0));
+    assert_eq!(ok(run(home.path(), &["log"])), "");
 }

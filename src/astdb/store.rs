@@ -1,5 +1,5 @@
 //! The handle: what everybody else holds of a store.
-//! Above: the dialplan and the `astdb` program. Below: `reader` in the caller's thread, `writer` in its own.
+//! Above: the dialplan and the `astdb` program. Below: `reader` in the caller's thread, `writer` in its own or a caller's.
 
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::schema;
 use super::unlock::{NameMode, unlock};
 use super::value::{Value, check_family, check_key, check_names, check_value};
-use super::writer::{Answer, Request, Writer};
+use super::writer::{Desk, Request, Wanted, Writer};
 
 /// What a store is opened with.
 #[derive(Clone, Debug)]
@@ -51,7 +51,8 @@ pub struct Store {
 struct Inner {
     setup: Arc<Setup>,
     reader: Mutex<Reader>,
-    /// Started by the first change.
+    desk: Arc<Desk>,
+    /// Started by the first change that is not committed in its caller's thread.
     writer: Mutex<Option<Writer>>,
 }
 
@@ -66,7 +67,8 @@ impl Store {
     pub fn new(setup: Setup) -> Self {
         let setup = Arc::new(setup);
         let reader = Mutex::new(Reader::new(Arc::clone(&setup)));
-        Self { inner: Arc::new(Inner { setup, reader, writer: Mutex::default() }), who: None }
+        let desk = Arc::new(Desk::new(Arc::clone(&setup)));
+        Self { inner: Arc::new(Inner { setup, reader, desk, writer: Mutex::default() }), who: None }
     }
 
     /// The same store, whose changes from here stand in the history as made by `who`.
@@ -198,6 +200,7 @@ impl Store {
         // Dropped outside of the lock: its thread ends when it has done what it was sent.
         let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(writer);
+        self.inner.desk.forget();
     }
 
     pub(super) fn reader(&self) -> MutexGuard<'_, Reader> {
@@ -208,26 +211,34 @@ impl Store {
     async fn change(&self, change: Change) -> Result<Changed, StoreError> {
         let (answer, answered) = oneshot::channel();
         // Nobody waits any more where the receiver is gone; the change is made all the same.
-        self.send(change, Box::new(move |done| drop(answer.send(done))))?;
+        self.send(Request { wanted: self.wanted(change), answer: Box::new(move |done| drop(answer.send(done))) })?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
     pub(super) fn change_blocking(&self, change: Change) -> Result<Changed, StoreError> {
+        let wanted = self.wanted(change);
+        if let Some(done) = self.inner.desk.alone(&wanted) {
+            return done;
+        }
         let (answer, answered) = sync_channel(1);
-        self.send(change, Box::new(move |done| drop(answer.send(done))))?;
+        self.send(Request { wanted, answer: Box::new(move |done| drop(answer.send(done))) })?;
         answered.recv().map_err(|_| StoreError::Closed)?
     }
 
-    fn send(&self, change: Change, answer: Answer) -> Result<(), StoreError> {
+    fn wanted(&self, change: Change) -> Wanted {
+        Wanted { change, who: self.who.clone() }
+    }
+
+    fn send(&self, request: Request) -> Result<(), StoreError> {
         let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = match &mut *writer {
             Some(writer) => writer,
             none => {
-                let started = Writer::start(Arc::clone(&self.inner.setup));
+                let started = Writer::start(Arc::clone(&self.inner.desk));
                 none.insert(started.map_err(|source| StoreError::Io { path: self.setup().path.clone(), source })?)
             }
         };
-        writer.send(Request { change, who: self.who.clone(), answer })
+        writer.send(request)
     }
 }
 

@@ -121,6 +121,55 @@ async fn many_callers_share_commits_and_each_is_answered() {
     assert_eq!(text(&store, "count", "x").as_deref(), Some("3"));
 }
 
+#[tokio::test]
+async fn who_may_wait_and_writes_alone_commits_in_its_own_thread_and_a_task_never_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let (seen, ours) = (std::sync::Arc::new(std::sync::Mutex::default()), std::thread::current().id());
+    let at = || {
+        let seen = std::sync::Arc::clone(&seen);
+        move |_: Option<&Value>| {
+            *seen.lock().unwrap() = Some(std::thread::current().id());
+            Some(Value::from("x"))
+        }
+    };
+    let writer = || seen.lock().unwrap().take().unwrap();
+    store.update_blocking("count", "x", at()).unwrap();
+    assert_eq!(writer(), ours);
+    store.update("count", "x", at()).await.unwrap();
+    assert_ne!(writer(), ours, "the tasks beside it go on while the disk is waited for");
+    store.update_blocking("count", "x", at()).unwrap();
+    assert_eq!(writer(), ours);
+    assert_eq!(verified(&store), [""; 0]);
+}
+
+#[test]
+fn threads_and_tasks_that_write_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let up = |old: Option<&Value>| {
+        let count: u32 = old.map_or(0, |old| old.text().parse().unwrap());
+        Some(Value::from((count + 1).to_string()))
+    };
+    std::thread::scope(|scope| {
+        for caller in 0..8 {
+            let store = store.clone();
+            scope.spawn(move || {
+                for _ in 0..25 {
+                    if caller % 2 == 0 {
+                        store.update_blocking("count", "x", up).unwrap();
+                    } else {
+                        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                        runtime.block_on(store.update("count", "x", up)).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(text(&store, "count", "x").as_deref(), Some("200"));
+    assert_eq!(verified(&store), [""; 0]);
+}
+
 fn verified(store: &Store) -> Vec<String> {
     store.verify().unwrap().problems.iter().map(ToString::to_string).collect()
 }

@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use super::desk::Desk;
 use super::read::JsonValue;
+use super::rows::Rows;
 use super::show::full_name;
 use crate::astdb::{Detail, Logged};
 use crate::cli::common::Context;
 use crate::cli::complete;
-use crate::cli::exit::{Done, Exit, Failure};
+use crate::cli::exit::{Done, Exit};
+use crate::cli::output::shown;
 use crate::cli::words;
 
 /// Print who changed what and when
@@ -69,11 +71,6 @@ fn time(change: &Logged) -> Option<Timestamp> {
 }
 
 #[derive(Serialize)]
-struct Changes {
-    changes: Vec<JsonChange>,
-}
-
-#[derive(Serialize)]
 struct Report {
     entries: u64,
     changes: u64,
@@ -83,27 +80,19 @@ struct Report {
 pub(super) fn log(args: &LogArgs, desk: &Desk, context: &Context) -> Done {
     let detail = if args.reveal { Detail::Values } else { Detail::Names };
     let since = args.since.map_or(i64::MIN, Timestamp::as_millisecond);
-    let (mut changes, mut failed): (Vec<JsonChange>, Option<Failure>) = (Vec::new(), None);
+    let mut rows = Rows::begin(&context.output, "astdb.log/1", "changes");
     desk.log((args.family.as_deref(), args.key.as_deref()), detail, &mut |change| {
         if change.at_ms < since {
             return ControlFlow::Continue(());
         }
         if context.output.is_json() {
-            changes.push(JsonChange::of(&change));
-            return ControlFlow::Continue(());
-        }
-        match context.output.line(&line(&change)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(failure) => {
-                failed = Some(failure);
-                ControlFlow::Break(())
-            }
+            rows.json(&JsonChange::of(&change))
+        } else {
+            rows.line(&format!("{}\n", shown(&line(&change))))
         }
     })?;
-    if context.output.is_json() {
-        context.output.document("astdb.log/1", &Changes { changes })?;
-    }
-    failed.map_or(Ok(Exit::Ok), Err)
+    rows.end(|_| String::new())?;
+    Ok(Exit::Ok)
 }
 
 fn line(change: &Logged) -> String {

@@ -11,6 +11,7 @@ mod input;
 mod key;
 mod place;
 mod read;
+mod rows;
 mod show;
 mod unlock;
 mod watch;

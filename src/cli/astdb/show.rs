@@ -8,14 +8,12 @@ use serde::Serialize;
 use super::desk::Desk;
 use super::input;
 use super::read::JsonValue;
+use super::rows::Rows;
 use crate::astdb::{Detail, Entry, Select, StoreError};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
-use crate::cli::output::{Output, shown, shown_in_json};
-
-/// Printed at once, in bytes.
-const CHUNK: usize = 64 * 1024;
+use crate::cli::output::shown;
 
 /// List keys, with --reveal their values
 #[derive(ClapArgs, Debug)]
@@ -116,98 +114,42 @@ fn listed_as(
     context: &Context,
     (wanted, shown_entry): Filter<'_>,
 ) -> Result<(Exit, u64), Failure> {
-    let mut print = Print { output: &context.output, text: String::new(), count: 0, failed: None, damaged: Vec::new() };
-    print.begin();
+    let mut rows = Rows::begin(&context.output, "astdb.entries/1", "entries");
+    let mut damaged: Option<StoreError> = None;
     desk.list(select, detail, &mut |entry| {
         if !wanted(&entry) {
             return ControlFlow::Continue(());
         }
-        print.entry(shown_entry(entry))
-    })?;
-    print.end()
-}
-
-/// A list being printed, a chunk at a time.
-struct Print<'a> {
-    output: &'a Output,
-    text: String,
-    count: u64,
-    failed: Option<Failure>,
-    damaged: Vec<StoreError>,
-}
-
-impl Print<'_> {
-    fn begin(&mut self) {
-        if self.output.is_json() {
-            self.text.push_str("{\"schema\":\"astdb.entries/1\",\"entries\":[");
-        }
-    }
-
-    fn entry(&mut self, entry: Entry) -> ControlFlow<()> {
-        if self.output.is_json() {
-            self.json(&entry);
-        } else {
-            self.row(&entry);
-        }
+        let entry = shown_entry(entry);
+        let added = if context.output.is_json() { rows.json(&json(&entry)) } else { rows.line(&line(&entry)) };
         if let Some(Err(error)) = entry.value {
-            self.damaged.push(error);
+            damaged.get_or_insert(error);
         }
-        self.count += 1;
-        if self.text.len() >= CHUNK {
-            self.flush();
-        }
-        if self.failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
+        added
+    })?;
+    // Asterisk's grammar, one result or many (S186).
+    let count = rows.end(|count| format!("{count} results found.\n"))?;
+    damaged.map_or(Ok((Exit::Ok, count)), |error| Err(error.into()))
+}
 
-    fn row(&mut self, entry: &Entry) {
-        let name = full_name(&entry.family, &entry.key);
-        let value = match &entry.value {
-            Some(Ok(value)) => value.text().into_owned(),
-            Some(Err(_)) => "(damaged)".to_owned(),
-            None => format!("(sealed, {} bytes)", entry.sealed),
-        };
-        self.text.push_str(&row(&name, &value));
-    }
+fn line(entry: &Entry) -> String {
+    let name = full_name(&entry.family, &entry.key);
+    let value = match &entry.value {
+        Some(Ok(value)) => value.text().into_owned(),
+        Some(Err(_)) => "(damaged)".to_owned(),
+        None => format!("(sealed, {} bytes)", entry.sealed),
+    };
+    row(&name, &value)
+}
 
-    fn json(&mut self, entry: &Entry) {
-        let line = JsonEntry {
-            family: &entry.family,
-            key: &entry.key,
-            sealed_bytes: entry.sealed,
-            version: entry.version,
-            value: entry.value.as_ref().and_then(|value| value.as_ref().ok()).map(JsonValue::of),
-            error: entry.value.as_ref().and_then(|value| value.as_ref().err()).map(ToString::to_string),
-        };
-        if self.count > 0 {
-            self.text.push(',');
-        }
-        match serde_json::to_string(&line) {
-            Ok(text) => self.text.push_str(&shown_in_json(&text)),
-            Err(error) => self.failed = Some(std::io::Error::from(error).into()),
-        }
-    }
-
-    fn flush(&mut self) {
-        if let Err(failure) = self.output.raw(&std::mem::take(&mut self.text)) {
-            self.failed.get_or_insert(failure);
-        }
-    }
-
-    fn end(mut self) -> Result<(Exit, u64), Failure> {
-        if self.output.is_json() {
-            self.text.push_str("]}\n");
-        } else {
-            // Asterisk's grammar, one result or many (S186).
-            self.text.push_str(&format!("{} results found.\n", self.count));
-        }
-        self.flush();
-        if let Some(failure) = self.failed {
-            return Err(failure);
-        }
-        match self.damaged.into_iter().next() {
-            Some(error) => Err(error.into()),
-            None => Ok((Exit::Ok, self.count)),
-        }
+fn json(entry: &Entry) -> JsonEntry<'_> {
+    JsonEntry {
+        family: &entry.family,
+        key: &entry.key,
+        sealed_bytes: entry.sealed,
+        version: entry.version,
+        value: entry.value.as_ref().and_then(|value| value.as_ref().ok()).map(JsonValue::of),
+        error: entry.value.as_ref().and_then(|value| value.as_ref().err()).map(ToString::to_string),
     }
 }
 
