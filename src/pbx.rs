@@ -5,6 +5,7 @@
 pub mod backend;
 mod conferences;
 mod console;
+mod evidence;
 pub mod sources;
 mod spy_words;
 mod spying;

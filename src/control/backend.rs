@@ -9,11 +9,13 @@ use tokio::sync::{broadcast, mpsc};
 use zeroize::Zeroizing;
 
 use super::protocol::{
-    CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hear, HeardFrame, Hungup, Mode,
-    Originate, Originated, Party, Pressed, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute,
-    RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyInfo, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder,
-    TraceWanted, Traced, Unlock, UserInfo, VoiceFrame,
+    CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hear, HeardFrame, Hungup,
+    LogVerify, Mode, Originate, Originated, Party, Perms, Pressed, RegistrationInfo, ReloadReport, ReloadWhat,
+    RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyInfo, SpyRequest, Status, Stop,
+    StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Unlock, UserInfo, VoiceFrame,
 };
+
+use crate::evidence::{Report, Wanted};
 
 /// A future that may be sent to another thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -132,6 +134,21 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The running sessions.
     fn spies(&self) -> Vec<SpyInfo>;
+
+    /// The entries of the log of supervision. Dropping the receiver ends the list; an error is its last item.
+    fn log(&self, _wanted: Wanted) -> mpsc::Receiver<Result<Value, Fault>> {
+        mpsc::channel(1).1
+    }
+
+    /// Verifies the log of supervision.
+    fn verify_log(&self, _wanted: LogVerify) -> BoxFuture<'_, Result<Report, Fault>> {
+        Box::pin(async { Ok(Report::default()) })
+    }
+
+    /// Who may supervise whom.
+    fn perms(&self) -> Perms {
+        Perms::default()
+    }
 
     /// Attaches a supervisor, if `who` may.
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>>;

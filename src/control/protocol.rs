@@ -12,6 +12,8 @@ pub use crate::call::trace::{Traced, What as TracedWhat};
 
 pub use super::calls::{CallDetail, CallInfo, CallState, LegDetail, LegDirection, LegInfo, MediaInfo};
 pub use super::conferences::{MemberInfo, RoomChanged, RoomInfo, RoomMute, RoomTarget};
+pub use super::evidence::LogVerify;
+pub use super::perms::{Perms, UserPerms};
 pub use super::store::{
     KeyForm, StoreChange, StoreEntry, StoreGeneration, StoreKey, StoreList, StoreOrder, StoreSelect, StoreValue,
     StoreVerified, Unlock,
@@ -110,6 +112,12 @@ pub mod method {
     pub const SPIES: &str = "spies";
     /// Within a spy session: nothing → goes on to the next call; its facts come as they are.
     pub const SPY_NEXT: &str = "spy.next";
+    /// [`crate::evidence::Wanted`] → a list of [`crate::evidence::Record`].
+    pub const SPY_LOG: &str = "spy.log";
+    /// [`super::LogVerify`] → [`crate::evidence::Report`].
+    pub const SPY_LOG_VERIFY: &str = "spy.log.verify";
+    /// [`super::Perms`].
+    pub const SPY_PERMS: &str = "spy.perms";
     /// Within a spy session: [`crate::control::supervision::ModeChange`] → the new facts.
     pub const SPY_MODE: &str = "spy.mode";
     /// Within a spy session: [`crate::control::supervision::HearChange`] → the new facts.

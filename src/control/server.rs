@@ -145,6 +145,14 @@ impl Client {
                 Ok(session) => self.spy(id, session).await,
                 Err(fault) => self.link.answer(id, Err(fault)).await,
             },
+            method::SPY_LOG => match params_of(request) {
+                Ok(wanted) => {
+                    info!(uid = self.who.uid, account = self.who.account, "log of supervision read");
+                    let entries = self.backend.log(wanted);
+                    self.pass_on(id, entries).await
+                }
+                Err(fault) => self.link.answer(id, Err(fault)).await,
+            },
             method::STORE_LIST => match self.store_list(request).await {
                 Ok(items) => self.pass_on(id, items).await,
                 Err(fault) => self.link.answer(id, Err(fault)).await,
@@ -195,6 +203,8 @@ impl Client {
                 Ok(to_value(&self.backend.console(&console.line).await))
             }
             method::STORE => self.backend.store(&self.who, params_of::<StoreOrder>(request)?).await,
+            method::SPY_LOG_VERIFY => Ok(to_value(&self.backend.verify_log(params_of(request)?).await?)),
+            method::SPY_PERMS => Ok(to_value(&self.backend.perms())),
             method::SETTINGS => Ok(to_value(&self.backend.settings())),
             method::RELOAD => Ok(to_value(&self.backend.reload(params_of::<ReloadWhat>(request)?).await?)),
             other => Err(Fault::new(FaultCode::Usage, format!("no method is named `{other}`"))),

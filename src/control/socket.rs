@@ -310,7 +310,7 @@ fn group_id(name: &str) -> Result<u32, SocketError> {
 }
 
 /// The account name of a user id, from the account file.
-pub(super) fn account_name(uid: u32) -> Option<String> {
+pub fn account_name(uid: u32) -> Option<String> {
     let text = std::fs::read_to_string("/etc/passwd").ok()?;
     let wanted = uid.to_string();
     field_of(&text, |fields| fields.get(2) == Some(&wanted.as_str()), 0).map(str::to_owned)

@@ -40,7 +40,7 @@
 //! Whoever can write the log but not read the key cannot change, remove, insert, copy or reorder an entry, nor cut off the end,
 //! without [`verify`] naming it. Whoever has the key can write anything; keep it from those whom the log is about. Whoever can put
 //! back older copies of log and head together makes a log that is whole, only older: against that, keep the number and hash that
-//! `spy log verify` prints somewhere else, and ask later whether that entry is still there.
+//! `spy log verify` prints somewhere else, and ask later whether that entry is still there: an [`Anchor`].
 //!
 //! # Crashes, full disks, tampering
 //!
@@ -73,4 +73,4 @@ pub use entry::{Entry, Event, Person, Record};
 pub use error::EvidenceError;
 pub use log::Log;
 pub use read::{Wanted, read};
-pub use verify::{Class, Finding, Report, verify};
+pub use verify::{Anchor, Class, Finding, Report, verify, verify_for};

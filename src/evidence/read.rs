@@ -5,13 +5,15 @@ use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::entry::Record;
 use super::error::EvidenceError;
 use super::lines::Lines;
 
 /// Which entries are wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Wanted {
     /// Only of that time or later.
     pub since: Option<Timestamp>,

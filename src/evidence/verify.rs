@@ -36,6 +36,8 @@ pub enum Class {
     Head,
     /// An entry says that damage was found when the log was opened.
     Noted,
+    /// An entry that was noted elsewhere is not there: older files were put back, or a new log was made.
+    History,
     /// Half a line at the end that nobody was told is on record: being written now, or left by a crash. Not an alarm.
     Torn,
 }
@@ -51,6 +53,7 @@ impl Class {
             Self::CutOff => "cut-off",
             Self::Head => "head",
             Self::Noted => "noted",
+            Self::History => "history",
             Self::Torn => "torn",
         }
     }
@@ -101,11 +104,53 @@ impl Report {
     }
 }
 
+/// An entry by its number and hash, noted elsewhere: a log that does not hold it is not the log it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Anchor {
+    seq: u64,
+    hash: Hash,
+}
+
+impl std::str::FromStr for Anchor {
+    type Err = &'static str;
+
+    /// Reads `SEQ:HASH`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (seq, hash) = text.split_once(':').ok_or("write NUMBER:HASH, as `spy log verify` prints it")?;
+        let seq = seq.parse().map_err(|_| "the number of an entry stands before the colon")?;
+        let hash = Hash::read(hash.as_bytes()).ok_or("a hash of 64 hexadecimal digits stands behind the colon")?;
+        Ok(Self { seq, hash })
+    }
+}
+
+impl TryFrom<String> for Anchor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Anchor> for String {
+    fn from(anchor: Anchor) -> Self {
+        format!("{}:{}", anchor.seq, anchor.hash)
+    }
+}
+
 /// Verifies the log at `path` with the key and the head beside it. It may be written meanwhile.
 ///
 /// # Errors
 /// There is no log, or it or its key cannot be read.
 pub fn verify(path: &Path) -> Result<Report, EvidenceError> {
+    verify_for(path, None)
+}
+
+/// As [`verify`], and the log must hold that entry.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_for(path: &Path, anchor: Option<&Anchor>) -> Result<Report, EvidenceError> {
     let paths = Paths::of(path);
     let Some(key) = Key::load(&paths.key)? else {
         let log_is_there = read::open(path)?;
@@ -115,6 +160,7 @@ pub fn verify(path: &Path) -> Result<Report, EvidenceError> {
     // The head first: what is written meanwhile is then behind it, not missing.
     let head = tail::read_head(&paths, &key)?;
     let mut check = Check::new(&key);
+    check.anchor = anchor.cloned();
     let head = match head {
         Ok(head) => {
             check.head = Some(head);
@@ -138,6 +184,8 @@ pub fn verify(path: &Path) -> Result<Report, EvidenceError> {
 struct Check<'a> {
     key: &'a Key,
     head: Option<Head>,
+    /// An entry that must be there; taken when it is found.
+    anchor: Option<Anchor>,
     /// The number that the next entry should have.
     next: u64,
     /// The hash of the one before it.
@@ -159,6 +207,7 @@ impl<'a> Check<'a> {
         Self {
             key,
             head: None,
+            anchor: None,
             next: 1,
             tip: Hash::ZERO,
             entries: 0,
@@ -203,6 +252,7 @@ impl<'a> Check<'a> {
             let what = format!("entry {seq} is not the one that the head was sealed for");
             self.add(Class::Inserted, (Some(seq), Some(self.line)), what);
         }
+        self.anchor.take_if(|anchor| anchor.seq == seq && anchor.hash == hash);
         self.entries += 1;
         (self.next, self.tip) = (seq + 1, hash);
         if place.tells_of_damage {
@@ -285,6 +335,10 @@ impl<'a> Check<'a> {
                 "line {line} is not whole: being written now, or left by a crash; nothing acknowledged is missing"
             );
             self.add(Class::Torn, (None, Some(line)), what);
+        }
+        if let Some(Anchor { seq, .. }) = self.anchor.take() {
+            let what = format!("entry {seq} is not the one that was noted: this is another history of the log");
+            self.add(Class::History, (Some(seq), None), what);
         }
         self.findings.sort_by_key(|finding| (finding.seq.or(finding.line), finding.class));
         let last = self.next - 1;

@@ -17,13 +17,15 @@ use crate::{
     control::{
         protocol::{
             CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hungup,
-            LegDetail, LegDirection, LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, Reload,
-            ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyInfo,
-            SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Unlock, UserInfo,
+            LegDetail, LegDirection, LegInfo, LogVerify, MediaInfo, Originate, Originated, Perms, Pressed,
+            RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
+            SettingsInForce, SpyInfo, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced,
+            Unlock, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
     dialplan::{Dialplan, exec},
+    evidence::{Report, Wanted},
 };
 
 use super::{House, sources::Loaded};
@@ -153,6 +155,18 @@ impl Backend for Desk {
 
     fn spies(&self) -> Vec<SpyInfo> {
         self.house.spies()
+    }
+
+    fn log(&self, wanted: Wanted) -> mpsc::Receiver<Result<Value, Fault>> {
+        self.house.log(wanted)
+    }
+
+    fn verify_log(&self, wanted: LogVerify) -> BoxFuture<'_, Result<Report, Fault>> {
+        Box::pin(self.house.verify_log(wanted))
+    }
+
+    fn perms(&self) -> Perms {
+        self.house.perms()
     }
 
     fn spy<'a>(&'a self, who: &'a Identity, request: SpyRequest) -> BoxFuture<'a, Result<SpySession, Fault>> {

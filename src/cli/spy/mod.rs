@@ -1,17 +1,23 @@
 //! The `spy` program: a session on a call, or one of its commands: one file for each, one line here; their order is that of the manual.
 //! Below: `crate::spy` listens.
 
+mod log;
+mod perms;
 mod session;
 mod sound;
+
+use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command as Flags, CommandFactory, Parser, Subcommand};
 
 use super::common::{Common, Context};
-use super::entry::{Threads, Tool, in_runtime};
+use super::entry::{Threads, Tool, in_runtime, interruptible};
 use super::exit::{Done, Exit};
 use super::{completion, man};
+use crate::config::{self, Config, Secret};
+use crate::control::protocol::{Fault, FaultCode};
 
 #[derive(Parser, Debug)]
 #[command(name = "spy", version, about = "Listen to a live call, whisper to one side, or barge in")]
@@ -31,6 +37,8 @@ Examples:
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Log(log::Args),
+    Perms(perms::Args),
     Completion(completion::Args),
     Man(man::Args),
 }
@@ -52,11 +60,35 @@ fn execute(spy: Spy, context: Context) -> Done {
     match spy.command {
         Some(Command::Completion(args)) => completion::run(&args, Tool::Spy, &context),
         Some(Command::Man(args)) => man::run(&args, Tool::Spy, &context),
+        Some(asking) => {
+            super::log::start_client(&context.common);
+            in_runtime(Threads::One, interruptible(ask(asking, &context)))
+        }
         None => {
             super::log::start_client(&context.common);
             in_runtime(Threads::Many, session::run(spy.args, context))
         }
     }
+}
+
+async fn ask(command: Command, context: &Context) -> Done {
+    match command {
+        Command::Log(args) => log::run(args, context).await,
+        Command::Perms(args) => perms::run(args, context).await,
+        Command::Completion(_) | Command::Man(_) => Ok(Exit::Ok),
+    }
+}
+
+/// The settings that a server would start with here.
+fn settings(context: &Context) -> Result<Config, Fault> {
+    let files = context.settings_files();
+    let read = if files.is_empty() {
+        // The real passwords are not needed for what is asked here.
+        config::builtin(&["1001", "1002", "1003"].map(|user| Secret::new(user.to_owned())))
+    } else {
+        config::load(&files, &|path: &Path| std::fs::read_to_string(path))
+    };
+    read.map_err(|error| Fault::new(FaultCode::Invalid, error.to_string()))
 }
 
 /// `spy --mode whisper log` is no session on a call named `log`, and no log that is whispered to.
@@ -89,11 +121,18 @@ mod tests {
 
     #[test]
     fn a_command_is_no_uuid_and_takes_no_flags_of_sessions() {
-        for words in ["spy man", "spy --json man", "spy man --json", "spy -q completion bash"] {
+        for words in [
+            "spy man",
+            "spy --json log",
+            "spy log --json",
+            "spy log verify",
+            "spy -q perms 1001",
+            "spy --socket S perms",
+        ] {
             let spy = parsed(words).expect(words);
             assert!(spy.command.is_some() && spy.args.uuid.is_none(), "{words}: {spy:?}");
         }
-        for words in ["spy --mode whisper man", "spy U man", "spy --stdout man"] {
+        for words in ["spy --mode whisper log", "spy U log", "spy --stdout man", "spy log verify extra"] {
             assert!(parsed(words).is_err(), "{words}");
         }
         assert_eq!(parsed("spy U").expect("a session").args.uuid.as_deref(), Some("U"));
