@@ -28,7 +28,7 @@
 //! the `hash` of the line before, 64 zeros in the first. `hash` is HMAC-SHA-256, under the key, of the text `wirechief evidence entry
 //! 1` and LF, followed by the bytes of the line from its `{` up to, and without, the last `,"hash":`. Hexadecimal letters are small.
 //! The fields between are those of [`Entry`]; what is empty is left out. `time` is UTC (RFC 3339) to the millisecond and not part of
-//! the order: clocks are set back. Controls and direction marks are written as `\uXXXX`.
+//! the order: clocks are set back. Controls and direction marks are written as escapes of JSON.
 //!
 //! The head is `{"seq":N,"size":BYTES,"hash":"HEX","seal":"HEX"}` and LF: number and hash of the last entry, and how many bytes the log
 //! has with it; `seal` is HMAC-SHA-256 of `wirechief evidence head 1`, LF, and the bytes before `,"seal":`.

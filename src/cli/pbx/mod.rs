@@ -23,7 +23,7 @@ mod stdio;
 mod stop;
 mod trace;
 mod users;
-mod watch;
+pub(in crate::cli) mod watch;
 
 use clap::{Parser, Subcommand};
 

@@ -11,7 +11,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 const HOME_AND_CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Shows again and again, until the server or the reader is gone, or Ctrl-C.
-pub(super) async fn watch<F: Future<Output = Result<(), Failure>>>(
+pub(in crate::cli) async fn watch<F: Future<Output = Result<(), Failure>>>(
     context: &Context,
     mut show: impl FnMut() -> F,
 ) -> Done {

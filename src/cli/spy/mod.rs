@@ -2,6 +2,7 @@
 //! Below: `crate::spy` listens.
 
 mod log;
+mod ls;
 mod perms;
 mod session;
 mod sound;
@@ -37,6 +38,7 @@ Examples:
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Ls(ls::Args),
     Log(log::Args),
     Perms(perms::Args),
     Completion(completion::Args),
@@ -73,6 +75,7 @@ fn execute(spy: Spy, context: Context) -> Done {
 
 async fn ask(command: Command, context: &Context) -> Done {
     match command {
+        Command::Ls(args) => ls::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,
         Command::Perms(args) => perms::run(args, context).await,
         Command::Completion(_) | Command::Man(_) => Ok(Exit::Ok),
