@@ -275,6 +275,105 @@ fn a_running_call_with_a_supervisor_allocates_nothing() {
 }
 
 #[test]
+fn supervisors_phones_taps_hold_and_sound_played_over_allocate_nothing() {
+    let stage = Stage::new(|config| (config.rtcp_interval, config.threads) = (Duration::from_millis(100), 2));
+    let (mut a, mut b) = (stage.phone(), stage.phone());
+    stage.join(&a, &b);
+    // Two supervisors on phones of either thread, and one without, who only listens.
+    let mut phones = [stage.phone(), stage.phone()];
+    for (number, phone) in (1..).zip(&phones) {
+        let (out, heard) = rtrb::RingBuffer::new(64);
+        let (voice, said) = rtrb::RingBuffer::new(10);
+        let audio = TapAudio { out, voice: said, events: mpsc::channel(4).0 };
+        let (hears, heard_by) = (Sides::BOTH, Sides::BOTH);
+        let (tap, left, right) = (TapId(number), Some(a.id()), Some(b.id()));
+        stage.engine.send(Command::Attach { tap, left, right, hears, heard_by, audio });
+        stage.engine.send(Command::Supervise { port: phone.id(), heard, voice });
+        stage.engine.send(Command::SetVolume { port: phone.id(), steps: 2 });
+    }
+    let (out, mut frames) = rtrb::RingBuffer::new(64);
+    let audio = TapAudio { out, voice: rtrb::RingBuffer::new(1).1, events: mpsc::channel(4).0 };
+    let (tap, left, right) = (TapId(3), Some(a.id()), Some(b.id()));
+    let (hears, heard_by) = (Sides::BOTH, Sides::NONE);
+    stage.engine.send(Command::Attach { tap, left, right, hears, heard_by, audio });
+    let steps = [wirechief::media::ToneStep { hz: [440.0, 0.0], ms: 100, level_db: -10.0 }];
+    let tones = || Source::Tones { steps: steps.into(), repeat: true };
+    stage.engine.send(Command::PlayOver { port: a.id(), id: PlayId(1), source: tones() });
+    stage.engine.send(Command::PlayOver { port: phones[0].id(), id: PlayId(2), source: tones() });
+    let mut held = stage.phone();
+    let other = stage.phone();
+    stage.join(&held, &other);
+    stage.engine.send(Command::Hold { port: held.id(), music: tones() });
+    let mut keys = tone::Oscillator::new([697.0, 1_209.0], -12.0);
+    let mut before = 0;
+    let (mut mixed, mut heard_others) = (0, 0);
+    for n in 0..70u8 {
+        held.hear_sound();
+        if n == 20 {
+            before = ALLOCATIONS.load(Ordering::SeqCst);
+        }
+        a.say(&[n + 1; 160]);
+        b.say(&[n + 1; 160]);
+        mixed += u32::from(a.hear_sound().1 != [n + 1; 160]);
+        b.hear_sound();
+        for (phone, is_pressing) in phones.iter_mut().zip([n / 10 % 2 == 0, false]) {
+            let (mut samples, mut payload) = ([9_000; 160], [0x90; 160]);
+            if is_pressing {
+                keys.fill(&mut samples);
+            }
+            Codec::Pcmu.encode(&samples, &mut payload);
+            phone.say(&payload);
+            phone.hear();
+        }
+        while let Ok(frame) = frames.pop() {
+            heard_others += u32::from(frame[320..].iter().any(|&sample| sample != 0));
+        }
+    }
+    let during = ALLOCATIONS.load(Ordering::SeqCst) - before;
+    let mut digit = None;
+    while let Ok(event) = phones[0].events.try_recv() {
+        digit = if let Event::Digit { digit, .. } = event { Some(digit) } else { digit };
+    }
+    assert!(mixed > 40 && heard_others > 20, "{mixed} mixed, {heard_others} frames of other supervisors");
+    assert_eq!(digit, Some('1'), "keys were found meanwhile");
+    assert_eq!(
+        during, 0,
+        "allocations while supervisors' phones, three taps, a hold and tones over calls were running"
+    );
+}
+
+#[test]
+fn a_tap_follows_its_ports_from_thread_to_thread() {
+    let stage = Stage::new(|config| config.threads = 2);
+    let (a, b) = (stage.phone(), stage.phone());
+    let (out, mut frames) = rtrb::RingBuffer::new(64);
+    let audio = TapAudio { out, voice: rtrb::RingBuffer::new(1).1, events: mpsc::channel(4).0 };
+    let (hears, heard_by) = (Sides::BOTH, Sides::NONE);
+    let (tap, left, right) = (TapId(1), Some(a.id()), None);
+    stage.engine.send(Command::Attach { tap, left, right, hears, heard_by, audio });
+    let mut hears = |phone: &mut Phone| {
+        for _ in 0..500 {
+            phone.say(&[0x90; 160]);
+            phone.hear();
+            while let Ok(frame) = frames.pop() {
+                if frame[..160].iter().any(|&sample| sample != 0) {
+                    return;
+                }
+            }
+        }
+        panic!("not heard");
+    };
+    let (mut a, mut b) = (a, b);
+    for _ in 0..3 {
+        stage.engine.send(Command::MoveTap { tap, left: Some(a.id()), right: None });
+        hears(&mut a);
+        stage.engine.send(Command::MoveTap { tap, left: Some(b.id()), right: Some(a.id()) });
+        hears(&mut b);
+    }
+    stage.engine.send(Command::Detach { tap });
+}
+
+#[test]
 fn a_room_of_members_who_talk_press_keys_and_hear_music_allocates_nothing() {
     const ROOM: RoomId = RoomId(1);
     let stage = Stage::new(|config| (config.rtcp_interval, config.threads) = (Duration::from_millis(100), 2));

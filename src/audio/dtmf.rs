@@ -4,11 +4,12 @@
 const KEYS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D'];
 
 /// Low tone of each row of the keypad, in Hz.
-const ROWS_HZ: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
+pub(super) const ROWS_HZ: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
 /// High tone of each column of the keypad, in Hz.
-const COLUMNS_HZ: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
+pub(super) const COLUMNS_HZ: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
 /// The keypad, row by row.
-const PAD: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
+pub(super) const PAD: [[char; 4]; 4] =
+    [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
 
 /// The event code of a key; letters in either case.
 pub fn event_of(key: char) -> Option<u8> {

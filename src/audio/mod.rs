@@ -6,6 +6,7 @@ pub mod dtmf;
 pub mod file;
 pub mod frame;
 pub mod gain;
+pub mod keytone;
 pub mod mix;
 pub mod prompts;
 pub mod raw;

@@ -231,8 +231,8 @@ impl Board {
         let samples = &mut self.scratch.samples[..payload.len().min(MAX_DATAGRAM)];
         codec.decode(payload, samples);
         port.hear(samples);
-        if let Some(phone) = &mut port.phone {
-            phone.take(&packet.header, samples, now);
+        if let Some(press) = port.phone.as_mut().and_then(|phone| phone.take(&packet.header, samples, now)) {
+            port.tell_press(press);
         }
         for &(tap, side) in &port.taps {
             if let Some(tap) = self.taps.get_mut(tap).and_then(Option::as_mut) {

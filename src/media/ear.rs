@@ -40,6 +40,11 @@ impl Ear {
         self.forget();
     }
 
+    /// Changes what waits to be played, from one unwrapped time stamp to before another.
+    pub(super) fn edit(&mut self, from: i64, until: i64, change: impl FnMut(i64, i16) -> i16) {
+        self.jitter.edit(from, until, change);
+    }
+
     /// Forgets everything: silence follows.
     pub(super) fn forget(&mut self) {
         self.jitter.clear();

@@ -38,8 +38,8 @@ impl Board {
             // Just began: ports keep to different phases of the tick, so that not all are due in one slot.
             port.due = slot.next_of_phase(u64::from(seat.0) % SLOTS_PER_TICK);
         }
-        if let Some(phone) = &mut port.phone {
-            phone.speak(slot);
+        if let Some(press) = port.phone.as_mut().and_then(|phone| phone.speak(slot)) {
+            port.tell_press(press);
         }
         if port.due > slot {
             return;

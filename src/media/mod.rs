@@ -14,6 +14,7 @@ mod digits;
 mod ear;
 mod engine;
 mod generator;
+mod guard;
 mod latch;
 mod loudness;
 mod numbers;

@@ -1,15 +1,17 @@
 //! A supervisor's phone: what the supervisor hears as a steady stream for its peer, and what its peer says as steady frames.
-//! Above: `generator` (the beat), `board` (packets), `desk` (commands). Below: `ear` (jitter), `audio/steady`. The other ends are a tap's.
+//! Above: `generator` (the beat), `board` (packets), `desk` (commands). Below: `ear` (jitter), `guard` (keys), `audio/steady`. The other ends are a tap's.
 
 use super::board::{Board, Seat};
 use super::clock::{Moment, SLOTS_PER_TICK, Slot};
 use super::command::{EarFrame, PortId};
 use super::ear::Ear;
+use super::guard::Guard;
 use super::port::Route;
 use crate::audio::frame::{FRAME_SAMPLES, Frame, SILENCE};
 use crate::audio::mix;
 use crate::audio::steady::Steady;
 use crate::rtp::packet::Header;
+use crate::rtp::telephone_event::Press;
 
 /// Samples that may wait for the peer's next packet: its own 60 ms and 60 ms more.
 const CAPACITY: usize = 960;
@@ -31,6 +33,8 @@ pub(super) struct Phone {
     waited: u32,
     /// What the peer says.
     ear: Ear,
+    /// What takes the tones of keys out of it.
+    guard: Guard,
     /// When the next frame of it is due.
     due: Slot,
 }
@@ -72,6 +76,7 @@ impl Phone {
             is_dry: true,
             waited: 0,
             ear: Ear::default(),
+            guard: Guard::default(),
             due: Slot::default(),
         }
     }
@@ -103,24 +108,30 @@ impl Phone {
         }
     }
 
-    /// Takes the samples of a packet that the peer sent.
-    pub(super) fn take(&mut self, header: &Header, samples: &[i16], now: Moment) {
-        self.ear.take(header, samples, now);
+    /// Takes the samples of a packet that the peer sent; gives back a key whose tones ended in it.
+    pub(super) fn take(&mut self, header: &Header, samples: &[i16], now: Moment) -> Option<Press> {
+        self.guard.take(&mut self.ear, header, samples, now)
     }
 
-    /// Says what the peer says, whenever a frame of it is due.
-    pub(super) fn speak(&mut self, slot: Slot) {
+    /// The peer pressed a key by a telephone-event.
+    pub(super) fn note_event(&mut self) {
+        self.guard.note_event();
+    }
+
+    /// Says what the peer says, whenever a frame of it is due; gives back a key whose tones were the last thing it sent.
+    pub(super) fn speak(&mut self, slot: Slot) -> Option<Press> {
         if slot.0.saturating_sub(self.due.0) > MOST_BEHIND {
             self.due = slot;
         }
         while self.due <= slot {
             let mut frame = SILENCE;
-            let delay = self.ear.wanted_delay();
+            let delay = self.ear.wanted_delay() + self.guard.look_ahead();
             self.ear.listen(self.due.start(), delay, &mut frame);
             // A tap that does not take has no use for it later.
             let _ = self.voice.push(frame);
             self.due = self.due.after(SLOTS_PER_TICK);
         }
+        self.guard.watch(slot.start())
     }
 
     fn fetch(&mut self, volume: i8) {

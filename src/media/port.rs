@@ -364,6 +364,9 @@ impl Port {
 
     fn press(&mut self, header: &Header, payload: &[u8], now: Moment) -> [Option<Press>; 2] {
         self.pressed_at = now;
+        if let Some(phone) = &mut self.phone {
+            phone.note_event();
+        }
         match Payload::parse(payload) {
             Some(event) => self.presses.receive(header.timestamp, event),
             None => {

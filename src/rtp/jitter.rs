@@ -134,6 +134,18 @@ impl JitterBuffer {
         }
     }
 
+    /// Changes the samples that wait, from the time stamp `from` to before `until`; only their low 32 bits count. `change` is given
+    /// each one's time stamp and the sample.
+    pub fn edit(&mut self, from: i64, until: i64, mut change: impl FnMut(i64, i16) -> i16) {
+        let shift = sequence::unwrap_timestamp(self.end, from as u32) - from; // the low 32 bits, on purpose
+        let oldest = (self.end - CAPACITY as i64).max(self.position.unwrap_or(i64::MIN));
+        for at in (from + shift).max(oldest)..(until + shift).min(self.end) {
+            if self.is_filled(at) {
+                self.ring[index(at)] = change(at - shift, self.ring[index(at)]);
+            }
+        }
+    }
+
     /// Forgets what is buffered; the next packet begins anew.
     pub fn clear(&mut self) {
         self.filled = [0; CAPACITY / WORD];

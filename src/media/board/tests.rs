@@ -1,7 +1,8 @@
 //! The board without sockets and on virtual time: packets go in, beats pass, and what left the board is looked at.
-//! Here the hall and its people; `calls` tests what ports do, `rooms` and `supervision` who hears whom.
+//! Here the hall and its people; `calls` tests what ports do, `rooms`, `supervision` and `phones` who hears whom.
 
 mod calls;
+mod phones;
 mod rooms;
 mod supervision;
 

@@ -233,3 +233,101 @@ fn an_abandoned_tap_takes_itself_off() {
     assert!(!hall.board.has_beat());
     assert_eq!((hall.heard_by(&left).len(), hall.heard_by(&right).len()), (20, 20));
 }
+
+#[test]
+fn supervisors_hear_each_other_once_in_whatever_order_and_by_whatever_name_they_came() {
+    for swapped in [false, true] {
+        let mut hall = Hall::new();
+        let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+        hall.join(&left, &right);
+        let mut first = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::BOTH));
+        let parties = if swapped { (&right, &left) } else { (&left, &right) };
+        let mut second = hall.supervisor(2, parties, (Sides::BOTH, Sides::LEFT));
+        let mut mute = hall.supervisor(3, parties, (Sides::LEFT, Sides::NONE));
+        let mut deaf = hall.supervisor(4, parties, (Sides::NONE, Sides::BOTH));
+        deaf.oscillator = Oscillator::new([0.0; 2], 0.0);
+        let [one, two] = [LEFT_HZ, RIGHT_HZ];
+        mute.oscillator = Oscillator::new([one, two], -10.0);
+        hall.talk([&mut left, &mut right], &mut [&mut first, &mut second, &mut deaf], 10);
+        for supervisor in [&mut first, &mut second, &mut mute, &mut deaf] {
+            supervisor.forget();
+        }
+        for _ in 0..50 {
+            let _ = mute.voice.push([20_000; 160]);
+            hall.talk([&mut left, &mut right], &mut [&mut first, &mut second, &mut deaf], 1);
+            mute.listen();
+        }
+        assert_eq!(tones(&first.heard[2]), [SECOND_VOICE_HZ], "swapped: {swapped}");
+        assert_eq!(tones(&second.heard[2]), [VOICE_HZ], "swapped: {swapped}");
+        assert_eq!(tones(&mute.heard[2]), [VOICE_HZ, SECOND_VOICE_HZ], "who speaks to nobody is heard by nobody");
+        let level = tone::level_db(&mute.heard[2], VOICE_HZ);
+        assert!((level + 10.0).abs() < 0.5, "once, though both parties hear it: {level} dB");
+        assert!(deaf.heard.iter().all(|part| part.iter().all(|&sample| sample == 0)), "who hears nobody hears nobody");
+    }
+}
+
+#[test]
+fn a_supervisor_who_reaches_nobody_is_not_heard_by_others_either() {
+    let mut hall = Hall::new();
+    let (mut left, right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let mut speaks = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::RIGHT));
+    let mut hears = hall.supervisor(2, (&left, &right), (Sides::BOTH, Sides::NONE));
+    hall.obey(Command::Close { port: right.id });
+    for _ in 0..30 {
+        hall.speak(&mut left);
+        let _ = speaks.voice.push([9_000; 160]);
+        hall.tick();
+        hears.listen();
+    }
+    assert!(hears.heard[2].iter().all(|&sample| sample == 0));
+}
+
+#[test]
+fn a_tap_is_moved_with_its_rings_and_goes_on_with_who_stays() {
+    let mut hall = Hall::new();
+    let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    let mut third = hall.party(SECOND_VOICE_HZ);
+    hall.join(&left, &right);
+    let mut supervisor = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::RIGHT));
+    hall.talk([&mut left, &mut right], &mut [&mut supervisor], 20);
+    hall.obey(Command::Close { port: right.id });
+    hall.join(&left, &third);
+    supervisor.forget();
+    hall.air.sent.clear();
+    supervisor.speak();
+    hall.obey(Command::MoveTap { tap: TapId(1), left: Some(left.id), right: Some(third.id) });
+    for _ in 0..10 {
+        hall.talk([&mut left, &mut third], &mut [], 1);
+        supervisor.listen();
+    }
+    assert_eq!(tones(&hall.sound_at(&third)), [LEFT_HZ], "what was said to the former party");
+    assert_eq!(supervisor.heard[0].len(), 10 * 160, "not a beat is missed");
+    assert!(tone::level_db(&supervisor.heard[0], LEFT_HZ) > HEARD_DB, "who stays is heard without a gap");
+    hall.talk([&mut left, &mut third], &mut [&mut supervisor], 30);
+    let (at_third, at_left) = (hall.sound_at(&third), hall.sound_at(&left));
+    assert_eq!(tones(&at_third[3_000..]), [LEFT_HZ, VOICE_HZ]);
+    assert_eq!(tones(&at_left), [SECOND_VOICE_HZ]);
+    assert_eq!(tones(&supervisor.heard[1][1_600..]), [SECOND_VOICE_HZ]);
+    hall.obey(Command::MoveTap { tap: TapId(1), left: None, right: None });
+    supervisor.forget();
+    hall.talk([&mut left, &mut third], &mut [&mut supervisor], 10);
+    assert!(supervisor.heard.iter().all(|part| *part == [0; 1_600]), "on no port it beats on in silence");
+}
+
+#[test]
+fn a_tap_that_was_late_misses_no_moment() {
+    let mut hall = Hall::new();
+    let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let mut supervisor = hall.supervisor(1, (&left, &right), (Sides::BOTH, Sides::NONE));
+    hall.talk([&mut left, &mut right], &mut [&mut supervisor], 20);
+    // The thread sleeps through 80 ms of slots, while packets gather.
+    for _ in 0..4 {
+        hall.speak(&mut left);
+        hall.slot = hall.slot.after(4);
+    }
+    hall.tick();
+    supervisor.listen();
+    assert_eq!(supervisor.heard[0].len(), 25 * 160);
+}
