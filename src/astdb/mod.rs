@@ -43,6 +43,9 @@
 //! steps of 16 bytes; never a value, nor whether two are equal. A value that was changed, moved to another name, or brought back
 //! from earlier, an entry taken away, and a history with gaps are found when they are read, at the latest by [`Store::verify`].
 //! Who replaces the **whole file** by an older copy of itself is not found out: nothing outside the file remembers how far it was.
+//! Nor is who undoes the last changes, newest first, as the history holds what they replaced: that is an older copy too. An entry
+//! that was taken away with its whole history reads as absent, and is found by [`Store::verify`], as the history has a gap.
+//! A copy that is put back must be the only file: `-wal` and `-shm` of the store it replaces belong to that one, and are removed.
 //! A rotation seals all values anew but keeps the names key and the chain key; who had those could still guess hidden names.
 
 mod change;
