@@ -18,8 +18,6 @@ use super::store::Store;
 use super::value::{Value, check_names, check_value};
 
 const BLOCK: usize = 16;
-/// Entries written in one commit.
-const BATCH: usize = 1_000;
 
 /// A row of Asterisk's database.
 #[derive(Clone, Debug)]
@@ -122,7 +120,7 @@ impl Store {
     /// Writes entries from elsewhere, over those of the same name; how many.
     ///
     /// # Errors
-    /// One of them cannot be kept here: then nothing was written; or writing failed.
+    /// One of them cannot be kept here, or writing failed. Nothing was written.
     pub fn take_over(&self, entries: Vec<Foreign>) -> Result<u64, StoreError> {
         let mut changes = Vec::with_capacity(entries.len());
         for Foreign { family, key, value } in entries {
@@ -130,13 +128,8 @@ impl Store {
             check_value(&value)?;
             changes.push(Change::Put { family, key, value });
         }
-        let mut count = 0;
-        while !changes.is_empty() {
-            let rest = changes.split_off(changes.len().min(BATCH));
-            count += self.change_blocking(Change::All(changes))?.count;
-            changes = rest;
-        }
-        Ok(count)
+        // One commit: an import that fails leaves nothing behind.
+        self.change_blocking(Change::All(changes)).map(|changed| changed.count)
     }
 }
 
