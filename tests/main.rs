@@ -33,6 +33,7 @@ mod register;
 mod reload;
 mod spy;
 mod spy_cli;
+mod supervision;
 mod system;
 mod torture;
 mod verbs;

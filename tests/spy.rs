@@ -1,6 +1,6 @@
 //! Supervision through the control socket: who hears whom, what the parties notice, how it ends.
 
-mod rights;
+pub(crate) mod rights;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -20,17 +20,22 @@ pub(crate) fn request(uuid: &str, mode: Mode, to: Option<Party>) -> SpyRequest {
 }
 
 /// A customer (a guest: party A) talks with the agent bob (a user: party B), both speaking.
-struct Scene {
-    pbx: TestPbx,
-    customer: Call,
-    agent: Call,
-    uuids: [String; 2],
+pub(crate) struct Scene {
+    pub(crate) pbx: TestPbx,
+    pub(crate) customer: Call,
+    pub(crate) agent: Call,
+    pub(crate) uuids: [String; 2],
     _phones: [crate::harness::Phone; 2],
 }
 
 impl Scene {
-    async fn new(unusual: Unusual) -> Self {
-        let pbx = TestPbx::unusual(DIAL_BOB, unusual).await;
+    pub(crate) async fn new(unusual: Unusual) -> Self {
+        Self::on(DIAL_BOB, unusual).await
+    }
+
+    /// On a dialplan of its own, where `bob` leads to the agent.
+    pub(crate) async fn on(dialplan: &str, unusual: Unusual) -> Self {
+        let pbx = TestPbx::unusual(dialplan, unusual).await;
         let one_law = |user: &str| Profile { laws: vec![Law::Ulaw], ..pbx.profile(user) };
         let (customer, mut agent) = (pbx.plugs_in(one_law("guest")).await, pbx.plugs_in(one_law("bob")).await);
         let (mut calling, mut called) = talk(&customer, &mut agent, "bob").await;
@@ -42,12 +47,12 @@ impl Scene {
         Self { pbx, customer: calling, agent: called, uuids, _phones: [customer, agent] }
     }
 
-    async fn spies(&self, request: &SpyRequest) -> Result<Ear, ClientError> {
+    pub(crate) async fn spies(&self, request: &SpyRequest) -> Result<Ear, ClientError> {
         Ear::attach(self.pbx.client().await, request).await
     }
 
     /// What each party hears besides the other: the supervisor or not.
-    async fn hears(&mut self, [customer_hears_it, agent_hears_it]: [bool; 2]) {
+    pub(crate) async fn hears(&mut self, [customer_hears_it, agent_hears_it]: [bool; 2]) {
         let with = |peer: Tone, it: bool| if it { peer + Tone::Supervisor } else { only(peer) };
         // those who hear the supervisor first: only then is its absence at the other's ear a finding
         if agent_hears_it {
@@ -58,7 +63,7 @@ impl Scene {
     }
 
     /// Neither party missed a packet, nor got one too many, since the call began.
-    fn noticed_nothing(&self) {
+    pub(crate) fn noticed_nothing(&self) {
         for (heard, peer) in [(&self.customer, &self.agent), (&self.agent, &self.customer)] {
             let (received, sent) = (heard.dialog.media.received(), peer.dialog.media.sent());
             is_gapless(&received);
@@ -282,7 +287,7 @@ async fn a_whisper_asked_for_without_a_name_goes_to_the_target() {
     scene.hears([false, true]).await;
 }
 
-fn fault(result: Result<Ear, ClientError>) -> FaultCode {
+pub(crate) fn fault(result: Result<Ear, ClientError>) -> FaultCode {
     match result {
         Err(ClientError::Fault(fault)) => fault.code,
         Err(other) => panic!("{other}"),

@@ -26,7 +26,7 @@ pub(crate) struct Ear {
     pub(crate) facts: SpyFacts,
     heard: Arc<Mutex<Heard>>,
     arrived: Arc<Notify>,
-    wishes: mpsc::UnboundedSender<(Mode, Option<Party>)>,
+    wishes: mpsc::UnboundedSender<Option<(Mode, Option<Party>)>>,
     changes: mpsc::UnboundedReceiver<SpyEvent>,
     task: AbortHandle,
 }
@@ -43,8 +43,11 @@ impl Ear {
             let mut spoken = 0_u64;
             loop {
                 tokio::select! {
-                    Some((mode, to)) = wanted.recv() => {
-                        let _ = outgoing.set_mode(mode, to);
+                    Some(wish) = wanted.recv() => {
+                        let _ = match wish {
+                            Some((mode, to)) => outgoing.set_mode(mode, to),
+                            None => outgoing.next_call(),
+                        };
                     }
                     event = incoming.next() => {
                         match event {
@@ -94,13 +97,22 @@ impl Ear {
 
     /// Asks for another mode; the server's word about it.
     pub(crate) async fn changes_to(&mut self, mode: Mode, to: Option<Party>) -> SpyEvent {
-        self.wishes.send((mode, to)).expect("a running session");
-        let event =
-            timeout(PATIENCE, self.changes.recv()).await.expect("an answer in time").expect("a running session");
+        let event = self.asks(Some((mode, to))).await;
         if let SpyEvent::Changed(facts) = &event {
             self.facts = (**facts).clone();
         }
         event
+    }
+
+    /// Asks for the next call.
+    pub(crate) async fn goes_on(&mut self) {
+        let event = self.asks(None).await;
+        assert!(matches!(event, SpyEvent::Changed(_)), "{event:?}");
+    }
+
+    async fn asks(&mut self, wish: Option<(Mode, Option<Party>)>) -> SpyEvent {
+        self.wishes.send(wish).expect("a running session");
+        timeout(PATIENCE, self.changes.recv()).await.expect("an answer in time").expect("a running session")
     }
 
     /// Waits until exactly these tones are heard of other supervisors.
@@ -135,6 +147,13 @@ impl Ear {
             let told = timeout(end - Instant::now(), notified).await.is_ok();
             assert!(told, "waits in vain to be told {what}: {:?}", self.heard.lock().unwrap().told);
         }
+    }
+
+    /// Whether a tone was heard for a frame or more since the session began.
+    pub(crate) fn ever_heard(&self, wanted: Tone) -> bool {
+        let heard = self.heard.lock().unwrap();
+        let sides = [&heard.left, &heard.right];
+        sides.iter().any(|side| side.chunks_exact(WINDOW).any(|part| tone::strength(wanted, part) > 0.1))
     }
 
     /// Waits for the server to end the session.

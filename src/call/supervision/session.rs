@@ -112,6 +112,7 @@ async fn begin(exchange: &Arc<Exchange>, id: &str, wish: &Wish) -> Result<(Sessi
         pair.find(party)?;
     }
     let to = listener(&pair, (wish.mode, wish.to), allowed)?;
+    is_free(exchange, &pair, wish.mode, id)?;
     record::started(exchange, id, wish, &pair, &to).await?;
     // From here on there is an entry that the session began, so there will be one that it ended.
     let (tap, (frames, voice), told) = Tap::open(&exchange.media);
@@ -145,6 +146,15 @@ fn listener(pair: &Pair, (mode, to): (Mode, Option<Party>), allowed: Mode) -> Re
         return Err(SpyError::NotConnected(pair.target.uuid.clone()));
     }
     Ok(leg.unwrap_or(&pair.target).uuid.clone())
+}
+
+/// To take over, nobody else than `session` may have taken the agent's place already.
+fn is_free(exchange: &Exchange, pair: &Pair, mode: Mode, session: &str) -> Result<(), SpyError> {
+    let place = pair.on(pair.replaced()).filter(|_| mode == Mode::Takeover);
+    if place.is_some_and(|leg| exchange.spies.is_replaced(&leg.uuid, session)) {
+        return Err(SpyError::TakenOver(pair.target.uuid.clone()));
+    }
+    Ok(())
 }
 
 impl Session {

@@ -1,0 +1,6 @@
+//! The supervision engine: sessions that follow their target, what they do to the parties, what goes on record.
+
+mod agents;
+mod followed;
+mod found;
+mod recorded;
