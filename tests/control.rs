@@ -167,7 +167,7 @@ async fn a_spy_between_two_calls_hears_silence_and_is_told_of_the_next() {
     heard.push([3; 480]).unwrap();
     tap.news.try_send(SpyNews::Sound(SpySound { frames, voice })).ok().unwrap();
     let facts = SpyFacts { call: CALLEE.into(), ..link.facts.clone() };
-    tap.news.try_send(SpyNews::Facts(facts.clone())).ok().unwrap();
+    tap.news.try_send(SpyNews::Facts(facts.clone().into())).ok().unwrap();
     let (mut told, mut sounded) = (false, false);
     while !(told && sounded) {
         match soon(link.incoming.next()).await.unwrap() {

@@ -185,7 +185,7 @@ pub enum SpyNews {
     /// Nobody is heard until there is another target.
     Silence,
     /// Other parties, another state or mode.
-    Facts(SpyFacts),
+    Facts(Box<SpyFacts>),
     /// It is over.
     Ended(SpyEnd),
 }

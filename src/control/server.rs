@@ -343,7 +343,7 @@ impl Client {
                             session.sound = None;
                             continue;
                         }
-                        Some(SpyNews::Facts(facts)) => SpyWord::Facts(Box::new(facts)),
+                        Some(SpyNews::Facts(facts)) => SpyWord::Facts(facts),
                         Some(SpyNews::Ended(end)) => SpyWord::Ended(end),
                         None => SpyWord::Ended(SpyEnd {
                             why: EndedBecause::CallEnded,
@@ -362,7 +362,9 @@ impl Client {
                     Some(Frame::Audio(bytes)) => {
                         let frame = voice_frame(&bytes).ok_or(LinkError::Misuse("audio of another length than 20 ms"))?;
                         // A full ring means that the client is ahead of the call: what it said too early is left out.
-                        let _ = session.sound.as_mut().map(|sound| sound.voice.push(frame));
+                        if let Some(sound) = &mut session.sound {
+                            let _ = sound.voice.push(frame);
+                        }
                     }
                     Some(Frame::Json(payload)) => {
                         let (id, answer) = change(&payload, session.control.as_ref()).await;

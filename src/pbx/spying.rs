@@ -176,7 +176,7 @@ impl Run {
 
     /// Waits for a target, and attaches to it.
     async fn find(&mut self) -> Result<(), SpyError> {
-        self.tell(SpyNews::Facts(waiting(self.wish.mode))).await;
+        self.tell(SpyNews::Facts(waiting(self.wish.mode).into())).await;
         let mut changes = self.house.exchange.live.changes();
         loop {
             let wish = match &mut self.calls {
@@ -190,7 +190,7 @@ impl Run {
             match attach(&self.house.exchange, wish).await {
                 Ok((session, ears)) => {
                     self.tell(SpyNews::Sound(spy_sound(ears))).await;
-                    self.tell(SpyNews::Facts(spy_facts(&self.house, &session.facts()))).await;
+                    self.tell(SpyNews::Facts(spy_facts(&self.house, &session.facts()).into())).await;
                     *self.shared.current.lock().await = Some(session);
                     return Ok(());
                 }
@@ -217,7 +217,7 @@ impl Run {
             }
             if *now.facts != *last {
                 last = now.facts;
-                self.tell(SpyNews::Facts(spy_facts(&self.house, &last))).await;
+                self.tell(SpyNews::Facts(spy_facts(&self.house, &last).into())).await;
             }
             tokio::select! {
                 changed = news.changed() => {

@@ -167,15 +167,6 @@ impl Walk {
         Some(next)
     }
 
-    /// The next candidate: in a round that has been everywhere, the first of another round.
-    pub fn next(&mut self) -> Option<Candidate> {
-        if let Some(fresh) = self.fresh() {
-            return Some(fresh);
-        }
-        self.begins_round();
-        self.fresh()
-    }
-
     /// When every candidate has been visited, all may be visited again; not the same one twice in a row where there are others.
     pub fn begins_round(&mut self) {
         let all = candidates(&self.exchange, &self.wish, &self.choice);
@@ -209,6 +200,19 @@ impl Walk {
     /// There is nobody to hear.
     pub fn is_empty(&self) -> bool {
         candidates(&self.exchange, &self.wish, &self.choice).is_empty()
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Candidate;
+
+    /// The next candidate: in a round that has been everywhere, the first of another round.
+    fn next(&mut self) -> Option<Candidate> {
+        if let Some(fresh) = self.fresh() {
+            return Some(fresh);
+        }
+        self.begins_round();
+        self.fresh()
     }
 }
 
