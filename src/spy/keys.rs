@@ -22,7 +22,9 @@ pub enum Key {
     Louder,
     /// `-`: one step down.
     Softer,
-    /// `q`, and `*` as on a telephone: the end.
+    /// `*`: the next call, or the end where there is only one, as on a telephone.
+    Next,
+    /// `q`: the end.
     Quit,
     /// Ctrl-C, which raw mode makes a key.
     Interrupt,
@@ -38,7 +40,8 @@ impl Key {
             '3' => Self::Both,
             '+' | '=' => Self::Louder,
             '-' => Self::Softer,
-            'q' | 'Q' | '*' => Self::Quit,
+            '*' => Self::Next,
+            'q' | 'Q' => Self::Quit,
             '\u{3}' => Self::Interrupt,
             _ => return None,
         })

@@ -44,7 +44,7 @@ pub fn ask(calls: &[CallInfo], mut answers: impl BufRead, mut screen: impl Write
 }
 
 /// The party to attach to: the one configured user among the two, else the party that called.
-fn target(call: &CallInfo) -> &str {
+pub(super) fn target(call: &CallInfo) -> &str {
     let mut users = call.legs.iter().filter(|leg| leg.user.is_some());
     match (users.next(), users.next()) {
         (Some(agent), None) => &agent.uuid,

@@ -5,7 +5,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -14,13 +13,16 @@ use super::input::Input;
 use super::keys::Key;
 use super::meter::Meter;
 use super::screen::{Screen, Told};
+use super::signals::Signals;
 use super::silence::Reasons;
 use super::sound::{Heard, Volume};
 use super::spool::{SinkFailure, Spool};
 use super::words::{self, View};
 use crate::control::client::{ClientError, SpyEvent, SpyIncoming, SpyLink, SpyOutgoing};
 use crate::control::protocol::{Fault, FaultCode};
-use crate::control::supervision::{EndedBecause, HeardFrame, Mode, Party, PartyFacts, Side, SpyEnd, SpyFacts};
+use crate::control::supervision::{
+    EndedBecause, HeardFrame, Mode, Party, PartyFacts, Side, SpyEnd, SpyFacts, SpyInfo, SpyState,
+};
 
 /// When it is said what is heard, after the start: within the first second.
 const STATEMENT: Duration = Duration::from_millis(900);
@@ -45,14 +47,29 @@ pub struct Wiring {
     pub failures: mpsc::UnboundedReceiver<SinkFailure>,
     /// Why a side is silent, when that is found out.
     pub reasons: oneshot::Receiver<Reasons>,
+    /// All running sessions, now and then, where they may be seen.
+    pub others: mpsc::UnboundedReceiver<Vec<SpyInfo>>,
     /// Where the user is told.
     pub screen: Screen,
+    /// Whether there are more calls than one.
+    pub journey: Journey,
     /// To begin with.
     pub volume: Volume,
     /// The longest the session may last.
     pub limit: Option<Duration>,
     /// Said once at the start.
     pub hint: Option<&'static str>,
+}
+
+/// Whether a session goes from call to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Journey {
+    /// It is on one call and ends with it.
+    OneCall,
+    /// It goes on, until the supervisor leaves.
+    Onward,
+    /// It goes on at `*`, and ends when a call ends.
+    UntilHangup,
 }
 
 /// Why a session is over.
@@ -108,13 +125,31 @@ struct Session {
     volume: Volume,
     /// A recording that failed: the session goes on, its exit code tells.
     spoiled: Option<Fault>,
+    /// Who else listens to this call.
+    others: Vec<String>,
+    /// The user has asked for the next call: the end of this one is no hang-up.
+    skipping: bool,
+    /// A call has begun of which it is not yet said what is heard.
+    unstated: bool,
 }
 
 impl Session {
     fn new(facts: SpyFacts, outgoing: SpyOutgoing, wiring: Wiring) -> Self {
         let (a, b) = (Meter::default(), Meter::default());
         let volume = wiring.volume;
-        Self { facts, outgoing, wiring, started: Instant::now(), a, b, volume, spoiled: None }
+        Self {
+            facts,
+            outgoing,
+            wiring,
+            started: Instant::now(),
+            a,
+            b,
+            volume,
+            spoiled: None,
+            others: Vec::new(),
+            skipping: false,
+            unstated: true,
+        }
     }
 
     async fn live(&mut self, incoming: &mut SpyIncoming) -> Result<End, End> {
@@ -125,25 +160,30 @@ impl Session {
         tokio::pin!(statement);
         let limit = tokio::time::sleep(self.wiring.limit.unwrap_or(Duration::MAX));
         tokio::pin!(limit);
-        let mut stated = false;
         self.tell_start()?;
         if self.is_speaking() {
             self.move_microphone();
         }
         loop {
             tokio::select! {
-                event = incoming.next() => self.take(event)?,
+                event = incoming.next() => {
+                    self.take(event)?;
+                    if self.new_call() {
+                        statement.as_mut().reset(tokio::time::Instant::now() + STATEMENT);
+                    }
+                }
+                Some(spies) = self.wiring.others.recv() => self.meet(&spies)?,
                 Some(key) = self.wiring.keys.recv() => self.press(key)?,
                 Some(failure) = self.wiring.failures.recv() => self.lose(&failure)?,
                 end = signals.next() => return Ok(end),
                 () = &mut limit => {
-                    if !stated {
+                    if self.unstated {
                         self.tell_levels()?;
                     }
                     return Ok(End::TimeUp);
                 }
-                () = &mut statement, if !stated => {
-                    stated = true;
+                () = &mut statement, if self.unstated => {
+                    self.unstated = false;
                     self.tell_levels()?;
                 }
                 _ = redraw.tick() => self.draw()?,
@@ -154,18 +194,60 @@ impl Session {
     fn take(&mut self, event: Result<SpyEvent, ClientError>) -> Result<(), End> {
         match event {
             Ok(SpyEvent::Heard(frame)) => self.beat(&frame),
-            Ok(SpyEvent::Changed(facts) | SpyEvent::Facts(facts)) => {
-                let before = self.is_speaking();
-                self.facts = *facts;
-                if self.is_speaking() != before {
-                    self.move_microphone();
-                }
-                self.tell_mode()
-            }
+            Ok(SpyEvent::Changed(facts) | SpyEvent::Facts(facts)) => self.learn(*facts),
             Ok(SpyEvent::Refused(fault)) => shown(self.wiring.screen.notice(&fault.message, Instant::now())),
             Ok(SpyEvent::Ended(end)) => Err(ended(end)),
             Err(error) => Err(End::Failed(error.into())),
         }
+    }
+
+    /// Other facts: another mode, other parties, another call.
+    fn learn(&mut self, facts: SpyFacts) -> Result<(), End> {
+        let spoke = self.is_speaking();
+        let before = std::mem::replace(&mut self.facts, facts);
+        if self.facts == before {
+            return Ok(());
+        }
+        if self.is_speaking() != spoke {
+            self.move_microphone();
+        }
+        if self.facts.session == before.session {
+            return self.tell_mode();
+        }
+        let skipped = std::mem::take(&mut self.skipping);
+        if before.state != SpyState::Waiting && !skipped && self.wiring.journey == Journey::UntilHangup {
+            return Err(End::CallEnded);
+        }
+        // What was said to one call is not for the next.
+        self.forget_voice();
+        self.others.clear();
+        (self.a, self.b) = (Meter::default(), Meter::default());
+        self.unstated = true;
+        self.tell_call("call")
+    }
+
+    /// Whether what is heard of a call is still to be said and its first second begins now.
+    fn new_call(&self) -> bool {
+        self.unstated && self.a.frames() == 0
+    }
+
+    /// Who else is on this call.
+    fn meet(&mut self, spies: &[SpyInfo]) -> Result<(), End> {
+        let here = |spy: &&SpyInfo| spy.facts.call == self.facts.call && spy.facts.session != self.facts.session;
+        let others: Vec<String> = spies
+            .iter()
+            .filter(here)
+            .map(|spy| format!("{} ({})", words::clean(&spy.who), spy.facts.mode.word()))
+            .collect();
+        if others == self.others {
+            return Ok(());
+        }
+        self.others = others;
+        let text = match self.others.as_slice() {
+            [] => "nobody else listens any more".to_owned(),
+            others => format!("also on this call: {}", others.join(", ")),
+        };
+        shown(self.wiring.screen.tell(&Told { text, json: json!({"event": "others", "others": self.others}) }))
     }
 
     /// One frame heard, at most one frame said.
@@ -198,7 +280,7 @@ impl Session {
     }
 
     fn is_speaking(&self) -> bool {
-        self.facts.mode != Mode::Listen
+        self.facts.mode != Mode::Listen && self.facts.state != SpyState::Waiting
     }
 
     /// The microphone follows the mode; where standard input speaks, the device does not.
@@ -217,18 +299,27 @@ impl Session {
             Key::Both => self.ask(Mode::Barge, None),
             Key::Louder => self.set_volume(self.volume.louder()),
             Key::Softer => self.set_volume(self.volume.softer()),
+            Key::Next if self.wiring.journey == Journey::OneCall => Err(End::Quit),
+            Key::Next => {
+                self.skipping = true;
+                self.outgoing.next_call().map_err(|error| End::Failed(error.into()))
+            }
             Key::Quit => Err(End::Quit),
             Key::Interrupt => Err(End::Interrupted),
         }
     }
 
     fn ask(&mut self, mode: Mode, to: Option<Party>) -> Result<(), End> {
-        // What was said to one listener is not for the next.
+        self.forget_voice();
+        self.outgoing.set_mode(mode, to).map_err(|error| End::Failed(error.into()))
+    }
+
+    /// What was said to one listener is not for the next.
+    fn forget_voice(&mut self) {
         if let Some(input) = &mut self.wiring.input {
             input.forget();
         }
         self.wiring.device.forget();
-        self.outgoing.set_mode(mode, to).map_err(|error| End::Failed(error.into()))
     }
 
     fn set_volume(&mut self, volume: Volume) -> Result<(), End> {
@@ -251,16 +342,24 @@ impl Session {
     }
 
     fn tell_start(&mut self) -> Result<(), End> {
-        let facts = &self.facts;
-        let text = format!("{} on call {}: {}", words::mode(facts), words::clean(&facts.call), words::parties(facts));
-        let mut json = described(facts, "started");
-        json["schema"] = json!("spy.session/1");
-        shown(self.wiring.screen.tell(&Told { text, json }))?;
+        self.tell_call("started")?;
         if let Some(hint) = self.wiring.hint {
             let told = Told { text: hint.to_owned(), json: json!({"event": "hint", "message": hint}) };
             shown(self.wiring.screen.tell(&told))?;
         }
         Ok(())
+    }
+
+    /// On which call the session is.
+    fn tell_call(&mut self, event: &str) -> Result<(), End> {
+        let facts = &self.facts;
+        let text = match facts.state {
+            SpyState::Waiting => words::mode(facts),
+            _ => format!("{} on call {}: {}", words::mode(facts), words::clean(&facts.call), words::parties(facts)),
+        };
+        let mut json = described(facts, event);
+        json["schema"] = json!("spy.session/1");
+        shown(self.wiring.screen.tell(&Told { text, json }))
     }
 
     fn tell_mode(&mut self) -> Result<(), End> {
@@ -271,6 +370,9 @@ impl Session {
 
     /// Says what is heard of each side: its level, or why there is silence.
     fn tell_levels(&mut self) -> Result<(), End> {
+        if self.facts.state == SpyState::Waiting {
+            return Ok(());
+        }
         if self.a.frames() == 0 {
             let text = "hears nothing: the server sends no audio".to_owned();
             return shown(self.wiring.screen.tell(&Told { text, json: json!({"event": "hears", "frames": 0}) }));
@@ -279,7 +381,7 @@ impl Session {
         let mut texts = Vec::new();
         let mut json = json!({"event": "hears", "frames": self.a.frames()});
         for (name, side, meter, reason) in [("a", Side::A, &self.a, &reasons.a), ("b", Side::B, &self.b, &reasons.b)] {
-            if !words::hears(self.facts.hear, side) {
+            if !words::hears(&self.facts, side) {
                 continue;
             }
             let loudest_db = meter.loudest_db();
@@ -301,6 +403,7 @@ impl Session {
             a: &self.a,
             b: &self.b,
             volume: self.volume,
+            others: &self.others,
             notice: None,
         };
         shown(self.wiring.screen.draw(&view, now))
@@ -336,30 +439,6 @@ impl Session {
     }
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> End {
-        tokio::select! {
-            _ = self.interrupt.recv() => End::Interrupted,
-            _ = self.terminate.recv() => End::Terminated,
-            _ = self.hangup.recv() => End::Terminated,
-        }
-    }
-}
-
 /// A user who can no longer be told is one who has left.
 fn shown(done: io::Result<()>) -> Result<(), End> {
     done.map_err(|_| End::ReaderLeft)
@@ -390,9 +469,12 @@ fn described(facts: &SpyFacts, event: &str) -> Value {
         "event": event,
         "session": facts.session,
         "call": facts.call,
+        "state": facts.state,
         "mode": facts.mode,
         "to": facts.to,
         "hear": facts.hear,
+        "hears": facts.hears,
+        "talks": facts.talks,
         "allowed": facts.allowed,
         "target": party(&facts.target),
         "peer": party(&facts.peer),

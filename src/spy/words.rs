@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::meter::{Meter, SILENCE_DB};
 use super::sound::Volume;
-use crate::control::supervision::{Hear, Mode, PartyFacts, Role, Side, SpyFacts};
+use crate::control::supervision::{Mode, PartyFacts, Role, Side, SpyFacts, SpyState};
 
 /// Characters of a level meter.
 const BAR: usize = 10;
@@ -26,16 +26,22 @@ pub struct View<'a> {
     pub b: &'a Meter,
     /// The listener's volume.
     pub volume: Volume,
+    /// Who else listens to this call.
+    pub others: &'a [String],
     /// A passing message; it stands in the meters' place.
     pub notice: Option<&'a str>,
 }
 
 /// The mode in force: `WHISPER to agent 1001 - customer cannot hear you`.
 pub fn mode(facts: &SpyFacts) -> String {
+    if facts.state == SpyState::Waiting {
+        return "WAITING for a call - nobody hears you".to_owned();
+    }
     let spoken_to = facts.party(facts.to);
     let other = facts.party(other_side(facts.to));
     match facts.mode {
         Mode::Listen => "LISTEN - nobody hears you".to_owned(),
+        Mode::Whisper if other.role == Role::Absent => format!("WHISPER to {}, who is alone", full_name(spoken_to)),
         Mode::Whisper => format!("WHISPER to {} - {} cannot hear you", full_name(spoken_to), short_name(other)),
         Mode::Barge => format!("BARGE - {} and {} hear you", full_name(&facts.target), full_name(&facts.peer)),
         Mode::Takeover => {
@@ -45,9 +51,25 @@ pub fn mode(facts: &SpyFacts) -> String {
     }
 }
 
-/// The parties of the call: `agent 1001 with customer 0791112233`.
+/// The parties of the call: `agent 1001 with customer 0791112233`, or where the target is instead.
 pub fn parties(facts: &SpyFacts) -> String {
-    format!("{} with {}", full_name(&facts.target), full_name(&facts.peer))
+    let target = full_name(&facts.target);
+    match facts.state {
+        SpyState::Call => format!("{target} with {}", full_name(&facts.peer)),
+        SpyState::Waiting => "none yet".to_owned(),
+        _ => format!("{target}, {}", place(facts.state)),
+    }
+}
+
+/// Where a target is that talks with nobody.
+fn place(state: SpyState) -> &'static str {
+    match state {
+        SpyState::Call => "in a call",
+        SpyState::Alone => "alone",
+        SpyState::Room => "in a conference room, where nobody is heard",
+        SpyState::Apart => "where it may not be heard",
+        SpyState::Waiting => "not there yet",
+    }
 }
 
 /// What came from a side: `agent 1001 at -21 dB`, or `customer silent` with the reason, where one is known.
@@ -63,8 +85,8 @@ pub fn heard(party: &PartyFacts, loudest_db: f32, reason: Option<&str>) -> Strin
 }
 
 /// Whether that side is among those heard.
-pub fn hears(hear: Hear, side: Side) -> bool {
-    !matches!((hear, side), (Hear::Nobody, _) | (Hear::A, Side::B) | (Hear::B, Side::A))
+pub fn hears(facts: &SpyFacts, side: Side) -> bool {
+    facts.hears.contains(&side)
 }
 
 /// One line of at most `columns`, mode first, without any control character: the richest form that fits.
@@ -80,7 +102,15 @@ pub fn status_line(view: &View<'_>, columns: usize) -> String {
         if view.volume == Volume::default() { String::new() } else { format!(" vol {:+}", view.volume.step()) };
     let by_number = meters(view, BAR, |side| label(facts.party(side)));
     let by_side = meters(view, BAR / 2, |side| side_letter(side).to_owned());
+    let others = if view.others.is_empty() { String::new() } else { format!(" | also {}", view.others.join(", ")) };
+    let place = match facts.state {
+        SpyState::Call | SpyState::Waiting => String::new(),
+        state => format!(" ({})", place(state)),
+    };
+    let mode = format!("{mode}{place}");
     let forms = [
+        format!("{mode} | {call} {time} | {by_number}{volume}{others}"),
+        format!("{mode} | {call} {time} | {by_side}{volume}{others}"),
         format!("{mode} | {call} {time} | {by_number}{volume}"),
         format!("{mode} | {call} {time} | {by_side}{volume}"),
         format!("{mode} | {time} | {by_side}"),
@@ -92,7 +122,7 @@ pub fn status_line(view: &View<'_>, columns: usize) -> String {
 
 fn meters(view: &View<'_>, bar: usize, name: impl Fn(Side) -> String) -> String {
     let shown = [(Side::A, view.a), (Side::B, view.b)].map(|(side, meter)| {
-        let level = if hears(view.facts.hear, side) { meter.bar(bar) } else { "(off)".to_owned() };
+        let level = if hears(view.facts, side) { meter.bar(bar) } else { "(off)".to_owned() };
         format!("{} {level}", name(side))
     });
     shown.join(" ")
@@ -115,7 +145,7 @@ fn is_safe(c: char) -> bool {
 }
 
 /// At most so many columns of a terminal; characters of East Asian scripts take two.
-fn fit(text: &str, columns: usize) -> String {
+pub(super) fn fit(text: &str, columns: usize) -> String {
     let mut used = 0;
     let fits = |c: &char| {
         used += c.width().unwrap_or(0);
@@ -164,7 +194,7 @@ fn label(party: &PartyFacts) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::control::supervision::SpyState;
+    use crate::control::supervision::Hear;
 
     /// The target is A.
     pub(in crate::spy) fn facts(mode: Mode, to: Side, roles: [Role; 2]) -> SpyFacts {
@@ -230,7 +260,7 @@ pub(super) mod tests {
         let (mut a, b) = (Meter::default(), Meter::default());
         a.push(&[16_384; 160]);
         let running = Duration::from_secs(125);
-        status_line(&View { facts, running, a: &a, b: &b, volume: Volume::new(-2), notice }, columns)
+        status_line(&View { facts, running, a: &a, b: &b, volume: Volume::new(-2), others: &[], notice }, columns)
     }
 
     #[test]
@@ -242,9 +272,32 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn who_else_listens_is_shown_where_there_is_room() {
+        let facts = facts(Mode::Listen, Side::A, USERS[0]);
+        let (a, b) = (Meter::default(), Meter::default());
+        let others = ["boss".to_owned(), "admin".to_owned()];
+        let (running, volume) = (Duration::ZERO, Volume::default());
+        let view = View { facts: &facts, running, a: &a, b: &b, volume, others: &others, notice: None };
+        assert!(status_line(&view, 200).ends_with(".......... | also boss, admin"));
+        assert!(!status_line(&view, 60).contains("also"));
+    }
+
+    #[test]
+    fn where_there_is_no_call_the_words_say_so() {
+        let mut facts = facts(Mode::Whisper, Side::A, USERS[0]);
+        facts.state = SpyState::Waiting;
+        assert_eq!(mode(&facts), "WAITING for a call - nobody hears you");
+        (facts.state, facts.peer) = (SpyState::Alone, PartyFacts::nobody(Side::B));
+        assert_eq!(mode(&facts), "WHISPER to agent 1001, who is alone");
+        assert_eq!(parties(&facts), "agent 1001, alone");
+        facts.mode = Mode::Listen;
+        assert!(line(&facts, 200, None).starts_with("LISTEN - nobody hears you (alone) | c7709e9c"));
+    }
+
+    #[test]
     fn a_side_that_is_not_listened_to_has_no_meter() {
         let mut facts = facts(Mode::Listen, Side::A, USERS[0]);
-        facts.hear = Hear::A;
+        facts.hears = vec![Side::A];
         assert!(line(&facts, 200, None).contains("0791112233 (off)"));
     }
 

@@ -21,15 +21,17 @@ use crate::cli::entry::interruptible;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::control::client::{Client, SpyLink};
 use crate::control::protocol::{CallInfo, Fault, FaultCode, method};
-use crate::control::supervision::{Hear, Mode, Party, SpyRequest, SpyTarget};
+use crate::control::supervision::{Announce, Hear, Mode, Order, Party, SpyInfo, SpyRequest, SpyTarget};
+use crate::spy::choose;
 use crate::spy::device::DeviceName;
 use crate::spy::input::Input;
 use crate::spy::keys::{self, KeySource};
+use crate::spy::others;
 use crate::spy::output::{Channels, Form, Format, Output};
 use crate::spy::pick::{self, Choice};
 use crate::spy::record::{Existing, Recording};
 use crate::spy::screen::{Screen, Style, can_draw, is_in_foreground};
-use crate::spy::session::{self, End, Wiring};
+use crate::spy::session::{self, End, Journey, Wiring};
 use crate::spy::silence::{self, Reasons};
 use crate::spy::sound::Volume;
 use crate::spy::spool::{SinkFailure, Spool};
@@ -40,6 +42,8 @@ const LOOK_AFTER: Duration = Duration::from_millis(300);
 /// Listen to a live call, whisper to one side, or barge in
 #[derive(ClapArgs, Clone, Debug)]
 #[command(group(ArgGroup::new("streams").args(["stdout", "stdin"]).multiple(true)))]
+#[command(group(ArgGroup::new("whom").args(["uuid", "exten", "user", "all"])))]
+#[command(group(ArgGroup::new("walks").args(["follow", "all"]).multiple(true)))]
 pub(super) struct Args {
     /// The shared flags.
     #[command(flatten)]
@@ -47,18 +51,44 @@ pub(super) struct Args {
     /// The call: the UUID of any of its legs. On a terminal, without it: choose from the live calls
     #[arg(add = complete::live_uuids())]
     pub(super) uuid: Option<String>,
-    /// Who hears you: nobody (listen), one party (whisper), both (barge)
-    #[arg(long, default_value = "listen", value_parser = word::<Mode>(&["listen", "whisper", "barge"]))]
+    /// The call of that extension
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) exten: Option<String>,
+    /// The call of that user
+    #[arg(long, value_name = "USER")]
+    pub(super) user: Option<String>,
+    /// And the user's next call, and so on, until you leave
+    #[arg(long, requires = "user")]
+    pub(super) follow: bool,
+    /// All calls, one after the other: * goes to the next
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Only calls of that group; more than one with commas
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    pub(super) group: Vec<String>,
+    /// Which call of all is the first: the youngest, the oldest, the one talked in for longest
+    #[arg(long, value_name = "ORDER", requires = "all", default_value = "newest")]
+    #[arg(value_parser = word::<Order>(&["newest", "oldest", "longest"]))]
+    pub(super) order: Order,
+    /// Wait for such a call, or for its answer, where there is none yet
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// Who hears you: nobody (listen), one party (whisper), both (barge), the customer in the agent's place (takeover)
+    #[arg(long, default_value = "listen", value_parser = word::<Mode>(&["listen", "whisper", "barge", "takeover"]))]
     pub(super) mode: Mode,
     /// Whom to whisper to; without it: the party whose UUID is given
     #[arg(long, value_name = "PARTY", value_parser = word::<Party>(&["agent", "customer", "a", "b"]))]
     pub(super) to: Option<Party>,
-    /// Which sides to hear: a called, b answered
-    #[arg(long, value_name = "SIDES", default_value = "both", value_parser = word::<Hear>(&["both", "a", "b"]))]
+    /// Whom to hear: a called, b answered
+    #[arg(long, value_name = "PARTY", default_value = "both")]
+    #[arg(value_parser = word::<Hear>(&["both", "agent", "customer", "a", "b"]))]
     pub(super) hear: Hear,
     /// The highest mode of this session, whatever key is pressed
     #[arg(long, value_name = "MODE", value_parser = word::<Mode>(&["listen", "whisper", "barge"]))]
     pub(super) max_mode: Option<Mode>,
+    /// Tell the parties by a short tone; without it: as the settings demand
+    #[arg(long, value_name = "HOW", value_parser = word::<Announce>(&["beep", "none"]))]
+    pub(super) announce: Option<Announce>,
     /// Why you listen, for the log
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: Option<String>,
@@ -92,7 +122,7 @@ pub(super) struct Args {
     /// Write sound to a terminal; write over an existing --record file
     #[arg(long)]
     pub(super) force: bool,
-    /// Take keys, also from a pipe: 0 listen, 2 this party, 1 other party, 3 both, + - volume, q quit
+    /// Take keys, also from a pipe: 0 listen, 2 this party, 1 other party, 3 both, * next call, + - volume, q quit
     #[arg(long, overrides_with = "no_keys")]
     pub(super) keys: bool,
     /// Take no keys
@@ -104,7 +134,7 @@ pub(super) struct Args {
     /// End after that time: 30s, 5m
     #[arg(long, value_name = "DUR", value_parser = crate::config::parse_duration)]
     pub(super) duration: Option<Duration>,
-    /// End when the call ends; with one call it is always so
+    /// With --all or --follow: end when a call ends; with one call it is always so
     #[arg(long)]
     pub(super) exit_on_hangup: bool,
     /// Exit with 8 when the call ends while you listen
@@ -138,21 +168,24 @@ pub(super) async fn run(args: Args, context: Context) -> Done {
     refuse_nonsense(&args)?;
     let keys = key_source(&args);
     let style = style(&args);
-    let Some(uuid) = attended(which(&args, &context)).await? else { return Ok(Exit::Ok) };
+    let Some(target) = attended(which(&args, &context)).await? else { return Ok(Exit::Ok) };
     if context.common.dry_run {
-        return dry_run(&args, &context, &uuid).await;
+        return dry_run(&args, &context, &target).await;
     }
     let (failures, failed) = mpsc::unbounded_channel();
     let device = attended(sound::device(&args, failures.clone())).await?;
     let input = args.stdin.then(|| input(&args)).transpose()?;
-    let link = attended(attach(&args, &context, uuid.clone())).await?;
+    let link = attended(attach(&args, &context, target)).await?;
+    let reasons = look_for_silence(&context, &link.facts.call);
     let wiring = Wiring {
         output: args.stdout.then(|| output(&args, failures.clone())).transpose()?,
         record: args.record.is_some().then(|| record(&args, failures)).transpose()?,
         input,
         device,
         failures: failed,
-        reasons: look_for_silence(&context, &uuid),
+        reasons,
+        others: look_for_others(&context, style),
+        journey: journey(&args),
         screen: Screen::open(style, keys).map_err(Failure::from)?,
         keys: keys::start(keys),
         volume: Volume::new(args.volume),
@@ -186,14 +219,38 @@ fn refuse_nonsense(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The UUID given, or the one chosen from the live calls; none when the user chose to leave.
-async fn which(args: &Args, context: &Context) -> Result<Option<String>, Failure> {
+/// What was asked for, or the call chosen from the live ones; none when the user chose to leave.
+async fn which(args: &Args, context: &Context) -> Result<Option<SpyTarget>, Failure> {
+    if args.all {
+        return Ok(Some(SpyTarget::All { order: args.order }));
+    }
+    if let Some(exten) = &args.exten {
+        return Ok(Some(SpyTarget::Exten(exten.clone())));
+    }
+    if let Some(user) = &args.user {
+        return Ok(Some(SpyTarget::User { user: user.clone(), follow: args.follow }));
+    }
     if let Some(uuid) = &args.uuid {
-        return Ok(Some(uuid.trim().to_lowercase()));
+        return Ok(Some(SpyTarget::Uuid(uuid.trim().to_lowercase())));
     }
     if args.common.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(usage("which call? no UUID is given", "`pbx calls` lists the live calls"));
     }
+    let choice = if can_draw() { choose(context).await? } else { ask(context).await? };
+    Ok(match choice {
+        Choice::Call(uuid) => Some(SpyTarget::Uuid(uuid)),
+        Choice::Leave => None,
+    })
+}
+
+/// A list that lives, on a terminal that can be drawn on.
+async fn choose(context: &Context) -> Result<Choice, Failure> {
+    let client = context.connect().await?;
+    Ok(choose::from_live_calls(client).await?)
+}
+
+/// A list and a question, on any other terminal.
+async fn ask(context: &Context) -> Result<Choice, Failure> {
     let calls: Vec<CallInfo> = context.list(method::CALLS, &serde_json::json!({})).await?;
     if calls.is_empty() {
         return Err(Fault::new(FaultCode::NotFound, "there is no live call")
@@ -201,36 +258,54 @@ async fn which(args: &Args, context: &Context) -> Result<Option<String>, Failure
             .into());
     }
     let asked = tokio::task::spawn_blocking(move || pick::ask(&calls, io::stdin().lock(), io::stderr())).await;
-    match asked.map_err(io::Error::other)?? {
-        Choice::Call(uuid) => Ok(Some(uuid)),
-        Choice::Leave => Ok(None),
-    }
+    Ok(asked.map_err(io::Error::other)??)
 }
 
-async fn attach(args: &Args, context: &Context, uuid: String) -> Result<SpyLink, Failure> {
+async fn attach(args: &Args, context: &Context, target: SpyTarget) -> Result<SpyLink, Failure> {
     let request = SpyRequest {
         mode: args.mode,
         to: args.to,
         hear: args.hear,
         max_mode: args.max_mode,
+        groups: args.group.clone(),
+        wait: args.wait,
+        announce: args.announce,
         reason: args.reason.clone(),
-        ..SpyRequest::new(SpyTarget::Uuid(uuid))
+        target,
     };
     let client = context.connect().await?;
     Ok(context.in_time(client.spy(&request)).await?)
 }
 
-async fn dry_run(args: &Args, context: &Context, uuid: &str) -> Done {
+async fn dry_run(args: &Args, context: &Context, target: &SpyTarget) -> Done {
+    let mode = args.mode.word();
+    let uuid = match target {
+        SpyTarget::Uuid(uuid) => uuid,
+        SpyTarget::Exten(exten) => return would(context, &format!("would {mode} on the call of extension {exten}")),
+        SpyTarget::User { user, .. } => return would(context, &format!("would {mode} on the call of user {user}")),
+        SpyTarget::All { .. } => return would(context, &format!("would {mode} on one call after the other")),
+    };
     let calls: Vec<CallInfo> = context.list(method::CALLS, &serde_json::json!({})).await?;
-    let call = calls.iter().find(|call| call.uuid == uuid || call.legs.iter().any(|leg| leg.uuid == uuid));
+    let call = calls.iter().find(|call| call.uuid == *uuid || call.legs.iter().any(|leg| leg.uuid == *uuid));
     let Some(call) = call else {
         return Err(Fault::new(FaultCode::NotFound, format!("{uuid}: no such call"))
             .hint("`pbx calls` lists them")
             .into());
     };
-    let text = format!("would {} on the call of {} with {}", args.mode.word(), call.from, call.to);
-    context.output.line(&text)?;
+    would(context, &format!("would {mode} on the call of {} with {}", call.from, call.to))
+}
+
+fn would(context: &Context, text: &str) -> Done {
+    context.output.line(text)?;
     Ok(Exit::Ok)
+}
+
+fn journey(args: &Args) -> Journey {
+    match (args.all || args.follow, args.exit_on_hangup) {
+        (false, _) => Journey::OneCall,
+        (true, false) => Journey::Onward,
+        (true, true) => Journey::UntilHangup,
+    }
 }
 
 fn input(args: &Args) -> Result<Input, Failure> {
@@ -307,6 +382,20 @@ fn look_for_silence(context: &Context, uuid: &str) -> oneshot::Receiver<Reasons>
         });
     }
     reasons
+}
+
+/// Asks a third connection who else listens: for people at a terminal, and not over ssh, for the same reason.
+fn look_for_others(context: &Context, style: Style) -> mpsc::UnboundedReceiver<Vec<SpyInfo>> {
+    let (told, others) = mpsc::unbounded_channel();
+    if context.common.host.is_none() && style == Style::Live {
+        let socket = context.socket();
+        tokio::spawn(async move {
+            if let Ok(client) = Client::connect(&socket).await {
+                others::watch(client, told).await;
+            }
+        });
+    }
+    others
 }
 
 fn verdict(end: End, args: &Args) -> Done {
