@@ -1,6 +1,7 @@
 //! The `spy` program as a process, on a call of two tones behind the real control socket: sound out, voice in, keys, exit codes.
 
 mod desk;
+mod journey;
 mod pulse;
 mod terminal;
 
@@ -78,6 +79,21 @@ fn standard_output_has_both_parties_in_the_mix_and_each_on_its_side() {
         assert!(has(&left, A_HZ, rate_hz) && lacks(&left, B_HZ, rate_hz), "{rate}");
         assert!(has(&right, B_HZ, rate_hz) && lacks(&right, A_HZ, rate_hz), "{rate}");
     }
+}
+
+#[test]
+fn a_transcriber_gets_every_sample_of_the_call_once_and_both_sides_at_the_same_time() {
+    // Twenty seconds of a call; nothing is left out, doubled or moved against the other side.
+    let desk = Desk::open(Some(1_000));
+    let out = done(&desk, &["--stdout", "--channels", "split", "--quiet", CALL]);
+    assert!(out.status.success());
+    let (left, right) = (side(&out.stdout, 2, 0), side(&out.stdout, 2, 1));
+    let samples = 1_000 * 160;
+    assert_eq!((left.len(), right.len()), (samples, samples));
+    let is_tone = |side: &[i16], hz| (0..).zip(side).all(|(at, &sample)| sample == sine(hz, 8_000, at));
+    assert!(is_tone(&left, A_HZ) && is_tone(&right, B_HZ));
+    let doubled = done(&desk, &["--stdout", "--channels", "split", "--rate", "16000", "--quiet", CALL]).stdout;
+    assert!(doubled.len().abs_diff(samples * 8) <= 8 * 80, "{} bytes: within 10 ms", doubled.len());
 }
 
 #[test]
@@ -189,7 +205,7 @@ fn the_file_device_speaks_and_writes() {
 fn every_failure_has_its_code_and_one_line() {
     let desk = Desk::open(SHORT);
     let unknown = "00000000-0000-4000-8000-000000000000";
-    let cases: [(&[&str], i32); 9] = [
+    let cases: [(&[&str], i32); 14] = [
         (&[unknown], 3),
         (&[FORBIDDEN], 4),
         (&[OVER], 8),
@@ -198,6 +214,11 @@ fn every_failure_has_its_code_and_one_line() {
         (&["--mode", "shout", CALL], 2),
         (&[], 2),
         (&["--rate", "16000", CALL], 2),
+        (&["--exten", "1001", CALL], 2),
+        (&["--all", "--user", "1001"], 2),
+        (&["--follow", CALL], 2),
+        (&["--order", "oldest", CALL], 2),
+        (&["--exten", "1001"], 3),
         (&["--device", "file:no-such.wav", CALL], 5),
     ];
     for (words, wanted) in cases {

@@ -170,6 +170,10 @@ impl Run {
                 let end = ended.map_or_else(|| end_of(&Ended::Call), |end| end_of(&end));
                 return self.tell(SpyNews::Ended(end)).await;
             }
+            if let (Calls::Many(walk), Some(Ended::Call | Ended::Left)) = (&mut self.calls, &ended) {
+                // Where no new call is, one that was heard before is better than none.
+                walk.begins_round();
+            }
             self.tell(SpyNews::Silence).await;
         }
     }
@@ -182,7 +186,14 @@ impl Run {
             let wish = match &mut self.calls {
                 Calls::Leg => self.wish.clone(),
                 Calls::One(walk) | Calls::Many(walk) => {
-                    let found = walk.wait().await;
+                    let found = tokio::select! {
+                        found = walk.wait() => found,
+                        // Those that were heard before are wanted again.
+                        () = self.shared.next.notified() => {
+                            walk.begins_round();
+                            continue;
+                        }
+                    };
                     walk.wish(&found)
                 }
             };

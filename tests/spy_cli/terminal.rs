@@ -125,11 +125,25 @@ fn the_status_line_never_reaches_the_last_column() {
 fn without_a_uuid_a_call_is_chosen_from_a_list() {
     let desk = Desk::open(None);
     let Some(mut terminal) = Terminal::open(&desk, "") else { return };
-    terminal.shows("1  1001 with 0791112233");
-    terminal.shows("Which call?");
-    terminal.press("1\r");
+    terminal.shows("1 live call");
+    terminal.shows(">  1  1001           0791112233");
+    terminal.press("/079");
+    terminal.shows("1 live call, 1 with: 079_");
+    terminal.press("x");
+    terminal.shows("no call matches the filter");
+    terminal.press("\u{7f}\r");
     terminal.shows("\u{1b}[1GLISTEN - nobody hears you | c7709e9c");
     terminal.press("*");
+    terminal.ends_with(0);
+}
+
+#[test]
+fn a_list_that_is_left_leaves_the_terminal_as_it_was() {
+    let desk = Desk::open(None);
+    let Some(mut terminal) = Terminal::open(&desk, "") else { return };
+    terminal.shows("1 live call");
+    terminal.press("q");
+    terminal.shows("\u{1b}[?1049l");
     terminal.ends_with(0);
 }
 

@@ -43,7 +43,6 @@ const LOOK_AFTER: Duration = Duration::from_millis(300);
 #[derive(ClapArgs, Clone, Debug)]
 #[command(group(ArgGroup::new("streams").args(["stdout", "stdin"]).multiple(true)))]
 #[command(group(ArgGroup::new("whom").args(["uuid", "exten", "user", "all"])))]
-#[command(group(ArgGroup::new("walks").args(["follow", "all"]).multiple(true)))]
 pub(super) struct Args {
     /// The shared flags.
     #[command(flatten)]
@@ -58,7 +57,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "USER")]
     pub(super) user: Option<String>,
     /// And the user's next call, and so on, until you leave
-    #[arg(long, requires = "user")]
+    #[arg(long, requires = "user", conflicts_with_all = ["uuid", "exten", "all"])]
     pub(super) follow: bool,
     /// All calls, one after the other: * goes to the next
     #[arg(long)]
@@ -68,6 +67,7 @@ pub(super) struct Args {
     pub(super) group: Vec<String>,
     /// Which call of all is the first: the youngest, the oldest, the one talked in for longest
     #[arg(long, value_name = "ORDER", requires = "all", default_value = "newest")]
+    #[arg(conflicts_with_all = ["uuid", "exten", "user"])]
     #[arg(value_parser = word::<Order>(&["newest", "oldest", "longest"]))]
     pub(super) order: Order,
     /// Wait for such a call, or for its answer, where there is none yet
