@@ -252,15 +252,10 @@ impl House {
 
     /// Gives every incoming channel its own task, on the plan that is in force now and stays the channel's to its end.
     async fn run_dialplans(self: Arc<Self>, mut incoming: mpsc::Receiver<Channel>) {
-        while let Some(mut channel) = incoming.recv().await {
+        while let Some(channel) = incoming.recv().await {
             let (plan, env) = (self.plan.load_full(), self.env.clone());
             tokio::spawn(async move {
-                if plan.admits(channel.position(), &channel.caller().number) {
-                    channel = exec::run(plan, env, channel).await;
-                } else {
-                    channel.hangup(Cause::UNALLOCATED);
-                }
-                channel.finish().await;
+                exec::run(plan, env, channel).await.finish().await;
             });
         }
     }

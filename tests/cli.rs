@@ -1,5 +1,7 @@
 //! The programs as processes: exit codes, one-line errors, JSON, silence, signals, completion.
 
+mod verbs;
+
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! Verbs on live calls, through the control socket: what each phone hears, and that no call is lost or counted twice.
 
+mod bridge;
 mod keys;
+mod transfer;
 
 use serde::Serialize;
 use serde_json::Value;

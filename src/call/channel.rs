@@ -11,7 +11,10 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     call::{
@@ -20,6 +23,7 @@ use crate::{
         detail_record::LegRecord,
         exchange::Exchange,
         frame::Frame,
+        leaving::Away,
         leg::{Closing, Leg, LegEvent},
         live::{CallFacts, Order},
         place::Calling,
@@ -80,6 +84,12 @@ pub struct Channel {
     pub(super) digits: VecDeque<char>,
     pub(super) gone: Option<Cause>,
     pub(super) hangup: Option<Cause>,
+    /// Where it goes on once what it does has ended.
+    pub(super) away: Option<Away>,
+    /// Brings the party it is to talk with.
+    pub(super) meets: Option<oneshot::Receiver<Box<Self>>>,
+    /// It had a call and a script of its own before it was fetched into another's.
+    pub(super) was_caller: bool,
     playing: Option<PlayId>,
     /// The statistics of a leg come when its port is closed: nobody waits for them before the record is written.
     pub(super) ended_legs: Vec<(LegRecord, Closing)>,
@@ -142,6 +152,9 @@ impl Channel {
             digits: VecDeque::new(),
             gone: None,
             hangup: None,
+            away: None,
+            meets: None,
+            was_caller: false,
             playing: None,
             ended_legs: Vec::new(),
             max_forwards: None,
@@ -406,6 +419,9 @@ impl Channel {
                 self.leg.hangup(cause);
                 return Err(Gone);
             }
+            LegEvent::Order(Order::Leave(order)) => {
+                return if self.leaves(order, None) { Err(Gone) } else { Ok(LegEvent::HoldChanged) };
+            }
             LegEvent::Order(Order::TimeIsUp) => {
                 self.timeouts.expired = true;
                 return Err(Gone);
@@ -444,7 +460,11 @@ impl Channel {
     }
 
     pub(super) fn still_here(&self) -> Result<(), Gone> {
-        if self.gone.is_some() || self.leg.is_over() || self.time_is_up() { Err(Gone) } else { Ok(()) }
+        if self.gone.is_some() || self.leg.is_over() || self.time_is_up() || self.is_leaving() {
+            Err(Gone)
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn refuse(&mut self, cause: Cause) -> Gone {

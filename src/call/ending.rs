@@ -2,47 +2,85 @@
 //! Above: whoever ran the channel's script. Below: `leg`, `detail_record`.
 
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::{
     call::{
         cause::Cause,
         channel::Channel,
         detail_record::{DetailRecord, LegRecord},
-        live::LegFacts,
+        leg::Closing,
     },
     media::PortStats,
 };
 
 impl Channel {
-    /// Ends the channel: tells the phone, gives everything back, writes the detail record.
-    pub async fn finish(mut self) {
-        let cause = self.gone.or(self.hangup).unwrap_or(Cause::NORMAL);
-        if !self.leg.is_over() {
-            if self.leg.is_up() {
-                self.leg.hangup(cause);
+    /// Ends the channel: tells the phone, gives everything back, writes the detail record. One that was sent elsewhere goes on
+    /// there instead.
+    pub async fn finish(self) {
+        let Some(mut ending) = self.departs() else { return };
+        let cause = ending.gone.or(ending.hangup).unwrap_or(Cause::NORMAL);
+        if !ending.leg.is_over() {
+            if ending.leg.is_up() {
+                ending.leg.hangup(cause);
             } else {
-                let headers = self.exchange.retry_after(cause.status());
-                self.leg.refuse(cause, headers);
+                let headers = ending.exchange.retry_after(cause.status());
+                ending.leg.refuse(cause, headers);
             }
         }
-        self.trace_end(cause.number());
-        let closing = self.leg.close();
-        let answered = self.leg.facts.now().answered;
-        self.ended_legs.insert(0, (leg_record(&self.leg.facts, cause), closing));
-        let mut legs = Vec::with_capacity(self.ended_legs.len());
-        for (mut leg, closing) in std::mem::take(&mut self.ended_legs) {
-            leg.count(&closing.stats().await.unwrap_or_default());
-            legs.push(leg);
-        }
-        self.write_record(cause, answered, legs);
+        ending.trace_end(cause.number());
+        let own = (ending.leg_record(cause), ending.leg.close());
+        let _ = ending.ends_record(cause, own).await;
     }
 
-    fn write_record(&mut self, cause: Cause, answered: Option<jiff::Timestamp>, legs: Vec<LegRecord>) {
+    /// What the detail record keeps of its leg, its statistics not counted in yet.
+    pub(super) fn leg_record(&self, cause: Cause) -> LegRecord {
+        let facts = &self.leg.facts;
+        let now = facts.now();
+        LegRecord {
+            uuid: facts.uuid.clone(),
+            user: facts.user.clone(),
+            number: facts.number.clone(),
+            direction: facts.way.word().into(),
+            address: now.address.map(|a| a.to_string()),
+            codec: now.codec.map(str::to_owned),
+            answered: now.answered,
+            ended: jiff::Timestamp::now(),
+            cause: cause.number(),
+            packets_in: 0,
+            packets_out: 0,
+            packets_lost: 0,
+            jitter_ms: 0.0,
+        }
+    }
+
+    /// Writes the call's record, once all its legs are counted.
+    pub(super) fn ends_record(&mut self, cause: Cause, own: (LegRecord, Closing)) -> JoinHandle<()> {
+        let mut record = self.record(cause);
+        let mut legs = vec![own];
+        legs.append(&mut self.ended_legs);
+        let exchange = self.exchange.clone();
+        tokio::spawn(async move {
+            for (mut leg, closing) in legs {
+                leg.count(&closing.stats().await.unwrap_or_default());
+                record.legs.push(leg);
+            }
+            exchange.journal.note(
+                "call.ended",
+                json!({"uuid": record.uuid, "cause": record.cause, "cause_text": record.cause_text,
+                       "disposition": record.disposition, "duration_s": record.duration_s}),
+            );
+            exchange.records.write(record);
+        })
+    }
+
+    /// The call's record, without its legs.
+    fn record(&mut self, cause: Cause) -> DetailRecord {
         let ended = jiff::Timestamp::now();
         let started = self.counted_from.unwrap_or(self.call.started);
-        let answered = answered.map(|answered| answered.max(started));
+        let answered = self.answered().map(|answered| answered.max(started));
         let seconds = |from: jiff::Timestamp| ended.duration_since(from).as_secs_f64().max(0.0);
-        let record = DetailRecord {
+        DetailRecord {
             uuid: self.call.uuid.clone(),
             from: self.call.from.clone(),
             from_name: self.call.from_name.clone(),
@@ -59,14 +97,8 @@ impl Channel {
             fields: std::mem::take(&mut self.about.fields),
             cause: cause.number(),
             cause_text: cause.text().into(),
-            legs,
-        };
-        self.exchange.journal.note(
-            "call.ended",
-            json!({"uuid": record.uuid, "cause": record.cause, "cause_text": record.cause_text,
-                   "disposition": record.disposition, "duration_s": record.duration_s}),
-        );
-        self.exchange.records.write(record);
+            legs: Vec::new(),
+        }
     }
 }
 
@@ -77,26 +109,6 @@ pub(super) fn disposition(cause: Cause, answered: Option<jiff::Timestamp>) -> &'
         Cause::BUSY | Cause::REJECTED => "BUSY",
         Cause::UNKNOWN | Cause::NORMAL | Cause::NO_ANSWER | Cause::NO_USER_RESPONDING => "NO ANSWER",
         _ => "FAILED",
-    }
-}
-
-/// What the detail record keeps of a leg, its statistics not counted in yet.
-pub(super) fn leg_record(facts: &LegFacts, cause: Cause) -> LegRecord {
-    let now = facts.now();
-    LegRecord {
-        uuid: facts.uuid.clone(),
-        user: facts.user.clone(),
-        number: facts.number.clone(),
-        direction: facts.way.word().into(),
-        address: now.address.map(|a| a.to_string()),
-        codec: now.codec.map(str::to_owned),
-        answered: now.answered,
-        ended: jiff::Timestamp::now(),
-        cause: cause.number(),
-        packets_in: 0,
-        packets_out: 0,
-        packets_lost: 0,
-        jitter_ms: 0.0,
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     audio::codec::Codec,
@@ -318,7 +318,14 @@ impl Leg {
         let (_, nothing) = mpsc::channel(1);
         let events = std::mem::replace(&mut self.media_events, nothing);
         self.exchange.media.send(media::Command::Close { port: self.port() });
-        Closing(events)
+        Closing::GivenBack(events)
+    }
+
+    /// What its port has counted so far comes later; the leg lives on.
+    pub(super) fn measure(&self) -> Closing {
+        let (reply, counted) = oneshot::channel();
+        self.exchange.media.send(media::Command::Measure { port: self.port(), reply });
+        Closing::StaysOpen(counted)
     }
 
     /// The next thing this leg has to say.
@@ -431,13 +438,22 @@ impl Leg {
     }
 }
 
-/// A media port that was given back.
-pub(super) struct Closing(mpsc::Receiver<media::Event>);
+/// What a media port counted, to be awaited.
+pub(super) enum Closing {
+    /// It was given back.
+    GivenBack(mpsc::Receiver<media::Event>),
+    /// It lives on in another call.
+    StaysOpen(oneshot::Receiver<PortStats>),
+}
 
 impl Closing {
-    /// What the port counted, once its thread has closed it.
+    /// The numbers, once the port's thread has told them.
     pub(super) async fn stats(mut self) -> Option<PortStats> {
-        while let Some(event) = self.0.recv().await {
+        let events = match &mut self {
+            Self::GivenBack(events) => events,
+            Self::StaysOpen(counted) => return counted.await.ok(),
+        };
+        while let Some(event) = events.recv().await {
             if let media::Event::Closed { stats, .. } = event {
                 return Some(stats);
             }

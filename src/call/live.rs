@@ -14,6 +14,7 @@ use crate::{
     call::{
         cause::Cause,
         channel::Position,
+        leaving::Leave,
         pressing::QueuedKeys,
         talks::{Side, SpyGroups, Talks},
         variables::Variables,
@@ -73,6 +74,8 @@ impl LegState {
 pub enum Order {
     /// End the leg.
     Hangup(Cause),
+    /// Leave what it does, and go on elsewhere.
+    Leave(Leave),
     /// Leave the conference room it is in, and go on in the dialplan.
     LeaveRoom,
     /// The call has lasted as long as it may.

@@ -9,10 +9,11 @@ use tokio::sync::{broadcast, mpsc};
 use zeroize::Zeroizing;
 
 use super::protocol::{
-    CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hear, HeardFrame, Hungup,
-    LogVerify, Mode, Originate, Originated, Party, Perms, Pressed, RegistrationInfo, ReloadReport, ReloadWhat,
-    RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyInfo, SpyRequest, Status, Stop,
-    StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Unlock, UserInfo, VoiceFrame,
+    Bridge, Bridged, CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hear,
+    HeardFrame, Hungup, LogVerify, Mode, Originate, Originated, Party, Perms, Pressed, RegistrationInfo, ReloadReport,
+    ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyInfo, SpyRequest,
+    Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Transfer, Transferred, Unlock, UserInfo,
+    VoiceFrame,
 };
 
 use crate::evidence::{Report, Wanted};
@@ -55,6 +56,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Presses keys on a leg, towards its phone or as if it pressed them.
     fn dtmf(&self, wanted: Dtmf) -> BoxFuture<'_, Result<Pressed, Fault>>;
+
+    /// Sends legs elsewhere in the dialplan.
+    fn transfer(&self, wanted: Transfer) -> BoxFuture<'_, Result<Transferred, Fault>>;
+
+    /// Connects two legs with each other.
+    fn bridge(&self, wanted: Bridge) -> BoxFuture<'_, Result<Bridged, Fault>>;
 
     /// Calls an endpoint and connects it with an application; returns when the call is under way.
     fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>>;

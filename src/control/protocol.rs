@@ -22,7 +22,7 @@ pub use super::supervision::{
     Announce, EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Order, Party, PartyFacts, Role, Side,
     SpyEnd, SpyFacts, SpyInfo, SpyRequest, SpyState, SpyTarget, SpyWord, VoiceFrame,
 };
-pub use super::verbs::{Dtmf, KeysWay, Pressed};
+pub use super::verbs::{Bridge, Bridged, Dtmf, KeysWay, Moves, Pressed, Transfer, Transferred};
 
 /// A request of a client: `{"id":1,"method":"calls","params":{…}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,10 @@ pub mod method {
     pub const HANGUP: &str = "hangup";
     /// [`super::Dtmf`] → [`super::Pressed`].
     pub const DTMF: &str = "dtmf";
+    /// [`super::Transfer`] → [`super::Transferred`].
+    pub const TRANSFER: &str = "transfer";
+    /// [`super::Bridge`] → [`super::Bridged`].
+    pub const BRIDGE: &str = "bridge";
     /// [`super::Originate`] → [`super::Originated`].
     pub const ORIGINATE: &str = "originate";
     /// A list of [`super::UserInfo`].

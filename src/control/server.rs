@@ -194,6 +194,8 @@ impl Client {
                 let hangup: Hangup = params_of(request)?;
                 Ok(to_value(&self.backend.hangup(&hangup.uuid, hangup.cause).await?))
             }
+            method::TRANSFER => Ok(to_value(&self.backend.transfer(params_of(request)?).await?)),
+            method::BRIDGE => Ok(to_value(&self.backend.bridge(params_of(request)?).await?)),
             method::DTMF => Ok(to_value(&self.backend.dtmf(params_of(request)?).await?)),
             method::ORIGINATE => Ok(to_value(&self.backend.originate(params_of::<Originate>(request)?).await?)),
             method::ROOM_KICK => Ok(to_value(&self.backend.kick(&params_of(request)?)?)),
@@ -212,8 +214,16 @@ impl Client {
     }
 
     fn note_change(&self, request: &Request) {
-        const CHANGES: [&str; 6] =
-            [method::HANGUP, method::DTMF, method::ORIGINATE, method::ROOM_KICK, method::ROOM_MUTE, method::RELOAD];
+        const CHANGES: [&str; 8] = [
+            method::HANGUP,
+            method::DTMF,
+            method::TRANSFER,
+            method::BRIDGE,
+            method::ORIGINATE,
+            method::ROOM_KICK,
+            method::ROOM_MUTE,
+            method::RELOAD,
+        ];
         if CHANGES.contains(&request.method.as_str()) {
             info!(uid = self.who.uid, account = self.who.account, method = request.method, "control request");
         }

@@ -1,4 +1,4 @@
-//! What is said on the control socket to change live calls: keys. The field names are those of the commands' `--json`.
+//! What is said on the control socket to change live calls: keys, transfers, bridges. The field names are those of the commands' `--json`.
 //! Above: `protocol` re-exports them. Below: `call::live` carries the orders.
 
 use serde::{Deserialize, Serialize};
@@ -35,4 +35,57 @@ pub struct Pressed {
     pub digits: String,
     /// Which way.
     pub way: KeysWay,
+}
+
+/// Whose leg a transfer moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Moves {
+    /// The one that is named; the other one ends, or goes on as if it had hung up.
+    #[default]
+    This,
+    /// The one it talks with.
+    Other,
+    /// Both, to the same place.
+    Both,
+}
+
+/// Sends legs elsewhere in the dialplan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The UUID of a leg.
+    pub uuid: String,
+    /// The extension.
+    pub extension: String,
+    /// Its context; the one that the leg calls in when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// Which legs go.
+    #[serde(default)]
+    pub moves: Moves,
+}
+
+/// Legs that were sent elsewhere (`pbx.transfer/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transferred {
+    /// Their UUIDs.
+    pub legs: Vec<String>,
+    /// The extension.
+    pub extension: String,
+    /// Its context.
+    pub context: String,
+}
+
+/// Connects two legs with each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// The UUIDs: in the call of the first they go on.
+    pub legs: [String; 2],
+}
+
+/// Legs that talk with each other (`pbx.bridge/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridged {
+    /// Their UUIDs.
+    pub legs: [String; 2],
 }

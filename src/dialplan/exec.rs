@@ -13,6 +13,7 @@ use super::env::Env;
 use super::piece::Piece;
 use super::search::{Found, Query};
 use super::sought::Sought;
+use super::talk;
 use super::template::Template;
 use crate::call::trace::What;
 use crate::call::{Cause, Channel, Frame, FrameKind, Gone, Position, variables};
@@ -26,8 +27,12 @@ const STEPS_PER_TURN: u32 = 64;
 /// Subroutines that may run inside each other; one more is a runaway recursion.
 pub const MAX_FRAMES: usize = 256;
 
-/// Runs the script at the channel's position to its end, then its `h` extension; the caller of this finishes the channel.
+/// Runs the script at the channel's position to its end, then its `h` extension; the caller of this finishes the channel. One
+/// that is to meet somebody talks with him instead; one that is sent elsewhere leaves at once.
 pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Channel {
+    if channel.is_to_meet() {
+        return talk::run((&plan, &env), channel).await;
+    }
     let Position { context, extension, priority } = channel.position().clone();
     let extension = if extension.is_empty() { "s".to_owned() } else { extension };
     let start = Position { context, extension, priority: priority.max(1) };
@@ -42,6 +47,9 @@ pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Ch
     channel.trace_if_wanted();
     let mut script = Script::new(&plan, &env);
     script.run(&mut channel, Phase::Call).await;
+    if channel.is_leaving() {
+        return channel;
+    }
     if !channel.is_gone() && channel.cause() == Cause::UNKNOWN {
         let cause = cause_of_last_dial(&channel);
         channel.hangup(cause);
@@ -73,7 +81,7 @@ pub(super) async fn run_app(
         channel.set_position(position);
         return run(plan, env, channel).await;
     }
-    if !channel.is_gone() && channel.cause() == Cause::UNKNOWN {
+    if !channel.is_gone() && !channel.is_leaving() && channel.cause() == Cause::UNKNOWN {
         channel.hangup(Cause::NORMAL);
     }
     channel
@@ -105,7 +113,7 @@ pub(super) async fn subroutine(
         channel.pop_frame();
     }
     channel.set_position(here);
-    if channel.is_gone() || channel.time_is_up() {
+    if channel.is_gone() || channel.time_is_up() || channel.is_leaving() {
         return Err(Gone);
     }
     Ok((ended == Ended::Returned).then(|| channel.var("GOSUB_RETVAL").unwrap_or_default().to_owned()))
@@ -294,7 +302,8 @@ impl<'a> Script<'a> {
                     Next::Continue
                 }
             };
-            if phase == Phase::Call && (channel.is_gone() || channel.cause() != Cause::UNKNOWN) {
+            if channel.is_leaving() || phase == Phase::Call && (channel.is_gone() || channel.cause() != Cause::UNKNOWN)
+            {
                 return Along::Over;
             }
             let target = match next {

@@ -45,6 +45,7 @@ pub mod show;
 mod sought;
 mod sounds;
 mod statement;
+mod talk;
 mod template;
 mod times;
 mod tokens;

@@ -16,11 +16,11 @@ use crate::{
     },
     control::{
         protocol::{
-            CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hungup,
-            LegDetail, LegDirection, LegInfo, LogVerify, MediaInfo, Originate, Originated, Perms, Pressed,
-            RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
+            Bridge, Bridged, CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault,
+            FaultCode, Hungup, LegDetail, LegDirection, LegInfo, LogVerify, MediaInfo, Originate, Originated, Perms,
+            Pressed, RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
             SettingsInForce, SpyInfo, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced,
-            Unlock, UserInfo,
+            Transfer, Transferred, Unlock, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -65,6 +65,14 @@ impl Backend for Desk {
 
     fn dtmf(&self, wanted: Dtmf) -> BoxFuture<'_, Result<Pressed, Fault>> {
         Box::pin(self.house.dtmf(wanted))
+    }
+
+    fn transfer(&self, wanted: Transfer) -> BoxFuture<'_, Result<Transferred, Fault>> {
+        Box::pin(self.house.transfer(wanted))
+    }
+
+    fn bridge(&self, wanted: Bridge) -> BoxFuture<'_, Result<Bridged, Fault>> {
+        Box::pin(self.house.bridge(wanted))
     }
 
     fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {

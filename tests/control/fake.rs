@@ -134,6 +134,16 @@ impl Backend for Fake {
         answer(found(&uuid).map(|()| Pressed { uuid, digits, way }))
     }
 
+    fn transfer(&self, wanted: Transfer) -> BoxFuture<'_, Result<Transferred, Fault>> {
+        let Transfer { uuid, extension, .. } = wanted;
+        answer(found(&uuid).map(|()| Transferred { legs: vec![uuid], extension, context: "internal".into() }))
+    }
+
+    fn bridge(&self, wanted: Bridge) -> BoxFuture<'_, Result<Bridged, Fault>> {
+        let legs = wanted.legs;
+        answer(legs.iter().try_for_each(|uuid| found(uuid)).map(|()| Bridged { legs: legs.clone() }))
+    }
+
     fn codes(&self) -> Vec<CodeInfo> {
         let application = "Playback(vm-goodbye)".into();
         vec![CodeInfo { code: "*77".into(), context: "internal".into(), application, ..CodeInfo::default() }]

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 use wirechief::control::protocol::{
-    CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hungup, LegDetail,
-    LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged,
-    RoomInfo, RoomMute, RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced, UserInfo,
+    Bridge, Bridged, CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode,
+    Hungup, LegDetail, LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, ReloadReport, ReloadWhat,
+    RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced, Transfer,
+    Transferred, UserInfo,
 };
 use wirechief::control::server::{
     Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpyNews, SpySession, SpySound, run,
@@ -323,6 +324,14 @@ impl Backend for Tones {
 
     fn dtmf(&self, _: Dtmf) -> BoxFuture<'_, Result<Pressed, Fault>> {
         Box::pin(async { Ok(Pressed::default()) })
+    }
+
+    fn transfer(&self, _: Transfer) -> BoxFuture<'_, Result<Transferred, Fault>> {
+        Box::pin(async { Ok(Transferred::default()) })
+    }
+
+    fn bridge(&self, _: Bridge) -> BoxFuture<'_, Result<Bridged, Fault>> {
+        Box::pin(async { Ok(Bridged::default()) })
     }
 
     fn originate(&self, _: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {

@@ -74,10 +74,12 @@ impl Channel {
         }
         let together = Together::begin(self, callee);
         let end = serve_both(self, callee, watch).await;
-        if matches!(end, BridgeEnd::CalleeGone(_)) {
+        if matches!(end, BridgeEnd::CalleeGone(_)) && callee.is_gone() {
             self.about.hangup_source = callee.name().to_owned();
         }
-        let goes_on = together.goes_on_with_supervisor(end);
+        // Whoever was sent elsewhere goes there at once: it waits for no supervisor of the other one.
+        let is_sent = self.is_leaving() || callee.is_leaving();
+        let goes_on = if is_sent { None } else { together.goes_on_with_supervisor(end) };
         drop(together);
         match goes_on {
             Some(Side::Caller) => serve_supervised(self).await,
@@ -219,6 +221,14 @@ fn serve(caller: &mut Channel, callee: &mut Channel, step: Step, watch: &Watch) 
         }
         Step::Callee(LegEvent::Digit { digit, ms, by_info }) => {
             pass(caller, &caller.leg, &Key { digit, ms, by_info });
+        }
+        Step::Caller(LegEvent::Order(Order::Leave(order))) => {
+            return caller.leaves(order, Some(callee)).then_some(BridgeEnd::CallerGone);
+        }
+        Step::Callee(LegEvent::Order(Order::Leave(order))) => {
+            let leaves = callee.leaves(order, Some(caller));
+            let end = if caller.is_leaving() { BridgeEnd::CallerGone } else { BridgeEnd::CalleeGone(Cause::NORMAL) };
+            return leaves.then_some(end);
         }
         Step::Caller(event) => {
             if caller.take(event).is_err() {

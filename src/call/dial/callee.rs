@@ -2,18 +2,15 @@
 //! of the one that dialled it, or one of a call of its own.
 //! Above: the stages of Dial. Below: `place` and `leg`.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use crate::call::{
     cause::Cause,
     channel::{CallerId, Channel, Gone, Part, Position},
-    ending::leg_record,
-    live::CallFacts,
     place::{Calling, Unsent, open},
     route,
     target::Target,
 };
-use serde_json::json;
 
 /// A party whose phone was not called yet.
 pub struct Callee {
@@ -74,30 +71,28 @@ impl Channel {
         if callees.is_empty() { Err(refused) } else { Ok(callees) }
     }
 
-    /// Ends a called party of this call, and keeps its part of the record when it had been answered.
+    /// Ends a called party of this call, or lets it go where it was sent, and keeps its part of the record when it had been answered.
     pub fn drop_callee(&mut self, mut callee: Self, cause: Cause) {
+        if callee.is_leaving() {
+            let so_far = (callee.leg_record(cause), callee.leg.measure());
+            self.ended_legs.append(&mut callee.ended_legs);
+            match callee.departs() {
+                None => return self.ended_legs.push(so_far),
+                Some(left) => callee = left,
+            }
+        }
         self.note_cause(&callee.leg.facts.name, cause);
         callee.leg.hangup(cause);
         let closing = callee.leg.close();
         if callee.leg.facts.now().answered.is_some() {
-            self.ended_legs.push((leg_record(&callee.leg.facts, cause), closing));
+            self.ended_legs.push((callee.leg_record(cause), closing));
         }
         self.ended_legs.append(&mut callee.ended_legs);
     }
 
     /// The called party leaves the call for one of its own, and goes on in the dialplan there.
     pub fn goes_on_at(mut self, position: Position) {
-        self.exchange.live.drop_leg(&self.call, &self.leg.facts);
-        let number = self.leg.facts.number.clone();
-        self.set_caller(CallerId { name: String::new(), number: number.clone() });
-        let call = CallFacts::new(self.leg.facts.clone(), (&number, ""), &position.extension, &position.context);
-        self.call = Arc::new(call);
-        self.part = Part::Caller;
-        self.exchange.live.begin(self.call.clone());
-        self.exchange.journal.note(
-            "call.started",
-            json!({"uuid": self.call.uuid, "from": number, "to": position.extension, "context": position.context}),
-        );
+        self.has_its_own_call(&position);
         self.set_position(position);
         self.stop_playing();
         self.forget_digits();

@@ -1,5 +1,6 @@
 //! The `pbx` program: one file per command, one line here for each; their order is that of the manual.
 
+mod bridge;
 mod calls;
 mod check;
 mod codes;
@@ -22,6 +23,7 @@ mod status;
 mod stdio;
 mod stop;
 mod trace;
+mod transfer;
 mod users;
 pub(in crate::cli) mod watch;
 
@@ -63,6 +65,8 @@ enum Command {
     Calls(calls::Args),
     Originate(originate::Args),
     Hangup(hangup::Args),
+    Transfer(transfer::Args),
+    Bridge(bridge::Args),
     Dtmf(dtmf::Args),
     Conf(conf::Args),
     Events(events::Args),
@@ -122,6 +126,8 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Calls(args) => calls::run(args, context).await,
         Command::Originate(args) => originate::run(args, context).await,
         Command::Hangup(args) => hangup::run(args, context).await,
+        Command::Transfer(args) => transfer::run(args, context).await,
+        Command::Bridge(args) => bridge::run(args, context).await,
         Command::Dtmf(args) => dtmf::run(args, context).await,
         Command::Conf(args) => conf::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,

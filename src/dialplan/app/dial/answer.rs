@@ -165,6 +165,7 @@ impl Run<'_, '_> {
         }
         if let (Ended::CallerGone, Some(orphan), true) = (&ended, &self.wanted.orphan, was_connected)
             && !callee.is_gone()
+            && !self.chan.is_leaving()
             && let Some(there) = self.orphanage(orphan)
         {
             callee.goes_on_at(there);
@@ -178,7 +179,7 @@ impl Run<'_, '_> {
             Ended::Lost => Cause::NETWORK_FAILURE,
             Ended::Over | Ended::Left | Ended::Goes(_) => Cause::NORMAL,
         };
-        if self.wanted.has('e') {
+        if self.wanted.has('e') && !callee.is_leaving() {
             callee.ends_line(cause);
             exec::hung_up((self.args.plan(), self.args.env()), &mut callee, self.chan.position()).await;
         }

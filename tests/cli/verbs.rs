@@ -1,0 +1,44 @@
+//! Commands that change live calls: their words, their documents, and what a dry run leaves alone.
+
+use serde_json::Value;
+
+use super::{assert_failed, pbx, run, run_pbx, stderr, stdout};
+use crate::control::fake::{CALLEE, CALLER, Server};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_words_are_a_usage_error_and_strangers_are_not_found() {
+    let server = Server::start();
+    let wrong: [&[&str]; 4] = [
+        &["transfer", CALLER, "600@"],
+        &["transfer", CALLER, "600", "--both", "--other"],
+        &["transfer", CALLER],
+        &["bridge", CALLER],
+    ];
+    for words in wrong {
+        assert_failed(&run_pbx(&server, words).await, 2);
+    }
+    for words in [&["transfer", "x", "600"][..], &["bridge", CALLER, "x"]] {
+        assert_failed(&run_pbx(&server, words).await, 3);
+        assert_failed(&run_pbx(&server, &[words, &["--dry-run"]].concat()).await, 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_says_what_it_did_in_a_document_and_what_it_would_do_in_words() {
+    let server = Server::start();
+    let documents: [(&[&str], &str, &str); 2] = [
+        (&["transfer", CALLEE, "600@internal", "--both"], "pbx.transfer/1", "legs"),
+        (&["bridge", CALLEE, CALLER], "pbx.bridge/1", "legs"),
+    ];
+    for (words, schema, field) in documents {
+        let mut command = pbx(&server.socket, words);
+        command.args(["-q", "--json"]);
+        let output = run(command).await;
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let document: Value = serde_json::from_str(stdout(&output)).unwrap();
+        assert_eq!(document["schema"], schema);
+        assert!(!document[field].is_null(), "{document}");
+        let output = run_pbx(&server, &[words, &["--dry-run"]].concat()).await;
+        assert!(output.status.success() && stderr(&output).starts_with("would "), "{output:?}");
+    }
+}
