@@ -6,6 +6,7 @@ pub mod backend;
 mod conferences;
 mod console;
 mod evidence;
+mod originate;
 pub mod sources;
 mod spy_words;
 mod spying;

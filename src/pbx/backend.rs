@@ -9,10 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     call::{
-        CallerId, Cause, Originate as OriginateCall, Position,
+        Cause,
         live::{CallFacts, LegFacts, LegState, Order, Way},
-        originate, trace,
-        variables::Variables,
+        trace,
     },
     control::{
         protocol::{
@@ -24,14 +23,12 @@ use crate::{
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
-    dialplan::{Dialplan, exec},
+    dialplan::Dialplan,
     evidence::{Report, Wanted},
 };
 
 use super::{House, sources::Loaded};
 
-/// How long an originated call rings where the request does not say.
-const RING_TIME: Duration = Duration::from_secs(30);
 /// How long a channel's task may take to describe itself.
 const DESCRIBE_TIME: Duration = Duration::from_millis(500);
 
@@ -264,40 +261,6 @@ impl House {
             return Err(no_such(uuid));
         }
         Ok(Hungup { legs: legs.iter().map(|leg| leg.uuid.clone()).collect() })
-    }
-
-    pub(super) async fn originate(&self, request: Originate) -> Result<Originated, Fault> {
-        let plan = self.plan.load_full();
-        let step = plan.application(&request.app, &request.args).map_err(|error| {
-            Fault::new(FaultCode::Usage, format!("{}({}): {error}", request.app, request.args))
-                .hint("an application of the dialplan, such as 'Playback(beep)' or 'Echo()'")
-        })?;
-        let mut variables = Variables::default();
-        for (name, value) in request.vars {
-            variables.set(&name, value);
-        }
-        let wanted = OriginateCall {
-            endpoint: request.endpoint.clone(),
-            caller: CallerId { name: "pbx".into(), number: String::new() },
-            timeout: request.timeout_s.map_or(RING_TIME, Duration::from_secs),
-            variables,
-            origin: None,
-            position: Position { context: String::new(), extension: request.app.clone(), priority: 1 },
-        };
-        let channel = originate(&self.exchange, wanted).await.map_err(|cause| {
-            let code = match cause {
-                Cause::NO_ROUTE | Cause::UNALLOCATED => FaultCode::NotFound,
-                Cause::NO_ANSWER | Cause::BUSY | Cause::REJECTED => FaultCode::Failure,
-                _ => FaultCode::Unreachable,
-            };
-            Fault::new(code, format!("{}: {}", request.endpoint, cause.text()))
-        })?;
-        let uuid = channel.uuid().to_owned();
-        let env = self.env.clone();
-        tokio::spawn(async move {
-            exec::run_application(plan, env, channel, step).await.finish().await;
-        });
-        Ok(Originated { uuid })
     }
 
     fn users(&self) -> Vec<UserInfo> {
