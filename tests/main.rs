@@ -7,6 +7,7 @@ mod astdb_crash;
 mod astdb_faults;
 mod astdb_import;
 mod astdb_input;
+mod astdb_steps;
 mod call;
 mod cli;
 mod conference;

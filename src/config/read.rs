@@ -138,7 +138,7 @@ fn dialplan(settings: &mut DialplanSettings, section: &Section<'_>, base: &Path)
             if program.is_absolute() { Ok(program) } else { Err(item.bad("a program is named by its absolute path")) }
         })
     })?;
-    section.set("secrets", &mut settings.secrets, |value| value.list(name))
+    section.set("secrets", &mut settings.secrets, |value| value.list(secret))
 }
 
 fn guests(settings: &mut Option<Guests>, section: &Section<'_>) -> Result<(), ConfigError> {
@@ -259,6 +259,17 @@ fn limits(limits: &mut Limits, section: &Section<'_>) -> Result<(), ConfigError>
 
 fn path(value: &Value<'_>) -> Result<PathBuf, ConfigError> {
     nonempty(value).map(PathBuf::from)
+}
+
+/// A variable, or a family of the store.
+fn secret(value: &Value<'_>) -> Result<String, ConfigError> {
+    let text = name(value)?;
+    let is_family = text.strip_prefix("DB(").and_then(|rest| rest.strip_suffix("/*)"));
+    match is_family {
+        Some(family) if !family.is_empty() && !family.contains('/') => Ok(text),
+        None if !text.contains(['(', ')', '/', '*']) => Ok(text),
+        _ => Err(value.bad("is neither a variable nor a family of the store, which is written `DB(pin/*)`")),
+    }
 }
 
 fn name(value: &Value<'_>) -> Result<String, ConfigError> {

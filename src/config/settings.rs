@@ -142,8 +142,16 @@ pub struct DialplanSettings {
     pub system: SystemChoice,
     /// With [`SystemChoice::Argv`]: the programs that may be started, by absolute path.
     pub programs: Vec<PathBuf>,
-    /// Variables whose values appear in no log, trace or event.
+    /// Variables whose values appear in no log, trace or event; `DB(pin/*)` is a family of the store.
     pub secrets: Vec<String>,
+}
+
+impl DialplanSettings {
+    /// Whether what the store has in this family is to be shown to nobody.
+    pub fn is_secret_family(&self, family: &str) -> bool {
+        let named = |entry: &String| entry.strip_prefix("DB(")?.strip_suffix("/*)").map(|named| named == family);
+        self.secrets.iter().filter_map(named).any(|is_it| is_it)
+    }
 }
 
 /// What the dialplan's `System` may do.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::context::Dialplan;
 use super::env::{ChannelScope, Env};
 use super::piece::{Bit, Piece};
+use super::settle::{Settled, settle};
 use super::template::Template;
 use super::vars::{Scope, ValueWarning};
 use crate::call::Channel;
@@ -19,16 +20,27 @@ pub struct Args<'a> {
     piece: Piece<'a>,
     plan: &'a Arc<Dialplan>,
     env: &'a Arc<Env>,
+    /// What was read before the step.
+    settled: Option<Arc<Settled>>,
 }
 
 impl<'a> Args<'a> {
     pub(super) fn new(piece: Piece<'a>, (plan, env): (&'a Arc<Dialplan>, &'a Arc<Env>)) -> Self {
-        Self { piece, plan, env }
+        Self { piece, plan, env, settled: None }
+    }
+
+    /// Reads what in `piece` takes its time, so that its values are there when they are asked for.
+    pub(super) async fn settle(self, chan: &mut Channel, piece: &Piece<'_>) -> Self {
+        if !piece.waits() {
+            return self;
+        }
+        let settled = settle(chan, (self.plan, self.env), (piece, self.settled.as_deref())).await;
+        Self { settled: Some(settled), ..self }
     }
 
     /// The same script with other arguments, for applications that run another one.
     pub(super) fn with(&self, piece: Piece<'a>) -> Self {
-        Self { piece, plan: self.plan, env: self.env }
+        Self { piece, plan: self.plan, env: self.env, settled: self.settled.clone() }
     }
 
     /// The plan the script runs on.
@@ -62,9 +74,17 @@ impl<'a> Args<'a> {
         (value, secret)
     }
 
+    /// The value of a piece that is to be shown to nobody.
+    pub(super) fn hidden(&self, chan: &mut Channel, piece: &Piece<'_>) -> String {
+        if chan.is_traced() && !piece.is_text() {
+            chan.trace(What::Value { value: HIDDEN.to_owned() });
+        }
+        piece.value(&mut self.scope(chan))
+    }
+
     /// The value of a piece as it may be shown: every substitution that read a secret is hidden.
     pub fn shown(&self, chan: &mut Channel, piece: &Piece<'_>) -> String {
-        if !chan.variables().has_secrets() {
+        if !chan.variables().has_secrets() && self.env.settings().secrets.is_empty() {
             return self.value(chan, piece);
         }
         piece
@@ -125,7 +145,7 @@ impl<'a> Args<'a> {
     where
         'a: 'c,
     {
-        ChannelScope::new(chan, self.plan, self.env)
+        ChannelScope::new(chan, self.plan, self.env).with_settled(self.settled.clone())
     }
 }
 

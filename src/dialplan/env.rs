@@ -11,6 +11,7 @@ use super::context::Dialplan;
 use super::exec::run_away;
 use super::func::FuncError;
 use super::pin_guard::PinGuard;
+use super::settle::{Secrecy, Settled, Ticket};
 use super::sounds::Sounds;
 use super::vars::{Scope, ValueWarning};
 use crate::astdb::Store;
@@ -174,6 +175,8 @@ pub struct ChannelScope<'a> {
     env: &'a Arc<Env>,
     /// A secret was read: whatever is computed from now on may be made of it.
     secret_read: Cell<bool>,
+    /// What was read before the step.
+    settled: Option<Arc<Settled>>,
 }
 
 /// Names that mean something of the channel itself.
@@ -181,7 +184,12 @@ const BUILTINS: [&str; 6] = ["EXTEN", "CONTEXT", "PRIORITY", "CHANNEL", "UNIQUEI
 
 impl<'a> ChannelScope<'a> {
     pub(super) fn new(chan: &'a mut Channel, plan: &'a Arc<Dialplan>, env: &'a Arc<Env>) -> Self {
-        Self { chan, plan, env, secret_read: Cell::new(false) }
+        Self { chan, plan, env, secret_read: Cell::new(false), settled: None }
+    }
+
+    /// With what was read before the step.
+    pub(super) fn with_settled(self, settled: Option<Arc<Settled>>) -> Self {
+        Self { settled, ..self }
     }
 
     /// Whether a secret was read since the scope was made.
@@ -269,6 +277,18 @@ impl Scope for ChannelScope<'_> {
             %warning,
             "dialplan value"
         );
+    }
+
+    fn settled(&self, ticket: Ticket) -> Option<String> {
+        let (value, secrecy) = self.settled.as_ref()?.find(ticket)?;
+        if secrecy == Secrecy::Secret {
+            self.note_secret();
+        }
+        Some(value.to_owned())
+    }
+
+    fn note_secret(&self) {
+        self.secret_read.set(true);
     }
 
     fn env(&self) -> Option<&Arc<Env>> {

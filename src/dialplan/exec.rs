@@ -362,7 +362,11 @@ impl<'a> Script<'a> {
 
     /// Runs an application; one that had to wait for anything starts the count of busy steps anew.
     async fn work(&mut self, app: &'static dyn App, args: Piece<'_>, channel: &mut Channel) -> Result<Next, AppError> {
-        let args = Args::new(args, (self.plan, self.env));
+        let first = args.waits().then(|| app.read_first(&args));
+        let mut args = Args::new(args, (self.plan, self.env));
+        if let Some(first) = first {
+            args = args.settle(channel, &first).await;
+        }
         // Only what may take its time is ever seen at it.
         let data = (app.line() == Line::Needed).then(|| args.looked_at(channel));
         channel.does(app.name(), data);

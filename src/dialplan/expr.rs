@@ -48,6 +48,21 @@ pub(super) enum Node {
     NoFunction(String),
 }
 
+impl Node {
+    /// The operands it is made of.
+    pub(super) fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Not(node) | Self::Negative(node) => vec![node],
+            Self::Chain(first, rest) => {
+                std::iter::once(&**first).chain(rest.iter().map(|(_, node)| node)).collect()
+            }
+            Self::Conditional(first, rest) => std::iter::once(&**first).chain(rest.iter().flatten()).collect(),
+            Self::Math(_, nodes) => nodes.iter().collect(),
+            Self::Literal(_) | Self::Value(_) | Self::Pattern(..) | Self::Call(_) | Self::NoFunction(_) => Vec::new(),
+        }
+    }
+}
+
 /// A value in which nothing is substituted.
 #[derive(Clone, Debug)]
 pub(super) struct Literal {
@@ -278,7 +293,7 @@ impl Parser<'_> {
             let kind = ExprErrorKind::FuncArguments { func: func.name(), why };
             self.problems.push(ExprError::harmless(offset, kind));
         }
-        Ok(Node::Call(Part::Variable(Box::new(Variable { what: What::Call(func, args), slice: None }))))
+        Ok(Node::Call(Part::Variable(Box::new(Variable::new(What::Call(func, args), None)))))
     }
 
     /// A pattern that is written is compiled at once.

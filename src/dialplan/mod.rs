@@ -40,6 +40,7 @@ mod problem;
 mod program;
 mod say;
 mod search;
+mod settle;
 mod sections;
 pub mod show;
 mod sought;

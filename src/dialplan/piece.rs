@@ -26,6 +26,11 @@ impl<'a> Piece<'a> {
         self.bits.iter().map(|bit| Self::new(vec![*bit]))
     }
 
+    /// Whether there is a function in it that takes its time to be read.
+    pub(super) fn waits(&self) -> bool {
+        self.bits.iter().any(|bit| matches!(bit, Bit::Code(part) if part.waits()))
+    }
+
     /// Whether there is nothing written.
     pub fn is_empty(&self) -> bool {
         self.bits.is_empty()

@@ -8,6 +8,7 @@ use super::expr_error::ExprError;
 use super::func::{self, Func};
 use super::piece::Piece;
 use super::problem::did_you_mean;
+use super::settle::{Ticket, node_waits};
 
 /// Deepest nesting of `${ }`, `$[ ]` and brackets.
 const MAX_DEPTH: usize = 15;
@@ -18,6 +19,8 @@ pub struct Template {
     parts: Vec<Part>,
     /// What is wrong with its expressions and does not keep it from being used.
     problems: Vec<ExprError>,
+    /// It has a function in it that takes its time.
+    waits: bool,
 }
 
 /// A stretch of a template.
@@ -34,6 +37,15 @@ pub(super) enum Part {
 }
 
 impl Part {
+    /// Whether there is a function in it that takes its time to be read.
+    pub(super) fn waits(&self) -> bool {
+        match self {
+            Self::Variable(variable) => variable.waits(),
+            Self::Expression(expression) => node_waits(&expression.node),
+            Self::Text(_) | Self::Value(_) => false,
+        }
+    }
+
     /// The value, where this is a variable as a whole, named by text, that holds text of the dialplan only.
     pub(super) fn written_value(&self, scope: &dyn super::vars::Scope) -> Option<String> {
         let Self::Variable(variable) = self else { return None };
@@ -66,6 +78,24 @@ impl Part {
 pub(super) struct Variable {
     pub(super) what: What,
     pub(super) slice: Option<Slice>,
+    /// For a function that takes its time to be read.
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl Variable {
+    pub(super) fn new(what: What, slice: Option<Slice>) -> Self {
+        let ticket = match &what {
+            What::Call(func, _) => Ticket::of(*func),
+            What::Named(_) => None,
+        };
+        Self { what, slice, ticket }
+    }
+
+    fn waits(&self) -> bool {
+        let (What::Named(within) | What::Call(_, within)) = &self.what;
+        let in_slice = |slice: &Slice| slice.offset.waits || slice.length.as_ref().is_some_and(|length| length.waits);
+        self.ticket.is_some() || within.waits || self.slice.as_ref().is_some_and(in_slice)
+    }
 }
 
 /// What a `${…}` reads.
@@ -182,11 +212,17 @@ impl Template {
     }
 
     pub(super) fn from_parts(parts: Vec<Part>) -> Self {
-        Self { parts, problems: Vec::new() }
+        let waits = parts.iter().any(Part::waits);
+        Self { parts, problems: Vec::new(), waits }
     }
 
     pub(super) fn from_placed(placed: Vec<Placed>) -> Self {
         Self::from_parts(placed.into_iter().map(|placed| placed.part).collect())
+    }
+
+    /// Whether there is a function in it that takes its time to be read.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
     }
 
     pub(super) fn parts(&self) -> &[Part] {
@@ -341,7 +377,7 @@ impl Compiler<'_> {
             slice = Some(Slice { offset: from, length });
         }
         self.close(b'}', open)?;
-        Ok(Variable { what, slice })
+        Ok(Variable::new(what, slice))
     }
 
     /// At the `(` after a function's name.

@@ -10,6 +10,7 @@ use super::env::Env;
 use super::expr_error::ExprErrorKind;
 use super::func::FuncError;
 use super::posix_syntax::RegexError;
+use super::settle::Ticket;
 use super::template::{Part, Slice, Variable, What};
 
 /// Longest value in bytes; a longer one is cut, and the call whose script made it is ended: it doubles a variable in a loop.
@@ -46,6 +47,12 @@ pub trait Scope {
     fn channel(&mut self) -> Option<&mut Channel> {
         None
     }
+    /// What a function that takes its time has given before the step began.
+    fn settled(&self, _ticket: Ticket) -> Option<String> {
+        None
+    }
+    /// Whatever is computed from now on may be made of a secret.
+    fn note_secret(&self) {}
     /// Whether the variable's present value is text that an administrator wrote, nothing of it from outside.
     fn is_written(&self, _name: &str) -> bool {
         false
@@ -118,15 +125,22 @@ pub(super) fn variable_value(variable: &Variable, scope: &mut dyn Scope) -> Stri
             }
         }
         .unwrap_or_default(),
-        What::Call(func, args) => func.read(scope, args.piece()).unwrap_or_else(|error| {
-            scope.warn(ValueWarning::Func { func: func.name(), error });
-            String::new()
+        What::Call(func, args) => settled(variable, scope).unwrap_or_else(|| {
+            func.read(scope, args.piece()).unwrap_or_else(|error| {
+                scope.warn(ValueWarning::Func { func: func.name(), error });
+                String::new()
+            })
         }),
     };
     match &variable.slice {
         None => whole,
         Some(slice) => substring(&whole, slice_bounds(slice, scope)),
     }
+}
+
+/// What was read before this step began.
+fn settled(variable: &Variable, scope: &dyn Scope) -> Option<String> {
+    scope.settled(variable.ticket?)
 }
 
 /// Offset and length as scanf's `%d:%d` would read them: a number that something follows is the last one read.

@@ -3,9 +3,8 @@
 use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
-use crate::dialplan::func::FuncError;
 use crate::dialplan::func::db::store;
-use crate::dialplan::func::db_words::{answer, parts};
+use crate::dialplan::func::db_words::{answer_later, parts};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::vars::{Scope, ValueWarning};
 
@@ -35,9 +34,7 @@ impl App for Db {
                 store(&scope).map(|store| (store, parts(&mut scope, args.piece())))
             };
             let done = match wanted {
-                Ok((store, parts)) => tokio::task::spawn_blocking(move || answer(&store, &parts))
-                    .await
-                    .unwrap_or_else(|error| Err(FuncError::Wrong(error.to_string()))),
+                Ok((store, parts)) => answer_later(store, parts).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = done {

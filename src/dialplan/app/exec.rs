@@ -60,6 +60,17 @@ pub(super) fn run<'a>(chan: &'a mut Channel, args: &Args<'a>, call: Piece<'a>) -
     }
 }
 
+/// Runs an application in whose arguments something takes its time, and was not to be read before this one was chosen.
+pub(super) fn run_later<'a>(chan: &'a mut Channel, args: Args<'a>, call: Piece<'a>) -> Doing<'a> {
+    Doing::waits(async move {
+        let args = args.settle(chan, &call).await;
+        match run(chan, &args, call) {
+            Doing::Done(outcome) => outcome,
+            Doing::Waits(work) => work.await,
+        }
+    })
+}
+
 fn find(name: &str) -> Result<&'static dyn App, CheckError> {
     super::find(name).ok_or_else(|| CheckError::Unknown {
         what: "application",

@@ -1,6 +1,6 @@
 //! `ExecIf(condition?application(arguments)[:application(arguments)])`: runs one of two applications.
 
-use super::exec::{check_call, run};
+use super::exec::{check_call, run, run_later};
 use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
@@ -28,6 +28,10 @@ impl App for ExecIf {
         if no.is_empty() { Ok(()) } else { check_call(&no) }
     }
 
+    fn read_first<'p>(&self, args: &Piece<'p>) -> Piece<'p> {
+        split(args).map(|(condition, _)| condition).unwrap_or_default()
+    }
+
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
         let chosen = split(args.piece()).map(
             |(condition, [yes, no])| {
@@ -36,6 +40,7 @@ impl App for ExecIf {
         );
         match chosen {
             Ok(chosen) if chosen.is_empty() => Ok(Next::Continue).into(),
+            Ok(chosen) if chosen.waits() => run_later(chan, args, chosen),
             Ok(chosen) => run(chan, &args, chosen),
             Err(error) => Err(error.into()).into(),
         }

@@ -1,6 +1,6 @@
 //! `ExecIfTime(times?application(arguments)[:application(arguments)])`: runs an application at certain times.
 
-use super::exec::{check_call, run};
+use super::exec::{check_call, run, run_later};
 use super::execif::split;
 use super::gotoiftime::{check_times, is_now};
 use super::{App, CheckError, Doing, Next};
@@ -30,6 +30,10 @@ impl App for ExecIfTime {
         if no.is_empty() { Ok(()) } else { check_call(&no) }
     }
 
+    fn read_first<'p>(&self, args: &Piece<'p>) -> Piece<'p> {
+        split(args).map(|(times, _)| times).unwrap_or_default()
+    }
+
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
         let chosen = split(args.piece()).and_then(|(times, [yes, no])| {
             let now = is_now(&args.value(chan, &times))?;
@@ -37,6 +41,7 @@ impl App for ExecIfTime {
         });
         match chosen {
             Ok(chosen) if chosen.is_empty() => Ok(Next::Continue).into(),
+            Ok(chosen) if chosen.waits() => run_later(chan, args, chosen),
             Ok(chosen) => run(chan, &args, chosen),
             Err(error) => Err(error.into()).into(),
         }

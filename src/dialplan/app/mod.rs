@@ -115,6 +115,10 @@ pub trait App: Sync {
     fn sounds<'p>(&self, _args: &Piece<'p>) -> Vec<Piece<'p>> {
         Vec::new()
     }
+    /// What of its arguments is read whatever they say; an application that leaves some unread says which.
+    fn read_first<'p>(&self, args: &Piece<'p>) -> Piece<'p> {
+        args.clone()
+    }
     /// Does its work.
     ///
     /// # Errors

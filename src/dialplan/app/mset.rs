@@ -1,6 +1,6 @@
 //! `MSet(name=value[,name=value...])`: several assignments at once.
 
-use super::set::{assign, check};
+use super::set::{assign, assign_later, check, takes_time};
 use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
@@ -27,8 +27,16 @@ impl App for MSet {
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
-        let mut all = args.piece().arguments(usize::MAX).into_iter();
-        let done = all.try_for_each(|assignment| assign(chan, &args, &assignment));
+        let all = args.piece().arguments(usize::MAX);
+        if all.iter().any(takes_time) {
+            return Doing::waits(async move {
+                for assignment in all {
+                    assign_later(chan, &args, &assignment).await?;
+                }
+                Ok(Next::Continue)
+            });
+        }
+        let done = all.iter().try_for_each(|assignment| assign(chan, &args, assignment));
         done.map(|()| Next::Continue).map_err(Into::into).into()
     }
 }

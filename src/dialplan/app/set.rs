@@ -63,8 +63,32 @@ fn later(
     if func.setting() == Setting::AtOnce {
         return None;
     }
-    let value = args.value(chan, value);
+    let hide = func.is_secret(&mut args.scope(chan), func_args);
+    let value = if hide { args.hidden(chan, value) } else { args.value(chan, value) };
     Some((*func, func.write_later(&mut args.scope(chan), func_args.clone(), value)))
+}
+
+/// Whether an assignment is one to be waited for.
+pub(super) fn takes_time(assignment: &Piece<'_>) -> bool {
+    split(assignment).is_ok_and(|(target, _)| matches!(target, Target::Func(func, _) if func.setting() != Setting::AtOnce))
+}
+
+/// Does one assignment, and waits for the disk where it writes to one.
+pub(super) async fn assign_later(
+    chan: &mut Channel,
+    args: &Args<'_>,
+    assignment: &Piece<'_>,
+) -> Result<(), CheckError> {
+    let (target, value) = split(assignment)?;
+    match later(chan, args, (&target, &value)) {
+        Some((func, work)) => {
+            if let Err(error) = work.await {
+                args.scope(chan).warn(ValueWarning::Func { func: func.name(), error });
+            }
+        }
+        None => put(chan, args, (target, &value)),
+    }
+    Ok(())
 }
 
 /// Does one assignment.

@@ -4,10 +4,11 @@
 //! Family and key are the parts before and behind the first `/` that is written in the dialplan. A value put in for one of them
 //! stays within it, whatever slashes it holds.
 
-use super::{Func, FuncError, Later, Setting};
+use super::{Func, FuncError, Later, ReadLater, Setting};
 use crate::astdb::{Select, Store, StoreError};
 use crate::dialplan::app::CheckError;
 use crate::dialplan::piece::Piece;
+use crate::dialplan::settle::Secrecy;
 use crate::dialplan::vars::Scope;
 
 pub(super) struct Db;
@@ -59,8 +60,25 @@ pub(crate) fn failed(error: &StoreError) -> FuncError {
     }
 }
 
+/// Whether `[dialplan] secrets` has the family: then what is computed from here on is secret.
+pub(crate) fn secrecy(scope: &dyn Scope, family: &str) -> Secrecy {
+    if scope.env().is_some_and(|env| env.settings().is_secret_family(family)) { Secrecy::Secret } else { Secrecy::Open }
+}
+
+/// Marks what is computed from here on as secret, if the family is.
+pub(crate) fn note_secrecy(scope: &dyn Scope, family: &str) {
+    if secrecy(scope, family) == Secrecy::Secret {
+        scope.note_secret();
+    }
+}
+
+fn is_secret(scope: &mut dyn Scope, args: &Piece<'_>) -> bool {
+    names(scope, args).is_ok_and(|names| secrecy(scope, &names.family) == Secrecy::Secret)
+}
+
 /// A value as text of the dialplan, left in `DB_RESULT` too.
 fn found(scope: &mut dyn Scope, names: &Names) -> Result<Option<String>, FuncError> {
+    note_secrecy(scope, &names.family);
     let value = store(scope)?.get(&names.family, &names.key).map_err(|error| failed(&error))?;
     let value = value.map(|value| value.text().into_owned());
     if let Some(value) = &value {
@@ -94,6 +112,10 @@ impl Func for Db {
     fn write(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Result<(), FuncError> {
         let names = names(scope, &args)?;
         store(scope)?.put_blocking(&names.family, &names.key, value).map_err(|error| failed(&error))
+    }
+
+    fn is_secret(&self, scope: &mut dyn Scope, args: &Piece<'_>) -> bool {
+        is_secret(scope, args)
     }
 
     fn setting(&self) -> Setting {
@@ -151,10 +173,25 @@ impl Func for DbDelete {
 
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
         let names = names(scope, &args)?;
+        note_secrecy(scope, &names.family);
         let removed = store(scope)?.del_blocking(&names.family, &names.key).map_err(|error| failed(&error))?;
         let old = removed.old.map(|old| old.text().into_owned()).unwrap_or_default();
         scope.set_variable("DB_RESULT", old.clone());
         Ok(old)
+    }
+
+    fn reading(&self) -> Setting {
+        Setting::TakesTime
+    }
+
+    fn read_later(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Later<ReadLater> {
+        let wanted = names(scope, &args).and_then(|names| Ok((secrecy(scope, &names.family), names, store(scope)?)));
+        Box::pin(async move {
+            let (secrecy, names, store) = wanted?;
+            let removed = store.del(&names.family, &names.key).await.map_err(|error| failed(&error))?;
+            let value = removed.old.map(|old| old.text().into_owned()).unwrap_or_default();
+            Ok(ReadLater { variables: vec![("DB_RESULT", value.clone())], value, secrecy })
+        })
     }
 
     fn write(&self, scope: &mut dyn Scope, args: Piece<'_>, _value: String) -> Result<(), FuncError> {

@@ -1,9 +1,10 @@
 //! `db(word/family/key)`: the words of FreeSWITCH's `db`, so that its dialplans' `${db(select/spymap/1001)}` reads the store.
 
-use super::db::{failed, store};
-use super::{Func, FuncError};
+use super::db::{failed, note_secrecy, secrecy, store};
+use super::{Func, FuncError, Later, ReadLater, Setting};
 use crate::astdb::{Select, Store};
 use crate::dialplan::piece::Piece;
+use crate::dialplan::settle::Secrecy;
 use crate::dialplan::vars::Scope;
 
 pub(super) struct DbWords;
@@ -23,7 +24,37 @@ impl Func for DbWords {
 
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
         let (store, parts) = (store(scope)?, parts(scope, &args));
+        if let Some(family) = parts.get(1) {
+            note_secrecy(scope, family);
+        }
         answer(&store, &parts)
+    }
+
+    fn reading(&self) -> Setting {
+        Setting::TakesTime
+    }
+
+    fn read_later(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Later<ReadLater> {
+        let wanted = store(scope).map(|store| (store, parts(scope, &args)));
+        let family = wanted.as_ref().ok().and_then(|(_, parts)| parts.get(1));
+        let secrecy = family.map_or(Secrecy::Open, |family| secrecy(scope, family));
+        Box::pin(async move {
+            let (store, parts) = wanted?;
+            let value = answer_later(store, parts).await?;
+            Ok(ReadLater { value, variables: Vec::new(), secrecy })
+        })
+    }
+}
+
+/// [`answer`] for who can wait: a change is waited for where nobody else has to.
+pub(crate) async fn answer_later(store: Store, parts: Vec<String>) -> Result<String, FuncError> {
+    let words: Vec<&str> = parts.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["delete", family, key] => store.del(family, key).await.map(|_| "+OK".to_owned()).map_err(|e| failed(&e)),
+        ["insert", family, key, value] => {
+            store.put(family, key, *value).await.map(|()| "+OK".to_owned()).map_err(|error| failed(&error))
+        }
+        _ => answer(&store, &parts),
     }
 }
 

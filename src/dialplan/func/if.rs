@@ -25,6 +25,10 @@ impl Func for If {
         Ok(chosen.value(scope))
     }
 
+    fn chooses(&self) -> bool {
+        true
+    }
+
     fn chosen<'p>(&self, scope: &mut dyn Scope, args: &Piece<'p>) -> Option<Piece<'p>> {
         let (condition, values) = args.split_once('?')?;
         if condition.clone().trim().is_empty() {

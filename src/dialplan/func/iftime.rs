@@ -26,6 +26,10 @@ impl Func for IfTime {
         Ok(self.chosen(scope, &args).unwrap_or_default().value(scope))
     }
 
+    fn chooses(&self) -> bool {
+        true
+    }
+
     fn chosen<'p>(&self, scope: &mut dyn Scope, args: &Piece<'p>) -> Option<Piece<'p>> {
         let (times, values) = args.split_once('?')?;
         let now = TimeRange::parse(&times.value(scope)).ok()?.contains_moment(jiff::Timestamp::now());

@@ -67,6 +67,7 @@ use std::fmt;
 
 use super::app::{BoxFuture, CheckError};
 use super::piece::Piece;
+use super::settle::Secrecy;
 use super::vars::Scope;
 use crate::call::Channel;
 
@@ -104,6 +105,17 @@ pub trait Func: Sync {
     fn write_text(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Result<(), FuncError> {
         self.write(scope, args, value)
     }
+    /// How it is read; most at once.
+    fn reading(&self) -> Setting {
+        Setting::AtOnce
+    }
+    /// Reads it, where [`Self::reading`] says that this takes time: the work, to be waited for.
+    fn read_later(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Later<ReadLater> {
+        let read = self.read(scope, args);
+        Box::pin(async move { read.map(ReadLater::of) })
+    }
+    /// What [`Self::read_later`] leaves behind when it fails.
+    fn read_failed(&self, _scope: &mut dyn Scope) {}
     /// How it is set; most at once.
     fn setting(&self) -> Setting {
         Setting::AtOnce
@@ -112,6 +124,14 @@ pub trait Func: Sync {
     fn write_later(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Later {
         let done = self.write(scope, args, value);
         Box::pin(async move { done })
+    }
+    /// Whether it only chooses among its written arguments: then [`Self::chosen`] does.
+    fn chooses(&self) -> bool {
+        false
+    }
+    /// Whether what it stands for is to be shown to nobody.
+    fn is_secret(&self, _scope: &mut dyn Scope, _args: &Piece<'_>) -> bool {
+        false
     }
     /// For a function that only chooses among its written arguments: the one chosen, not yet evaluated, so that what is
     /// written in it may still be split as the arguments of an application.
@@ -130,7 +150,23 @@ pub enum Setting {
 }
 
 /// Work of a function that takes time.
-pub type Later = BoxFuture<'static, Result<(), FuncError>>;
+pub type Later<T = ()> = BoxFuture<'static, Result<T, FuncError>>;
+
+/// What came of reading a function that takes time.
+#[derive(Debug)]
+pub struct ReadLater {
+    /// Its value.
+    pub(super) value: String,
+    /// Variables that it sets.
+    pub(super) variables: Vec<(&'static str, String)>,
+    pub(super) secrecy: Secrecy,
+}
+
+impl ReadLater {
+    fn of(value: String) -> Self {
+        Self { value, variables: Vec::new(), secrecy: Secrecy::Open }
+    }
+}
 
 impl fmt::Debug for dyn Func {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

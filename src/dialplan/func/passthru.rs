@@ -23,6 +23,10 @@ impl Func for Passthru {
         Ok(args.value(scope))
     }
 
+    fn chooses(&self) -> bool {
+        true
+    }
+
     fn chosen<'p>(&self, _scope: &mut dyn Scope, args: &Piece<'p>) -> Option<Piece<'p>> {
         Some(args.clone())
     }

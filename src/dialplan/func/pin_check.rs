@@ -3,14 +3,18 @@
 //! What a dialplan forgets is done here: nothing entered and nothing stored are never equal, the comparison takes the same time
 //! wherever the PINs differ, and after so many wrong ones in a row the key is locked for a while, whoever tries.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use zeroize::Zeroizing;
+
 use super::db::{Names, failed, names, store};
-use super::{Func, FuncError};
+use super::{Func, FuncError, Later, ReadLater, Setting};
 use crate::astdb::{Store, StoreError, Value};
 use crate::dialplan::app::CheckError;
 use crate::dialplan::piece::Piece;
+use crate::dialplan::settle::Secrecy;
 use crate::dialplan::vars::Scope;
 
 pub(super) struct PinCheck;
@@ -30,6 +34,10 @@ enum Verdict {
 }
 
 impl Verdict {
+    fn digit(self) -> String {
+        u8::from(self == Self::Right).to_string()
+    }
+
     /// As `PIN_STATUS` has it; `FAILED` where the store could not be asked.
     fn word(self) -> &'static str {
         match self {
@@ -61,46 +69,102 @@ impl Func for PinCheck {
     }
 
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
-        scope.set_variable("PIN_STATUS", Verdict::Wrong.word().to_owned());
-        let parts = args.arguments(3);
-        let [at, entered, rest @ ..] = parts.as_slice() else { return Ok("0".to_owned()) };
-        let names = names(scope, at)?;
-        let entered = entered.value(scope);
-        let attempts = rest.first().map(|piece| piece.value(scope));
-        let attempts = attempts.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL_ATTEMPTS).max(1);
-        let verdict = judged(&store(scope)?, &names, (&entered, attempts));
-        let verdict = verdict.map_err(|error| {
-            scope.set_variable("PIN_STATUS", "FAILED".to_owned());
-            failed(&error)
-        })?;
+        self.read_failed(scope);
+        let asked = Asked::of(scope, &args)?;
+        let store = store(scope)?;
+        let verdict = || -> Result<Verdict, StoreError> {
+            let (counting, locked) = asked.counting();
+            store.update_blocking(ATTEMPTS, &asked.counted_at(), counting)?;
+            let verdict = asked.verdict(&store, &locked)?;
+            if verdict == Verdict::Right {
+                store.del_blocking(ATTEMPTS, &asked.counted_at())?;
+            }
+            Ok(verdict)
+        };
+        let verdict = verdict().map_err(|error| failed(&error))?;
         scope.set_variable("PIN_STATUS", verdict.word().to_owned());
-        Ok(u8::from(verdict == Verdict::Right).to_string())
+        Ok(verdict.digit())
+    }
+
+    fn reading(&self) -> Setting {
+        Setting::TakesTime
+    }
+
+    fn read_later(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Later<ReadLater> {
+        self.read_failed(scope);
+        let wanted = Asked::of(scope, &args).and_then(|asked| Ok((asked, store(scope)?)));
+        Box::pin(async move {
+            let (asked, store) = wanted?;
+            let verdict = asked.judged(&store).await.map_err(|error| failed(&error))?;
+            let variables = vec![("PIN_STATUS", verdict.word().to_owned())];
+            Ok(ReadLater { value: verdict.digit(), variables, secrecy: Secrecy::Open })
+        })
+    }
+
+    fn read_failed(&self, scope: &mut dyn Scope) {
+        scope.set_variable("PIN_STATUS", "FAILED".to_owned());
     }
 }
 
-/// Counts the attempt first, in one step with the look at the lock, so that no two callers share one.
-fn judged(store: &Store, names: &Names, (entered, attempts): (&str, u32)) -> Result<Verdict, StoreError> {
-    let counted_at = format!("{}/{}", names.family, names.key);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let locked = Arc::new(Mutex::new(false));
-    let seen = Arc::clone(&locked);
-    store.update_blocking(ATTEMPTS, &counted_at, move |old| {
-        let (count, last) = old.map_or((0, 0), counted);
-        let count = if now.saturating_sub(last) >= LOCK_S { 0 } else { count };
-        let is_locked = count >= attempts;
-        *seen.lock().unwrap_or_else(PoisonError::into_inner) = is_locked;
-        (!is_locked).then(|| Value::from(format!("{} {now}", count + 1)))
-    })?;
-    if *locked.lock().unwrap_or_else(PoisonError::into_inner) {
-        return Ok(Verdict::Locked);
+/// What is to be compared.
+struct Asked {
+    names: Names,
+    entered: Zeroizing<String>,
+    attempts: u32,
+}
+
+/// Whether the key turned out to be locked.
+type Locked = Arc<AtomicBool>;
+
+impl Asked {
+    fn of(scope: &mut dyn Scope, args: &Piece<'_>) -> Result<Self, FuncError> {
+        let parts = args.arguments(3);
+        let [at, entered, rest @ ..] = parts.as_slice() else { return Err(FuncError::Missing("what was entered")) };
+        let names = names(scope, at)?;
+        let entered = Zeroizing::new(entered.value(scope));
+        let attempts = rest.first().map(|piece| piece.value(scope));
+        let attempts = attempts.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL_ATTEMPTS).max(1);
+        Ok(Self { names, entered, attempts })
     }
-    let stored = store.get(&names.family, &names.key)?;
-    let right = stored.is_some_and(|stored| !stored.expose().is_empty() && stored.is_same(entered.as_bytes()));
-    if !right {
-        return Ok(Verdict::Wrong);
+
+    fn counted_at(&self) -> String {
+        format!("{}/{}", self.names.family, self.names.key)
     }
-    store.del_blocking(ATTEMPTS, &counted_at)?;
-    Ok(Verdict::Right)
+
+    /// Counts the attempt, in one step with the look at the lock, so that no two callers share one.
+    fn counting(&self) -> (impl Fn(Option<&Value>) -> Option<Value> + Send + 'static, Locked) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (locked, attempts) = (Locked::default(), self.attempts);
+        let seen = Arc::clone(&locked);
+        let counting = move |old: Option<&Value>| {
+            let (count, last) = old.map_or((0, 0), counted);
+            let count = if now.saturating_sub(last) >= LOCK_S { 0 } else { count };
+            let is_locked = count >= attempts;
+            seen.store(is_locked, Ordering::Release);
+            (!is_locked).then(|| Value::from(format!("{} {now}", count + 1)))
+        };
+        (counting, locked)
+    }
+
+    /// After the attempt was counted.
+    fn verdict(&self, store: &Store, locked: &Locked) -> Result<Verdict, StoreError> {
+        if locked.load(Ordering::Acquire) {
+            return Ok(Verdict::Locked);
+        }
+        let stored = store.get(&self.names.family, &self.names.key)?;
+        let is_right = |stored: Value| !stored.expose().is_empty() && stored.is_same(self.entered.as_bytes());
+        Ok(if stored.is_some_and(is_right) { Verdict::Right } else { Verdict::Wrong })
+    }
+
+    async fn judged(&self, store: &Store) -> Result<Verdict, StoreError> {
+        let (counting, locked) = self.counting();
+        store.update(ATTEMPTS, &self.counted_at(), counting).await?;
+        let verdict = self.verdict(store, &locked)?;
+        if verdict == Verdict::Right {
+            store.del(ATTEMPTS, &self.counted_at()).await?;
+        }
+        Ok(verdict)
+    }
 }
 
 /// Attempts and the time of the last, in seconds since 1970.
@@ -115,23 +179,25 @@ mod tests {
     use super::*;
     use crate::astdb::Setup;
 
-    #[test]
-    fn an_empty_or_absent_pin_is_never_right_and_guessing_ends() {
+    #[tokio::test]
+    async fn an_empty_or_absent_pin_is_never_right_and_guessing_ends() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let store = Store::new(Setup::new(path("db"), path("key"), "test"));
         store.put_blocking("pin", "100", "1234").unwrap();
         store.put_blocking("pin", "empty", "").unwrap();
-        let check = |key: &str, entered: &str| {
-            judged(&store, &Names { family: "pin".into(), key: key.into() }, (entered, 3)).unwrap()
+        let check = async |key: &str, entered: &str| {
+            let names = Names { family: "pin".into(), key: key.into() };
+            let asked = Asked { names, entered: Zeroizing::new(entered.into()), attempts: 3 };
+            asked.judged(&store).await.unwrap()
         };
-        assert_eq!(check("100", "1234"), Verdict::Right);
-        assert_eq!(check("empty", ""), Verdict::Wrong);
-        assert_eq!(check("absent", ""), Verdict::Wrong);
+        assert_eq!(check("100", "1234").await, Verdict::Right);
+        assert_eq!(check("empty", "").await, Verdict::Wrong);
+        assert_eq!(check("absent", "").await, Verdict::Wrong);
         for wrong in ["", "123", "12345"] {
-            assert_eq!(check("100", wrong), Verdict::Wrong);
+            assert_eq!(check("100", wrong).await, Verdict::Wrong);
         }
-        assert_eq!(check("100", "1234"), Verdict::Locked);
-        assert_eq!(check("other", "1"), Verdict::Wrong);
+        assert_eq!(check("100", "1234").await, Verdict::Locked);
+        assert_eq!(check("other", "1").await, Verdict::Wrong);
     }
 }
