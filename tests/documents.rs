@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::timeout;
 use wirechief::call::trace::{Traced, What};
+use wirechief::control::protocol::{StoreOrder, StoreValue, method};
 
 use crate::call::{hear_each_other, talk};
 use crate::harness::{Call, PATIENCE, Phone, Profile, TestPbx, Tone, example_folder, nothing};
@@ -304,8 +305,12 @@ async fn s048_s049_s050_the_store_knows_who_is_in_which_call_and_whom_he_called(
     for (family, key, value) in
         [("spymap", "1001", uuid.as_str()), ("last_dial", "1001", "1002"), ("last_dial", "global", &uuid)]
     {
-        assert_eq!(stored(&pbx, family, key).as_deref(), Some(value), "{family}/{key}");
+        let (family, key) = (family.to_owned(), key.to_owned());
+        let asked = StoreOrder::Get { family, key };
+        let answer: Option<StoreValue> = pbx.client().await.request(method::STORE, &asked).await.expect("an answer");
+        assert_eq!(answer, Some(StoreValue::Text(value.to_owned())), "{asked:?}");
     }
+    assert_eq!(stored(&pbx, "spymap", "1001"), None, "the map is live, and on no disk");
     for number in ["881001", "*01001"] {
         let mut asking = cleo.invite(number).await;
         asking.expects([200]).await.ack().await.is_hung_up().await;
@@ -315,10 +320,13 @@ async fn s048_s049_s050_the_store_knows_who_is_in_which_call_and_whom_he_called(
     }
     let mut asking = cleo.invite("881002").await;
     asking.expects([200]).await.ack().await.is_hung_up().await;
-    was_said(&asking, &["ss-noservice"]).await;
-    assert_eq!(stored(&pbx, "spymap", "1003"), None, "who asks is not noted");
+    let bens = told(&pbx, "spymap").pop().expect("an event")["uuid"].clone();
+    assert!(bens != uuid.as_str() && bens.as_str().is_some_and(|uuid| !uuid.is_empty()), "who is called is found too");
     hear_each_other(&mut calling, &mut called).await;
     calling.hangs_up().await;
     called.is_hung_up().await;
     pbx.is_idle().await;
+    let mut asking = cleo.invite("881001").await;
+    asking.expects([200]).await.ack().await.is_hung_up().await;
+    was_said(&asking, &["ss-noservice"]).await;
 }

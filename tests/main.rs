@@ -35,6 +35,7 @@ mod reload;
 mod spy;
 mod spy_cli;
 mod supervision;
+mod spymap;
 mod system;
 mod torture;
 mod verbs;

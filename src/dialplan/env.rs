@@ -13,6 +13,7 @@ use super::func::FuncError;
 use super::pin_guard::PinGuard;
 use super::settle::{Secrecy, Settled, Ticket};
 use super::sounds::Sounds;
+use super::spymap::SpyMap;
 use super::vars::{Scope, ValueWarning};
 use crate::astdb::Store;
 use crate::call::variables::{HIDDEN, Variables};
@@ -29,6 +30,7 @@ pub struct Env {
     store: Option<Store>,
     /// Who entered wrong PINs for a dial tone.
     pins: Mutex<PinGuard>,
+    spymap: SpyMap,
     settings: ArcSwap<DialplanSettings>,
 }
 
@@ -42,6 +44,7 @@ impl Env {
             sounds,
             store: None,
             pins: Mutex::default(),
+            spymap: SpyMap::default(),
             settings: ArcSwap::from_pointee(settings),
         };
         env.set_globals(plan);
@@ -125,6 +128,11 @@ impl Env {
     /// Who entered wrong PINs for a dial tone, over all calls.
     pub(super) fn pins(&self) -> MutexGuard<'_, PinGuard> {
         self.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is in which call, as `DB(spymap/…)` tells it.
+    pub fn spymap(&self) -> &SpyMap {
+        &self.spymap
     }
 
     /// Where `Playback` finds its sounds.

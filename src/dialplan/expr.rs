@@ -53,9 +53,7 @@ impl Node {
     pub(super) fn children(&self) -> Vec<&Self> {
         match self {
             Self::Not(node) | Self::Negative(node) => vec![node],
-            Self::Chain(first, rest) => {
-                std::iter::once(&**first).chain(rest.iter().map(|(_, node)| node)).collect()
-            }
+            Self::Chain(first, rest) => std::iter::once(&**first).chain(rest.iter().map(|(_, node)| node)).collect(),
             Self::Conditional(first, rest) => std::iter::once(&**first).chain(rest.iter().flatten()).collect(),
             Self::Math(_, nodes) => nodes.iter().collect(),
             Self::Literal(_) | Self::Value(_) | Self::Pattern(..) | Self::Call(_) | Self::NoFunction(_) => Vec::new(),

@@ -24,6 +24,7 @@ use crate::{
         },
         server::Identity,
     },
+    dialplan::spymap,
 };
 
 use super::House;
@@ -181,12 +182,23 @@ impl House {
         if !matches!(order, StoreOrder::Key) {
             tracing::info!(uid = who.uid, account = who.account, order = order.word(), "store request");
         }
+        if let StoreOrder::Get { family, key } = &order
+            && let Some(value) = self.of_calls(family, key)
+        {
+            return Ok(json(&value.map(|value| StoreValue::of(value.as_bytes()))));
+        }
         let store = self.opened()?.written_by(&format!("astdb uid {} by the server", who.uid));
         match order {
             StoreOrder::Key => Ok(json(&self.key_state().await?)),
             StoreOrder::Lock => Ok(json(&self.lock("asked for").await?)),
             order => in_background(move || done(&store, order)).await,
         }
+    }
+
+    /// What the live calls say of an entry; the inner `None`: nothing, and it is not to be looked for in the store.
+    pub(super) fn of_calls(&self, family: &str, key: &str) -> Option<Option<String>> {
+        let value = self.env.spymap().get(&self.exchange.live, family, key);
+        (value.is_some() || spymap::is_live(family, key)).then_some(value)
     }
 
     /// Lists entries or the history.

@@ -111,7 +111,10 @@ fn execute(command: Command, place: &place::Place, context: &Context) -> Done {
         Command::Lock(args) => return unlock::lock(args, context),
         _ => {}
     }
-    let desk = place.desk(context)?;
+    let desk = match &command {
+        Command::Get(args) if args.is_of_calls() => place.desk_of_calls(context)?,
+        _ => place.desk(context)?,
+    };
     let store = desk.file();
     match command {
         Command::Show(args) => show::show(&args, &desk, context),

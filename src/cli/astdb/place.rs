@@ -54,6 +54,17 @@ impl Place {
         }
     }
 
+    /// The same for an entry that the live calls answer for: the running server, where there is one.
+    pub(super) fn desk_of_calls(&self, context: &Context) -> Result<Desk, Failure> {
+        if self.names_a_key() || self.file.is_some() {
+            return self.desk(context);
+        }
+        match Server::connect(context) {
+            Ok(server) => Ok(Desk::There(server, Store::new(self.setup(context)?))),
+            Err(_) => self.desk(context),
+        }
+    }
+
     fn names_a_key(&self) -> bool {
         self.key_file.is_some() || self.passphrase_file.is_some()
     }

@@ -13,6 +13,7 @@ use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::output::shown;
 use crate::control::protocol::{Fault, FaultCode};
+use crate::dialplan::spymap;
 
 /// Print a value; no newline is added into a pipe
 #[derive(ClapArgs, Debug)]
@@ -65,6 +66,13 @@ impl JsonValue {
                 Self { value: None, value_hex: Some(hex) }
             }
         }
+    }
+}
+
+impl GetArgs {
+    /// Whether the live calls of a server have something to say of it.
+    pub(super) fn is_of_calls(&self) -> bool {
+        spymap::has_family(&self.family)
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Block>)> {
         ("VALUES", values()),
         ("DIFFERENCES FROM ASTERISK", differences()),
         ("PINS", pins()),
+        ("WHO IS IN WHICH CALL", spymap()),
         ("RELOADING", reloading()),
         ("LIMITS", limits()),
     ]
@@ -214,6 +215,28 @@ fn pins() -> Vec<Block> {
         words(
             "Whether a PIN is stored under a key: astdb check. DB's family and key are parts, split at the first / that was written.",
         ),
+        words(
+            "[dialplan] secrets in pbx.toml lists variables whose values appear in no log, trace or event, and families of the store: \
+             secrets = [\"PinEntry\", \"DB(pin/*)\"]. What is computed from such a value is as secret. PIN_STATUS is RIGHT, WRONG, \
+             LOCKED, or FAILED where the store could not be asked, as before `astdb unlock`.",
+        ),
+    ]
+}
+
+fn spymap() -> Vec<Block> {
+    vec![
+        words(
+            "Some entries of the store are answered from the live calls, are never on the disk, and can be read also while the store is \
+             locked; whatever a dialplan inserts there does no harm.",
+        ),
+        point(
+            "DB(spymap/1001), db(select/spymap/1001)",
+            "The UUID of a leg of the user or number 1001, calling or called: the newest that is answered, else the newest; a user's \
+             before that of a stranger who only gives the number; nothing when there is none. Where there is no such leg, what was \
+             inserted, as long as it names a live one. DB_EXISTS, DB_KEYS(spymap) and DB_KEYCOUNT(spymap) go by the same.",
+        ),
+        point("DB(last_dial/global)", "The UUID of the newest call; nothing when there is none."),
+        point("DB(last_dial/1001)", "Whom 1001 calls now; else what was stored there."),
     ]
 }
 

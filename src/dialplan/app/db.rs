@@ -4,7 +4,7 @@ use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::func::db::store;
-use crate::dialplan::func::db_words::{answer_later, parts};
+use crate::dialplan::func::db_words::{answer_later, of_calls, parts};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::vars::{Scope, ValueWarning};
 
@@ -31,7 +31,11 @@ impl App for Db {
         Doing::waits(async move {
             let wanted = {
                 let mut scope = args.scope(chan);
-                store(&scope).map(|store| (store, parts(&mut scope, args.piece())))
+                let parts = parts(&mut scope, args.piece());
+                if of_calls(&mut scope, &parts).is_some() {
+                    return Ok(Next::Continue);
+                }
+                store(&scope).map(|store| (store, parts))
             };
             let done = match wanted {
                 Ok((store, parts)) => answer_later(store, parts).await,

@@ -4,7 +4,7 @@ use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::func::FuncError;
-use crate::dialplan::func::db::{check_names, failed, names, store};
+use crate::dialplan::func::db::{check_names, failed, forget, names, store};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::vars::{Scope, ValueWarning};
 
@@ -32,7 +32,10 @@ impl App for DbDel {
         Doing::waits(async move {
             let wanted = {
                 let mut scope = args.scope(chan);
-                names(&mut scope, args.piece()).and_then(|names| Ok((names, store(&scope)?)))
+                names(&mut scope, args.piece()).and_then(|names| {
+                    forget(&mut scope, &names);
+                    Ok((names, store(&scope)?))
+                })
             };
             let done = match wanted {
                 Ok((names, store)) => store.del(&names.family, &names.key).await.map(|_| ()).map_err(|e| failed(&e)),

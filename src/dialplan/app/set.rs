@@ -70,7 +70,8 @@ fn later(
 
 /// Whether an assignment is one to be waited for.
 pub(super) fn takes_time(assignment: &Piece<'_>) -> bool {
-    split(assignment).is_ok_and(|(target, _)| matches!(target, Target::Func(func, _) if func.setting() != Setting::AtOnce))
+    split(assignment)
+        .is_ok_and(|(target, _)| matches!(target, Target::Func(func, _) if func.setting() != Setting::AtOnce))
 }
 
 /// Does one assignment, and waits for the disk where it writes to one.

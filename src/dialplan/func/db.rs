@@ -4,11 +4,16 @@
 //! Family and key are the parts before and behind the first `/` that is written in the dialplan. A value put in for one of them
 //! stays within it, whatever slashes it holds.
 
+use std::sync::Arc;
+
 use super::{Func, FuncError, Later, ReadLater, Setting};
 use crate::astdb::{Select, Store, StoreError};
+use crate::call::Exchange;
 use crate::dialplan::app::CheckError;
+use crate::dialplan::env::Env;
 use crate::dialplan::piece::Piece;
 use crate::dialplan::settle::Secrecy;
+use crate::dialplan::spymap::{is_live, is_live_family};
 use crate::dialplan::vars::Scope;
 
 pub(super) struct Db;
@@ -76,11 +81,64 @@ fn is_secret(scope: &mut dyn Scope, args: &Piece<'_>) -> bool {
     names(scope, args).is_ok_and(|names| secrecy(scope, &names.family) == Secrecy::Secret)
 }
 
+/// Who is in which call: the live calls of this server.
+pub(crate) struct Map {
+    env: Arc<Env>,
+    exchange: Arc<Exchange>,
+}
+
+impl Map {
+    /// Where there are calls.
+    pub(crate) fn of(scope: &mut dyn Scope) -> Option<Self> {
+        Some(Self { env: Arc::clone(scope.env()?), exchange: Arc::clone(scope.channel()?.exchange()) })
+    }
+
+    pub(crate) fn get(&self, family: &str, key: &str) -> Option<String> {
+        self.env.spymap().get(&self.exchange.live, family, key)
+    }
+
+    pub(crate) fn note(&self, names: (&str, &str), value: &str) {
+        self.env.spymap().note(&self.exchange.live, names, value);
+    }
+
+    pub(crate) fn forget(&self, key: &str) {
+        self.env.spymap().forget(key);
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.env.spymap().keys(&self.exchange.live)
+    }
+}
+
+/// What was inserted into the map there is gone; what the live calls say is not theirs to remove.
+pub(crate) fn forget(scope: &mut dyn Scope, names: &Names) {
+    if let Some(map) = Map::of(scope).filter(|_| is_live(&names.family, &names.key)) {
+        map.forget(&names.key);
+    }
+}
+
+fn noted(scope: &mut dyn Scope, names: &Names, value: &str) {
+    if let Some(map) = Map::of(scope) {
+        map.note((&names.family, &names.key), value);
+    }
+}
+
+/// What the live calls say; the inner `None`: there is nothing, and nothing is to be looked for in the store.
+pub(crate) fn live(scope: &mut dyn Scope, (family, key): (&str, &str)) -> Option<Option<String>> {
+    let value = Map::of(scope).and_then(|map| map.get(family, key));
+    (value.is_some() || is_live(family, key)).then_some(value)
+}
+
 /// A value as text of the dialplan, left in `DB_RESULT` too.
 fn found(scope: &mut dyn Scope, names: &Names) -> Result<Option<String>, FuncError> {
     note_secrecy(scope, &names.family);
-    let value = store(scope)?.get(&names.family, &names.key).map_err(|error| failed(&error))?;
-    let value = value.map(|value| value.text().into_owned());
+    let value = match live(scope, (&names.family, &names.key)) {
+        Some(value) => value,
+        None => {
+            let value = store(scope)?.get(&names.family, &names.key).map_err(|error| failed(&error))?;
+            value.map(|value| value.text().into_owned())
+        }
+    };
     if let Some(value) = &value {
         scope.set_variable("DB_RESULT", value.clone());
     }
@@ -111,6 +169,10 @@ impl Func for Db {
 
     fn write(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Result<(), FuncError> {
         let names = names(scope, &args)?;
+        if is_live(&names.family, &names.key) {
+            noted(scope, &names, &value);
+            return Ok(());
+        }
         store(scope)?.put_blocking(&names.family, &names.key, value).map_err(|error| failed(&error))
     }
 
@@ -124,6 +186,12 @@ impl Func for Db {
 
     fn write_later(&self, scope: &mut dyn Scope, args: Piece<'_>, value: String) -> Later {
         let wanted = names(scope, &args).and_then(|names| Ok((names, store(scope)?)));
+        if let Ok((names, _)) = &wanted
+            && is_live(&names.family, &names.key)
+        {
+            noted(scope, names, &value);
+            return Box::pin(async { Ok(()) });
+        }
         Box::pin(async move {
             let (names, store) = wanted?;
             store.put(&names.family, &names.key, value).await.map_err(|error| failed(&error))
@@ -174,6 +242,7 @@ impl Func for DbDelete {
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
         let names = names(scope, &args)?;
         note_secrecy(scope, &names.family);
+        forget(scope, &names);
         let removed = store(scope)?.del_blocking(&names.family, &names.key).map_err(|error| failed(&error))?;
         let old = removed.old.map(|old| old.text().into_owned()).unwrap_or_default();
         scope.set_variable("DB_RESULT", old.clone());
@@ -185,7 +254,10 @@ impl Func for DbDelete {
     }
 
     fn read_later(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Later<ReadLater> {
-        let wanted = names(scope, &args).and_then(|names| Ok((secrecy(scope, &names.family), names, store(scope)?)));
+        let wanted = names(scope, &args).and_then(|names| {
+            forget(scope, &names);
+            Ok((secrecy(scope, &names.family), names, store(scope)?))
+        });
         Box::pin(async move {
             let (secrecy, names, store) = wanted?;
             let removed = store.del(&names.family, &names.key).await.map_err(|error| failed(&error))?;
@@ -203,7 +275,10 @@ impl Func for DbDelete {
     }
 
     fn write_later(&self, scope: &mut dyn Scope, args: Piece<'_>, _value: String) -> Later {
-        let wanted = names(scope, &args).and_then(|names| Ok((names, store(scope)?)));
+        let wanted = names(scope, &args).and_then(|names| {
+            forget(scope, &names);
+            Ok((names, store(scope)?))
+        });
         Box::pin(async move {
             let (names, store) = wanted?;
             store.del(&names.family, &names.key).await.map(|_| ()).map_err(|error| failed(&error))
@@ -243,8 +318,14 @@ impl Func for DbKeys {
     }
 
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
+        let select = below(scope, &args);
+        if let (Select::Family(family), Some(map)) = (&select, Map::of(scope))
+            && is_live_family(family)
+        {
+            return Ok(map.keys().join(","));
+        }
         let store = store(scope)?;
-        let (keys, prefix) = match below(scope, &args) {
+        let (keys, prefix) = match select {
             Select::All | Select::LastPart(_) => {
                 return Ok(store.families().map_err(|error| failed(&error))?.join(","));
             }
@@ -275,6 +356,11 @@ impl Func for DbKeyCount {
 
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
         let select = below(scope, &args);
+        if let (Select::Family(family), Some(map)) = (&select, Map::of(scope))
+            && is_live_family(family)
+        {
+            return Ok(map.keys().len().to_string());
+        }
         Ok(store(scope)?.count(&select).map_err(|error| failed(&error))?.to_string())
     }
 }

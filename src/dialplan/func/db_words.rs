@@ -1,10 +1,11 @@
 //! `db(word/family/key)`: the words of FreeSWITCH's `db`, so that its dialplans' `${db(select/spymap/1001)}` reads the store.
 
-use super::db::{failed, note_secrecy, secrecy, store};
+use super::db::{Map, failed, live, note_secrecy, secrecy, store};
 use super::{Func, FuncError, Later, ReadLater, Setting};
 use crate::astdb::{Select, Store};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::settle::Secrecy;
+use crate::dialplan::spymap::{is_live, is_live_family};
 use crate::dialplan::vars::Scope;
 
 pub(super) struct DbWords;
@@ -23,7 +24,11 @@ impl Func for DbWords {
     }
 
     fn read(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Result<String, FuncError> {
-        let (store, parts) = (store(scope)?, parts(scope, &args));
+        let parts = parts(scope, &args);
+        if let Some(answer) = of_calls(scope, &parts) {
+            return Ok(answer);
+        }
+        let store = store(scope)?;
         if let Some(family) = parts.get(1) {
             note_secrecy(scope, family);
         }
@@ -35,7 +40,11 @@ impl Func for DbWords {
     }
 
     fn read_later(&self, scope: &mut dyn Scope, args: Piece<'_>) -> Later<ReadLater> {
-        let wanted = store(scope).map(|store| (store, parts(scope, &args)));
+        let parts = parts(scope, &args);
+        if let Some(value) = of_calls(scope, &parts) {
+            return Box::pin(async { Ok(ReadLater { value, variables: Vec::new(), secrecy: Secrecy::Open }) });
+        }
+        let wanted = store(scope).map(|store| (store, parts));
         let family = wanted.as_ref().ok().and_then(|(_, parts)| parts.get(1));
         let secrecy = family.map_or(Secrecy::Open, |family| secrecy(scope, family));
         Box::pin(async move {
@@ -43,6 +52,27 @@ impl Func for DbWords {
             let value = answer_later(store, parts).await?;
             Ok(ReadLater { value, variables: Vec::new(), secrecy })
         })
+    }
+}
+
+/// What the live calls answer, where it is about who is in which call.
+pub(crate) fn of_calls(scope: &mut dyn Scope, parts: &[String]) -> Option<String> {
+    let map = Map::of(scope)?;
+    let words: Vec<&str> = parts.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["select", family, key] => live(scope, (family, key)).map(Option::unwrap_or_default),
+        ["exists", family, key] => live(scope, (family, key)).map(|value| value.is_some().to_string()),
+        ["insert", family, key, value] if is_live(family, key) => {
+            map.note((family, key), value);
+            Some("+OK".to_owned())
+        }
+        ["delete", family, key] if is_live(family, key) => {
+            map.forget(key);
+            Some("+OK".to_owned())
+        }
+        ["count", family] if is_live_family(family) => Some(map.keys().len().to_string()),
+        ["list", family] if is_live_family(family) => Some(map.keys().join(",")),
+        _ => None,
     }
 }
 

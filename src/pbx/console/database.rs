@@ -16,8 +16,15 @@ impl House {
     }
 
     pub(super) fn console_get(&self, family: &str, key: &str) -> Result<String, Fault> {
-        match self.database()?.get(family, key).map_err(|error| failed(&error))? {
-            Some(value) => Ok(format!("Value: {}\n", value.text())),
+        let value = match self.of_calls(family, key) {
+            Some(value) => value,
+            None => {
+                let value = self.database()?.get(family, key).map_err(|error| failed(&error))?;
+                value.map(|value| value.text().into_owned())
+            }
+        };
+        match value {
+            Some(value) => Ok(format!("Value: {value}\n")),
             None => Err(Fault::new(FaultCode::NotFound, "Database entry not found.")),
         }
     }
