@@ -21,7 +21,7 @@ pub(super) enum Desk {
     /// This process.
     Here(Store),
     /// The server; the file is read here where that needs no key.
-    There(Server, Store),
+    There(Box<Server>, Store),
 }
 
 /// The connection to a server, for commands that wait for each answer.

@@ -47,7 +47,7 @@ impl Place {
             return Ok(Desk::Here(Store::new(setup)));
         }
         match Server::connect(context) {
-            Ok(server) => Ok(Desk::There(server, Store::new(Setup { keys: KeySource::None, ..setup }))),
+            Ok(server) => Ok(Desk::There(Box::new(server), Store::new(Setup { keys: KeySource::None, ..setup }))),
             Err(failure) if server_named => Err(failure),
             // Nobody there: what needs no key is done all the same.
             Err(_) => Ok(Desk::Here(Store::new(setup))),
@@ -60,7 +60,7 @@ impl Place {
             return self.desk(context);
         }
         match Server::connect(context) {
-            Ok(server) => Ok(Desk::There(server, Store::new(self.setup(context)?))),
+            Ok(server) => Ok(Desk::There(Box::new(server), Store::new(self.setup(context)?))),
             Err(_) => self.desk(context),
         }
     }
