@@ -218,7 +218,7 @@ pub enum Command {
         right: Option<PortId>,
     },
     /// Changes who hears whom, at once. Who did not hear the supervisor before hears nothing of what was said before: what is
-    /// queued is dropped, and so is what comes in the next 60 ms, since it was still on its way from the supervisor's phone.
+    /// queued is dropped, and so is what comes in the next 110 ms, since it was still on its way from the supervisor's phone.
     SetTap {
         /// The tap.
         tap: TapId,

@@ -100,6 +100,12 @@ impl Phone {
         self.queue.take(out);
     }
 
+    /// Samples that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Passes over samples that are not sent, because something else is.
     pub(super) fn skip(&mut self, samples: usize) {
         let mut passed = SILENCE;

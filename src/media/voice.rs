@@ -12,8 +12,9 @@ use crate::audio::steady::Steady;
 /// Samples waiting for one party at most: 200 ms; the oldest give way.
 const CAPACITY: usize = 1_600;
 
-/// What comes this soon after somebody new listens was said before: a supervisor's phone keeps that much in its jitter buffer.
-const ON_ITS_WAY: Duration = Duration::from_millis(60);
+/// What comes this soon after somebody new listens was said before: a supervisor's phone keeps up to 66 ms of packets of 20 ms in its
+/// jitter buffer, 106 ms of packets of 60 ms.
+const ON_ITS_WAY: Duration = Duration::from_millis(110);
 
 /// Which party of a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,10 +216,10 @@ mod tests {
         assert_eq!(taken(&mut voice, Side::Left, 80, 0), [1; 80]);
         voice.address(Sides::RIGHT, Sides::BOTH, at(0));
         ring.push([3; 160]).expect("room");
-        assert_eq!(taken(&mut voice, Side::Left, 80, 40), [0; 80]);
-        assert_eq!(taken(&mut voice, Side::Right, 80, 40), [0; 80]);
+        assert_eq!(taken(&mut voice, Side::Left, 80, 100), [0; 80]);
+        assert_eq!(taken(&mut voice, Side::Right, 80, 100), [0; 80]);
         ring.push([4; 160]).expect("room");
-        assert_eq!(taken(&mut voice, Side::Right, 80, 60), [4; 80]);
+        assert_eq!(taken(&mut voice, Side::Right, 80, 110), [4; 80]);
     }
 
     #[test]

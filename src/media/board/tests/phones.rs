@@ -98,6 +98,75 @@ fn a_phone_is_heard_within_80_ms() {
 }
 
 #[test]
+fn s038_nothing_said_before_a_switch_reaches_the_new_listener_and_never_do_both_hear() {
+    for ptime in [80, 160, 240, 480] {
+        let mut hall = Hall::new();
+        let (mut left, mut right) = (hall.party(0.0), hall.party(0.0));
+        hall.join(&left, &right);
+        let mut phone = phone(&mut hall, (&left, &right), Sides::LEFT);
+        let mut voice = Oscillator::new([VOICE_HZ, 0.0], -10.0);
+        let (mut at_left, mut at_right, mut said) = (Vec::new(), Vec::new(), 0);
+        for tick in 0..150 {
+            if tick == 60 {
+                voice = Oscillator::new([SECOND_VOICE_HZ, 0.0], -10.0);
+                hall.set((Sides::BOTH, Sides::RIGHT));
+            }
+            while said + ptime <= tick * 160 {
+                let (mut samples, mut payload) = (vec![0; ptime], vec![0; ptime]);
+                voice.fill(&mut samples);
+                phone.codec.encode(&samples, &mut payload);
+                hall.send(&mut phone, &payload);
+                said += ptime;
+            }
+            talk(&mut hall, &mut [&mut left, &mut right], 1);
+            at_left.push(hall.sound_at(&left));
+            at_right.push(hall.sound_at(&right));
+        }
+        let is_loud = |packets: &Vec<i16>| packets.iter().any(|sample| sample.unsigned_abs() > 50);
+        let last_at_left = at_left.iter().rposition(is_loud).expect("heard before");
+        let first_at_right = at_right.iter().position(is_loud).expect("heard after");
+        assert!(last_at_left < 60 && first_at_right >= 60, "{last_at_left} {first_at_right}");
+        assert!(first_at_right <= 69, "{ptime}: heard again after {} ms", (first_at_right - 60) * 20);
+        let heard: Vec<i16> = at_right.concat();
+        let before =
+            heard.windows(160).step_by(20).map(|window| tone::level_db(window, VOICE_HZ)).fold(-99.0, f32::max);
+        assert!(before < -28.0, "{ptime}: the voice from before at {before} dB");
+    }
+}
+
+#[test]
+fn late_frames_and_a_faster_clock_make_no_click_and_no_growing_delay() {
+    let mut hall = Hall::new();
+    let phone = hall.party(0.0);
+    let (mut heard, out) = rtrb::RingBuffer::new(100);
+    let (voice, _said) = rtrb::RingBuffer::new(10);
+    hall.obey(Command::Supervise { port: phone.id, heard: out, voice });
+    let mut tone = Oscillator::new([200.0, 0.0], -10.0);
+    let mut pushed = 0u64;
+    for slot in 0..12_000u64 {
+        // One frame in a thousand is too many; frames are up to 15 ms late, and once 55 ms.
+        let late = if (6_000..6_011).contains(&slot) { 11 } else { slot / 4 * 7 % 4 };
+        while pushed * 4 * 999 / 1_000 + late <= slot {
+            let mut frame = [0; 480];
+            tone.fill(&mut frame[..160]);
+            let _ = heard.push(frame);
+            pushed += 1;
+        }
+        hall.board.beat(hall.slot, &mut hall.air);
+        hall.slot = hall.slot.after(1);
+    }
+    let packets = hall.heard_by(&phone);
+    assert!(packets.len().abs_diff(3_000) <= 2, "{} packets in a minute", packets.len());
+    let sound: Vec<i16> = packets[10..].iter().flat_map(|bytes| sound(phone.codec, bytes)).collect();
+    let steepest = sound.windows(2).map(|pair| pair[1].abs_diff(pair[0])).max();
+    assert!(steepest < Some(3_000), "a click of {steepest:?}");
+    let quiet = sound.chunks(80).filter(|part| tone::loudness_db(part) < -14.0).count();
+    assert!(quiet <= 8, "{quiet} holes of 10 ms");
+    let waiting = hall.board.port(phone.seat).and_then(|port| port.phone.as_ref()).map(|phone| phone.waiting());
+    assert!(waiting <= Some(480), "{waiting:?} samples wait");
+}
+
+#[test]
 fn s039_not_one_sample_of_a_key_in_the_sound_is_heard_and_each_is_told() {
     for (offset, ptime) in [(0, 160), (37, 160), (80, 160), (119, 80), (141, 240), (159, 480)] {
         let mut hall = Hall::new();

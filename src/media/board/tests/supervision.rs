@@ -75,8 +75,8 @@ fn attaching_switching_and_leaving_adds_and_drops_no_packet_and_leaves_others_bi
     let headers = |packets: &[Vec<u8>]| packets.iter().map(|bytes| header(bytes)).collect::<Vec<_>>();
     assert_eq!(headers(&plain[0]), headers(&supervised[0]));
     let differing: Vec<usize> = (0..60).filter(|&at| plain[0][at] != supervised[0][at]).collect();
-    // What was said in a tick is heard with the next packet; the first 60 ms after a change were said before it.
-    assert_eq!(differing, (23..30).chain(38..50).collect::<Vec<_>>());
+    // What was said in a tick is heard with the next packet; the first 110 ms after a change may have been said before it.
+    assert_eq!(differing, (26..30).chain(41..50).collect::<Vec<_>>());
 }
 
 #[test]
