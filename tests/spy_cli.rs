@@ -322,6 +322,29 @@ fn a_closed_pipe_is_a_quiet_end() {
 }
 
 #[test]
+fn a_reader_that_stands_still_costs_the_call_nothing_and_spy_no_memory() {
+    let desk = Desk::open(Some(4_000));
+    let mut child =
+        spy(&desk, &["--stdout", "--rate", "48000", "--channels", "split", CALL]).spawn().expect("spy runs");
+    let stdout = child.stdout.take().expect("stdout");
+    let errors = BufReader::new(child.stderr.take().expect("stderr")).lines();
+    // 80 s of the call pass at its own pace, although nobody reads: only then is it over.
+    let seen = desk.seen.recv_timeout(crate::harness::PATIENCE).expect("it attaches");
+    assert!(matches!(seen, Seen::Attached(_)));
+    let resident_kb = || -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a size");
+        line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).expect("kB")
+    };
+    assert!(desk.seen.recv_timeout(3 * crate::harness::PATIENCE).is_ok_and(|seen| seen == Seen::Detached));
+    assert!(resident_kb() < 60_000, "{} kB", resident_kb());
+    drop(stdout);
+    let last = errors.map(|line| line.expect("text")).last().expect("a word at the end");
+    assert!(last.contains("dropped because the reader was too slow"), "{last}");
+    assert_eq!(code(&mut child), Some(0));
+}
+
+#[test]
 fn ctrl_c_ends_cleanly_and_leaves_a_whole_recording() {
     let desk = Desk::open(None);
     let path = desk.file("c.wav");

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crossterm::cursor::MoveToColumn;
+use crossterm::cursor::{MoveToColumn, MoveUp};
 use crossterm::queue;
 use crossterm::style::Print;
 use crossterm::terminal::{self, Clear, ClearType};
@@ -48,6 +48,8 @@ pub struct Screen {
     /// Raw mode is on and has to go off.
     raw: bool,
     notice: Option<(String, Instant)>,
+    /// How wide the status line was drawn, and on how many columns.
+    drawn: (usize, usize),
 }
 
 impl Screen {
@@ -61,7 +63,7 @@ impl Screen {
         if raw {
             terminal::enable_raw_mode()?;
         }
-        Ok(Self { style, raw, notice: None })
+        Ok(Self { style, raw, notice: None, drawn: (0, COLUMNS) })
     }
 
     /// Tells an event.
@@ -104,10 +106,23 @@ impl Screen {
             self.notice = None;
         }
         // The last column stays free: a character there may wrap the line.
-        let columns = terminal::size().map_or(COLUMNS, |(columns, _)| usize::from(columns)).max(2) - 1;
+        let all_columns = terminal::size().map_or(COLUMNS, |(columns, _)| usize::from(columns)).max(2);
+        let columns = all_columns - 1;
         let view = View { notice: self.notice.as_ref().map(|(text, _)| text.as_str()), ..*view };
         let mut stderr = io::stderr().lock();
-        queue!(stderr, MoveToColumn(0), Print(words::status_line(&view, columns)), Clear(ClearType::UntilNewLine))?;
+        let (width, columns_before) = self.drawn;
+        if all_columns < columns_before {
+            // A line that no longer fits was folded by the terminal: its upper parts would stay.
+            let folds = width.saturating_sub(1) / all_columns;
+            queue!(stderr, MoveToColumn(0))?;
+            if folds > 0 {
+                queue!(stderr, MoveUp(u16::try_from(folds).unwrap_or(u16::MAX)))?;
+            }
+            queue!(stderr, Clear(ClearType::FromCursorDown))?;
+        }
+        let line = words::status_line(&view, columns);
+        self.drawn = (words::width(&line), all_columns);
+        queue!(stderr, MoveToColumn(0), Print(line), Clear(ClearType::UntilNewLine))?;
         stderr.flush()
     }
 

@@ -154,7 +154,7 @@ pub(super) fn fit(text: &str, columns: usize) -> String {
     clean(text).chars().take_while(fits).collect()
 }
 
-fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 

@@ -168,12 +168,12 @@ pub(super) async fn run(args: Args, context: Context) -> Done {
     refuse_nonsense(&args)?;
     let keys = key_source(&args);
     let style = style(&args);
-    let Some(target) = attended(which(&args, &context)).await? else { return Ok(Exit::Ok) };
-    if context.common.dry_run {
-        return dry_run(&args, &context, &target).await;
-    }
     let (failures, failed) = mpsc::unbounded_channel();
-    let device = attended(sound::device(&args, failures.clone())).await?;
+    // Before the question for a call: nobody chooses one for nothing.
+    let opened =
+        if context.common.dry_run { None } else { Some(attended(sound::device(&args, failures.clone())).await?) };
+    let Some(target) = attended(which(&args, &context)).await? else { return Ok(Exit::Ok) };
+    let Some(device) = opened else { return dry_run(&args, &context, &target).await };
     let input = args.stdin.then(|| input(&args)).transpose()?;
     let link = attended(attach(&args, &context, target)).await?;
     let reasons = look_for_silence(&context, &link.facts.call);
