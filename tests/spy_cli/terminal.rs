@@ -20,8 +20,13 @@ struct Terminal {
 impl Terminal {
     /// None: there is no `script` here.
     fn open(desk: &Desk, words: &str) -> Option<Self> {
+        Self::under(desk, "", words)
+    }
+
+    /// The same with another program that starts it.
+    fn under(desk: &Desk, starter: &str, words: &str) -> Option<Self> {
         let spy = env!("CARGO_BIN_EXE_spy");
-        let line = format!("stty cols 80; '{spy}' {words}; echo code=$?; stty -a");
+        let line = format!("stty cols 80; {starter} '{spy}' {words}; echo code=$?; stty -a");
         let child = Command::new("script")
             .args(["-q", "-e", "-c", &line, "/dev/null"])
             .env("WIRECHIEF_SOCKET", desk.socket())
@@ -145,6 +150,17 @@ fn a_list_that_is_left_leaves_the_terminal_as_it_was() {
     terminal.press("q");
     terminal.shows("\u{1b}[?1049l");
     terminal.ends_with(0);
+}
+
+#[test]
+fn a_killed_spy_leaves_the_terminal_as_it_was() {
+    let desk = Desk::open(None);
+    for (words, shown) in [("", "1 live call"), (CALL, "LISTEN - nobody hears you")] {
+        let starter = "timeout --foreground --preserve-status -s TERM 2";
+        let Some(mut terminal) = Terminal::under(&desk, starter, words) else { return };
+        terminal.shows(shown);
+        terminal.ends_with(143);
+    }
 }
 
 #[test]
