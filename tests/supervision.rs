@@ -3,4 +3,5 @@
 mod agents;
 mod followed;
 mod found;
+mod phones;
 mod recorded;

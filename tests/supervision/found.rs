@@ -57,7 +57,7 @@ async fn s004_a_user_is_followed_from_call_to_call_and_nothing_ends_between_them
         ear.hears(vec![], vec![]).await;
     }
     // a second call while one is heard is taken when that is over
-    let (mut first, _) = call(&pbx, "alice", "bob").await;
+    let (mut first, _answered) = call(&pbx, "alice", "bob").await;
     ear.hears(only(Tone::A), only(Tone::B)).await;
     let (mut second, mut answered) = call(&pbx, "carol", "bob").await;
     second.says(Tone::C).await;

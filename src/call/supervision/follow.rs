@@ -56,6 +56,7 @@ impl Core {
             match settled {
                 Settled::Done => return,
                 Settled::Unrecorded(pair) => {
+                    let everybody = pair.everybody(&self.exchange.live);
                     let (mode, sides) = {
                         let state = self.lock();
                         (state.mode, tap::sides(&pair, state.mode, pair.side_of(&state.to), state.hear))
@@ -66,7 +67,7 @@ impl Core {
                         return self.end(Ended::Refused(error));
                     }
                     let mut state = self.lock();
-                    pair.legs().for_each(|leg| state.knows(leg));
+                    everybody.iter().for_each(|leg| state.knows(leg));
                 }
                 Settled::Refused(error) => return self.end(Ended::Refused(error)),
                 Settled::Over => return self.end(Ended::Call),

@@ -4,7 +4,7 @@
 use crate::call::{
     exchange::Exchange,
     supervision::{
-        parties::{Pair, behind, can_be_decoded},
+        parties::{Pair, can_be_decoded},
         permission::{self, Mode, Reach, Refusal},
         refused::SpyError,
         wish::{Rights, Wish},
@@ -25,7 +25,7 @@ pub(super) fn allowed(exchange: &Exchange, wish: &Wish, pair: &Pair) -> Result<M
         }
         Rights::Nobody => permission::Supervisor::Nobody,
     };
-    let legs: Vec<_> = pair.legs().flat_map(|leg| behind(&exchange.live, leg)).collect();
+    let legs = pair.everybody(&exchange.live);
     let users = legs.iter().filter_map(|leg| leg.user.as_deref());
     let parties: Vec<_> = users.filter_map(|name| Some((name, settings.users.get(name)?))).collect();
     let own = legs.iter().flat_map(|leg| leg.groups.all());

@@ -82,6 +82,11 @@ impl Pair {
         [Some(&self.target), self.peer.as_ref()].into_iter().flatten()
     }
 
+    /// Both legs, and whoever can be heard through them: those at the far ends of Local pairs.
+    pub(super) fn everybody(&self, live: &Live) -> Vec<Arc<LegFacts>> {
+        self.legs().flat_map(|leg| behind(live, leg)).collect()
+    }
+
     /// The ports, left and right.
     pub(super) fn ports(&self) -> [Option<PortId>; 2] {
         [Side::A, Side::B].map(|side| self.on(side).map(|leg| leg.port))
@@ -176,9 +181,9 @@ pub fn can_be_decoded(leg: &LegFacts) -> bool {
     leg.now().codec.is_none_or(|codec| ["ulaw", "alaw"].contains(&codec))
 }
 
-/// Whoever can be heard on a leg: it, and where it is a Local half, also those at the far end of the pair, so that no
-/// exempt user hides behind one.
-pub(super) fn behind(live: &Live, leg: &Arc<LegFacts>) -> Vec<Arc<LegFacts>> {
+/// Whoever can be heard on a leg: it, and where it is a Local half, also those at the far end of the pair, the farthest last, so
+/// that no exempt user hides behind one.
+fn behind(live: &Live, leg: &Arc<LegFacts>) -> Vec<Arc<LegFacts>> {
     let mut found = vec![leg.clone()];
     while let Some(other) = found.last().and_then(|last| other_half(live, last)) {
         let peer = match &*other.talks.borrow() {
@@ -192,6 +197,11 @@ pub(super) fn behind(live: &Live, leg: &Arc<LegFacts>) -> Vec<Arc<LegFacts>> {
         }
     }
     found
+}
+
+/// The person on a leg: behind a Local pair, whoever is at its far end.
+pub(super) fn person_on(live: &Live, leg: &Arc<LegFacts>) -> Arc<LegFacts> {
+    behind(live, leg).pop().unwrap_or_else(|| leg.clone())
 }
 
 /// The leg is half of a Local pair.

@@ -8,7 +8,7 @@ use crate::{
         exchange::Exchange,
         live::LegFacts,
         supervision::{
-            parties::{Pair, Place},
+            parties::{Pair, Place, person_on},
             permission::Mode,
             refused::SpyError,
             session::End,
@@ -58,12 +58,13 @@ fn about(entry: Entry, exchange: &Exchange, pair: &Pair, (mode, (hears, talks)):
     let named = |sides: Sides| {
         let legs = [(sides.left, Side::A), (sides.right, Side::B)].into_iter();
         let legs = legs.filter(|(is_one, _)| *is_one).filter_map(|(_, side)| pair.on(side));
+        let legs = legs.map(|leg| person_on(&exchange.live, leg));
         legs.map(|leg| leg.user.clone().unwrap_or_else(|| leg.number.clone())).collect()
     };
     Entry {
         call: exchange.live.find(&pair.target.uuid).map(|(call, _)| call.uuid.clone()).unwrap_or_default(),
         target: Some(person(&pair.target)),
-        peer: pair.peer.as_deref().map(person),
+        peer: pair.peer.as_ref().map(|peer| person(&person_on(&exchange.live, peer))),
         mode: mode.word().into(),
         hears: named(hears),
         talks: named(talks),

@@ -116,7 +116,7 @@ async fn begin(exchange: &Arc<Exchange>, id: &str, wish: &Wish) -> Result<(Sessi
     record::started(exchange, id, wish, &pair, &to).await?;
     // From here on there is an entry that the session began, so there will be one that it ended.
     let (tap, (frames, voice), told) = Tap::open(&exchange.media);
-    let state = State::new(wish, &pair, to);
+    let state = State::new(exchange, wish, &pair, to);
     let core = Arc::new(Core::new(exchange, id.to_owned(), wish.clone(), (tap, state)));
     exchange.spies.begins(&core);
     let mut session = Session { news: core.news.subscribe(), core: core.clone(), phone: None };

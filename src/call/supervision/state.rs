@@ -87,7 +87,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(wish: &Wish, pair: &Pair, to: String) -> Self {
+    pub(super) fn new(exchange: &Exchange, wish: &Wish, pair: &Pair, to: String) -> Self {
         Self {
             target: pair.target.clone(),
             mode: wish.mode,
@@ -97,7 +97,7 @@ impl State {
             on: None,
             sides: (Sides::NONE, Sides::NONE),
             held: None,
-            known: pair.legs().map(|leg| leg.uuid.clone()).collect(),
+            known: pair.everybody(&exchange.live).iter().map(|leg| leg.uuid.clone()).collect(),
             announced: Vec::new(),
             unrecorded: Vec::new(),
             is_over: false,
@@ -236,7 +236,7 @@ impl Core {
                 return if may_pass { Settled::Done } else { Settled::Refused(refused) };
             }
         };
-        if pair.legs().any(|leg| !state.known.contains(&leg.uuid)) {
+        if pair.everybody(&self.exchange.live).iter().any(|leg| !state.known.contains(&leg.uuid)) {
             self.put(state, None);
             return Settled::Unrecorded(pair.clone());
         }
