@@ -105,7 +105,7 @@ pub(super) fn fault(error: &SpyError) -> Fault {
             .hint("an entry in [supervision] shell_users gives an account the rights of a user"),
         SpyError::Refused(_) | SpyError::OwnLeg(_) | SpyError::Supervisor(_) => Fault::new(FaultCode::Denied, message),
         SpyError::Ambiguous(_) => Fault::new(FaultCode::Usage, message).hint("name the side: --to a or --to b"),
-        SpyError::Codec { .. } => Fault::new(FaultCode::Invalid, message),
+        SpyError::Codec { .. } | SpyError::Setting(_) => Fault::new(FaultCode::Invalid, message),
         SpyError::Log(_) => {
             Fault::new(FaultCode::Failure, message).hint("[supervision] log in pbx.toml names the file")
         }

@@ -11,6 +11,7 @@ use crate::call::{
     },
     talks::Side,
 };
+use crate::config::Config;
 
 /// The highest mode that `wish` may take with a pair.
 ///
@@ -18,13 +19,7 @@ use crate::call::{
 /// None.
 pub(super) fn allowed(exchange: &Exchange, wish: &Wish, pair: &Pair) -> Result<Mode, Refusal> {
     let settings = exchange.settings.load();
-    let supervisor = match &wish.who {
-        Rights::Admin => permission::Supervisor::Admin,
-        Rights::User(name) => {
-            settings.users.get(name).map_or(permission::Supervisor::Nobody, permission::Supervisor::User)
-        }
-        Rights::Nobody => permission::Supervisor::Nobody,
-    };
+    let supervisor = supervisor(&settings, &wish.who);
     let legs = pair.everybody(&exchange.live);
     let users = legs.iter().filter_map(|leg| leg.user.as_deref());
     let parties: Vec<_> = users.filter_map(|name| Some((name, settings.users.get(name)?))).collect();
@@ -35,6 +30,32 @@ pub(super) fn allowed(exchange: &Exchange, wish: &Wish, pair: &Pair) -> Result<M
         return Err(Refusal::Group);
     }
     Ok(wish.ceiling.map_or(granted, |ceiling| granted.min(ceiling)))
+}
+
+fn supervisor<'c>(settings: &'c Config, who: &Rights) -> permission::Supervisor<'c> {
+    match who {
+        Rights::Admin => permission::Supervisor::Admin,
+        Rights::User(name) => {
+            settings.users.get(name).map_or(permission::Supervisor::Nobody, permission::Supervisor::User)
+        }
+        Rights::Nobody => permission::Supervisor::Nobody,
+    }
+}
+
+/// Whether the rights reach the mode of `wish` in some call, whoever is in it; or in some call of a user.
+///
+/// # Errors
+/// They do not.
+pub(super) fn ever(exchange: &Exchange, wish: &Wish, user: Option<&str>) -> Result<(), Refusal> {
+    let settings = exchange.settings.load();
+    let supervisor = supervisor(&settings, &wish.who);
+    let parties: Vec<_> = user.and_then(|name| Some((name, settings.users.get(name)?))).into_iter().collect();
+    let reached = match supervisor {
+        permission::Supervisor::User(user) => user.spy_groups.clone().unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let granted = permission::ceiling(supervisor, &parties, &reached)?;
+    permission::permit(wish.mode, Reach::Usual, wish.ceiling.map_or(granted, |ceiling| granted.min(ceiling)))
 }
 
 /// Whether a mode, with a whisper for the party on side `to`, is within `granted`.

@@ -26,6 +26,6 @@ pub use permission::{Mode, Refusal};
 pub use phone::{Idle, Supervised, Supervising};
 pub use refused::SpyError;
 pub use registry::{Running, Spies};
-pub use session::{Ears, End, Ended, News, Session, attach, none_found};
+pub use session::{Ears, End, Ended, News, Session, attach, may_ever, none_found, refuse};
 pub use state::{Facts, Where};
 pub use wish::{Hear, Party, Phone, Rights, Via, Wish};

@@ -7,14 +7,15 @@ use tokio::time::Instant;
 
 use crate::{
     call::{
-        channel::{Channel, Gone},
+        channel::{Channel, Gone, next_play_id},
         exchange::Exchange,
+        live::Way,
         supervision::{
             session::{Ears, News, Session},
-            wish::{Phone, Rights},
+            wish::{Phone, Rights, Via},
         },
     },
-    media::Command,
+    media::{Command, Source},
 };
 
 /// What a supervisor's phone waits for.
@@ -46,6 +47,15 @@ impl Channel {
         Phone { leg: self.uuid().to_owned(), channel: self.name().to_owned() }
     }
 
+    /// By which way this phone supervises: an application of the dialplan, or of a call that the server made to it.
+    pub fn supervises_by(&self, application: &'static str) -> Via {
+        let phone = self.as_supervisor();
+        match self.leg.facts.way {
+            Way::In => Via::Dialplan { phone, application },
+            Way::Out => Via::Originate { phone, application },
+        }
+    }
+
     /// The rights of whoever uses this phone: those of its user.
     pub fn spy_rights(&self) -> Rights {
         self.leg.facts.user.clone().map_or(Rights::Nobody, Rights::User)
@@ -68,6 +78,11 @@ impl Channel {
     /// How loud the phone hears what it supervises: -4 to 4, in Asterisk's steps.
     pub fn set_spy_volume(&self, steps: i8) {
         self.exchange.media.send(Command::SetVolume { port: self.leg.port(), steps });
+    }
+
+    /// Plays something to this phone alone, over what it hears.
+    pub fn play_over(&self, source: Source) {
+        self.exchange.media.send(Command::PlayOver { port: self.leg.port(), id: next_play_id(), source });
     }
 
     /// Waits for a key, a change of the session, or a moment; whatever is there first. A session that is over is told once.

@@ -54,6 +54,9 @@ pub enum SpyError {
     /// `agent` or `customer` where both parties, or neither, are users.
     #[error("this call has {0} configured users, so agent and customer are not clear")]
     Ambiguous(usize),
+    /// What the supervision was to be like is misspelt or not understood: it may have been meant to protect somebody.
+    #[error("a setting of the supervision is not understood: {0}")]
+    Setting(String),
     /// It could not be put on record, so it did not happen.
     #[error("the supervision log cannot be written, so nobody may listen: {0}")]
     Log(String),
@@ -75,6 +78,7 @@ impl SpyError {
             Self::TakenOver(_) => "taken-over",
             Self::Refused(refusal) => refusal.code(),
             Self::Ambiguous(_) => "ambiguous",
+            Self::Setting(_) => "setting",
             Self::Log(_) => "log",
         }
     }

@@ -97,9 +97,28 @@ pub async fn attach(exchange: &Arc<Exchange>, wish: Wish) -> Result<(Session, Ea
 /// # Errors
 /// Always.
 pub async fn none_found<T>(exchange: &Exchange, wish: &Wish) -> Result<T, SpyError> {
+    refuse(exchange, wish, SpyError::NobodyThere).await
+}
+
+/// A wish that a way in refuses by itself: the attempt is on record, and this is the refusal.
+///
+/// # Errors
+/// Always.
+pub async fn refuse<T>(exchange: &Exchange, wish: &Wish, error: SpyError) -> Result<T, SpyError> {
     let id = uuid::Uuid::new_v4().to_string();
-    record::refused(exchange, &id, wish, wish.mode, &SpyError::NobodyThere).await;
-    Err(SpyError::NobodyThere)
+    record::refused(exchange, &id, wish, wish.mode, &error).await;
+    Err(error)
+}
+
+/// Whether `wish` could be granted with anybody, or with any call of a user: asked before it waits for such a call.
+///
+/// # Errors
+/// It never could, as things stand; the attempt is on record.
+pub async fn may_ever(exchange: &Exchange, wish: &Wish, user: Option<&str>) -> Result<(), SpyError> {
+    match judge::ever(exchange, wish, user) {
+        Ok(()) => Ok(()),
+        Err(refused) => refuse(exchange, wish, refused.into()).await,
+    }
 }
 
 async fn begin(exchange: &Arc<Exchange>, id: &str, wish: &Wish) -> Result<(Session, Ears), SpyError> {

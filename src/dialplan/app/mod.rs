@@ -10,6 +10,7 @@ mod db;
 mod dbdel;
 mod dial;
 mod disa;
+mod eavesdrop;
 mod echo;
 mod exec;
 mod execif;
@@ -269,6 +270,7 @@ pub static TABLE: &[&dyn App] = &[
     &dbdel::DbDelTree,
     &dial::Dial,
     &disa::Disa,
+    &eavesdrop::Eavesdrop,
     &echo::Echo,
     &r#while::EndWhile,
     &exec::Exec,
@@ -313,6 +315,7 @@ pub static TABLE: &[&dyn App] = &[
     &system::System,
     &system::TrySystem,
     &userevent::UserEvent,
+    &eavesdrop::UserSpy,
     &verbose::Verbose,
     &wait::Wait,
     &waitexten::WaitExten,

@@ -1,0 +1,81 @@
+//! `eavesdrop(all)`: from call to call by `*` and at each end, and waiting, without polling, while there is none.
+//! Above: `eavesdrop`. Below: `call::supervision::walk`.
+
+use super::indicate::{self, Indicate};
+use super::listening::{Over, listen};
+use super::settings::{Keys, Settings};
+use super::{Heard, Stopped};
+use crate::call::Channel;
+use crate::call::supervision::walk::{Candidate, Choice, Walk, Whose};
+use crate::call::supervision::{End, Ended, Idle, SpyError, Wish, attach, may_ever};
+use crate::media::Source;
+
+/// Hears every call that the supervisor may hear, one after the other, until he hangs up.
+pub(super) async fn all(chan: &mut Channel, (wish, settings): (Wish, &Settings), sounds: &Indicate) -> Heard {
+    let exchange = chan.exchange().clone();
+    may_ever(&exchange, &wish, None).await?;
+    let choice = Choice { whose: Whose::Everybody, bridged_only: false, order: settings.order };
+    let mut walk = Walk::new(&exchange, wish, choice);
+    // Whether somebody was heard in this round: a round of failures alone is not repeated at once.
+    let mut has_heard = false;
+    loop {
+        let Some(next) = next(chan, &mut walk, (&mut has_heard, sounds, settings.keys)).await? else { continue };
+        match attach(&exchange, walk.wish(&next)).await {
+            Ok(session) => {
+                has_heard = true;
+                if let Over::Ended(End { why: Ended::Refused(_), .. }) = listen(chan, session, settings.keys).await? {
+                    may_ever(&exchange, &walk.wish(&next), None).await?;
+                }
+            }
+            Err(error @ SpyError::Log(_)) => return Err(error.into()),
+            Err(_) => {
+                indicate::play(chan, sounds.failed.as_ref()).await?;
+            }
+        }
+    }
+}
+
+/// The call to be heard next, once it was announced; `None` when it is passed over by `*`.
+async fn next(
+    chan: &mut Channel,
+    walk: &mut Walk,
+    (has_heard, sounds, keys): (&mut bool, &Indicate, Keys),
+) -> Result<Option<Candidate>, Stopped> {
+    let mut next = walk.fresh();
+    if next.is_none() && std::mem::take(has_heard) {
+        walk.begins_round();
+        next = walk.fresh();
+    }
+    let next = match next {
+        Some(next) => next,
+        None => idle(chan, walk, (sounds.idle.as_ref(), keys)).await?,
+    };
+    let key = indicate::play(chan, sounds.new.as_ref()).await?;
+    if key == Some('*') && keys == Keys::Command {
+        *has_heard = true;
+        return Ok(None);
+    }
+    if let Some(key) = key {
+        chan.unread_digit(key);
+    }
+    Ok(Some(next))
+}
+
+/// Waits for somebody to hear, with a sound or in silence; `*` begins another round.
+pub(super) async fn idle(
+    chan: &mut Channel,
+    walk: &mut Walk,
+    (sound, keys): (Option<&Source>, Keys),
+) -> Result<Candidate, Stopped> {
+    chan.start_playing(sound.cloned().unwrap_or(Source::Silence));
+    loop {
+        match chan.supervise_nobody(walk.wait()).await? {
+            Idle::Done(next) => {
+                chan.stop_playing();
+                return Ok(next);
+            }
+            Idle::Key('*') if keys == Keys::Command => walk.begins_round(),
+            Idle::Key(_) => {}
+        }
+    }
+}
