@@ -47,6 +47,7 @@ mod sought;
 mod sounds;
 pub mod spymap;
 mod statement;
+mod supervise;
 mod talk;
 mod template;
 mod times;
