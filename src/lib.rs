@@ -20,7 +20,8 @@
 //! a leg → [`call::Channel`] → `dialplan::exec` → `dialplan::app` → [`call::dial`] → a second leg → the bridge.
 //!
 //! A voice packet: a socket of a media thread → its port → relayed to the other port on arrival, or decoded, mixed with a
-//! supervisor's voice and encoded, also on arrival. What a supervisor hears is taken from both sides by a tap, on the 20 ms beat.
+//! supervisor's voice and encoded, also on arrival. What a supervisor hears is taken from both sides by a tap, on the 20 ms beat,
+//! through a ring to the control socket, or to the port of the supervisor's phone; what the supervisor says comes back by a second ring.
 //!
 //! A supervisor: keys → `spy::session` → [`control::client`] ═ Unix socket ═ [`control::server`] → [`call::supervision`], which
 //! asks [`call::supervision::permission`], puts it on record in [`evidence`] → a tap in the media thread. Audio frames return on the same socket.
