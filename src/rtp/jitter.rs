@@ -179,16 +179,18 @@ impl JitterBuffer {
         if let Some(from) = self.position.replace(to)
             && to > from
         {
-            let passed = (to - from).min(CAPACITY as i64);
-            (from..from + passed).for_each(|at| self.unmark(at));
+            let passed = (to - from).min(CAPACITY as i64) as usize; // 1 to CAPACITY
+            self.unmark(from, passed);
         }
     }
 
     fn store(&mut self, start: i64, samples: &[i16]) {
-        for (at, &sample) in (start..).zip(samples) {
-            let index = index(at);
-            self.ring[index] = sample;
-            self.filled[index / WORD] |= 1 << (index % WORD);
+        let mut rest = samples;
+        for (first, length) in pieces(start, samples.len()) {
+            let (now, later) = rest.split_at(length);
+            self.ring[first..first + length].copy_from_slice(now);
+            each_word(first, length, |word, mask| self.filled[word] |= mask);
+            rest = later;
         }
     }
 
@@ -199,13 +201,11 @@ impl JitterBuffer {
         let mut at = start;
         while !rest.is_empty() {
             let heard = self.is_filled(at);
-            let run = (at..).take(rest.len()).take_while(|&at| self.is_filled(at) == heard).count();
+            let run = self.run(at, rest.len());
             let (samples, after) = rest.split_at_mut(run);
-            for (at, sample) in (at..).zip(samples.iter_mut()) {
-                if heard {
-                    *sample = self.ring[index(at)];
-                    self.unmark(at);
-                }
+            if heard {
+                self.read(at, samples);
+                self.unmark(at, run);
             }
             fill(if heard { Run::Heard } else { Run::Missing }, samples);
             at += run as i64;
@@ -219,9 +219,54 @@ impl JitterBuffer {
         self.filled[index / WORD] >> (index % WORD) & 1 == 1
     }
 
-    fn unmark(&mut self, at: i64) {
-        let index = index(at);
-        self.filled[index / WORD] &= !(1 << (index % WORD));
+    /// How many of the next `most` samples are filled, or not, like the first.
+    fn run(&self, at: i64, most: usize) -> usize {
+        let heard = self.is_filled(at);
+        let mut count = 0;
+        while count < most {
+            let index = index(at + count as i64);
+            let (word, left) = (self.filled[index / WORD], WORD - index % WORD);
+            let other = (if heard { !word } else { word }) >> (index % WORD);
+            let alike = (other.trailing_zeros() as usize).min(left);
+            count += alike;
+            if alike < left {
+                break;
+            }
+        }
+        count.min(most)
+    }
+
+    fn read(&self, at: i64, out: &mut [i16]) {
+        let mut rest = out;
+        for (first, length) in pieces(at, rest.len()) {
+            let (now, later) = rest.split_at_mut(length);
+            now.copy_from_slice(&self.ring[first..first + length]);
+            rest = later;
+        }
+    }
+
+    fn unmark(&mut self, at: i64, length: usize) {
+        for (first, length) in pieces(at, length) {
+            each_word(first, length, |word, mask| self.filled[word] &= !mask);
+        }
+    }
+}
+
+/// Where `length` samples from a time stamp on are in the ring: up to its end, and from its beginning on.
+fn pieces(at: i64, length: usize) -> [(usize, usize); 2] {
+    let first = index(at);
+    let before_end = length.min(CAPACITY - first);
+    [(first, before_end), (0, length - before_end)]
+}
+
+/// The words of the map that hold a stretch of the ring, with a bit for each sample of it.
+fn each_word(first: usize, length: usize, mut act: impl FnMut(usize, u64)) {
+    let (mut at, end) = (first, first + length);
+    while at < end {
+        let bit = at % WORD;
+        let count = (WORD - bit).min(end - at);
+        act(at / WORD, (u64::MAX >> (WORD - count)) << bit);
+        at += count;
     }
 }
 
