@@ -4,19 +4,19 @@
 
 #![allow(unsafe_code)]
 
+mod stage;
+
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use wirechief::audio::codec::Codec;
 use wirechief::audio::tone;
-use wirechief::media::{
-    Command, Engine, Event, MediaConfig, OpenPort, PlayId, PortId, RoomId, Sides, Source, Stream, TapAudio, TapId,
-};
-use wirechief::rtp::packet::{Header, Packet};
+use wirechief::media::{Command, Event, OpenPort, PlayId, RoomId, Sides, Source, TapAudio, TapId};
+
+use stage::{LOCALHOST, PATIENCE, Phone, Stage};
 
 /// The system's allocator, counting.
 struct Counting;
@@ -42,129 +42,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// One test at a time, so that what is counted is the media thread's.
-static TURN: Mutex<()> = Mutex::new(());
-
-/// How long anything awaited may take; far more than it does.
-const PATIENCE: Duration = Duration::from_secs(10);
-const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// An engine, and the turn to use it.
-struct Stage {
-    engine: Engine,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Stage {
-    fn new(change: impl FnOnce(&mut MediaConfig)) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut config = MediaConfig {
-            bind: LOCALHOST,
-            ports: 42_000..=48_999,
-            threads: 1,
-            rtp_timeout: Duration::ZERO,
-            drain: Duration::ZERO,
-            rtcp_interval: Duration::ZERO,
-        };
-        change(&mut config);
-        Self { engine: Engine::start(config).expect("an engine"), _turn: turn }
-    }
-
-    fn phone(&self) -> Phone {
-        self.phone_with(|_| {})
-    }
-
-    /// A phone with a port of the engine, configured as `change` says.
-    fn phone_with(&self, change: impl FnOnce(&mut Stream)) -> Phone {
-        let (sender, events) = mpsc::channel(64);
-        let port = self.engine.open(None, sender).expect("a port");
-        let phone = Phone::new(port, events);
-        let mut stream = phone.stream();
-        change(&mut stream);
-        self.engine.send(Command::Configure { port: port.id, stream });
-        phone
-    }
-
-    fn join(&self, a: &Phone, b: &Phone) {
-        self.engine.send(Command::Join { a: a.port.id, b: b.port.id });
-    }
-}
-
-/// The far end of a port.
-struct Phone {
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
-    port: OpenPort,
-    events: mpsc::Receiver<Event>,
-    next: Header,
-    buffer: [u8; 2_048],
-}
-
-impl Phone {
-    fn new(port: OpenPort, events: mpsc::Receiver<Event>) -> Self {
-        let socket = || {
-            let socket = UdpSocket::bind((LOCALHOST, 0)).expect("a socket");
-            socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-            socket
-        };
-        let next =
-            Header { marker: false, payload_type: 0, sequence: 4_000, timestamp: 777, ssrc: port.rtp.port().into() };
-        Self { rtp: socket(), rtcp: socket(), port, events, next, buffer: [0; 2_048] }
-    }
-
-    fn id(&self) -> PortId {
-        self.port.id
-    }
-
-    fn stream(&self) -> Stream {
-        Stream {
-            remote: self.rtp.local_addr().expect("an address"),
-            rtcp: self.rtcp.local_addr().expect("an address"),
-            codec: Codec::Pcmu,
-            payload: 0,
-            ptime_ms: 20,
-            telephone_event: Some(101),
-            send: true,
-            receive: true,
-            nat_source: None,
-            rtcp_mux: false,
-        }
-    }
-
-    /// Sends the next packet of 160 bytes.
-    fn say(&mut self, payload: &[u8; 160]) {
-        let mut packet = [0; 172];
-        packet[..12].copy_from_slice(&self.next.to_bytes());
-        packet[12..].copy_from_slice(payload);
-        self.rtp.send_to(&packet, self.port.rtp).expect("sent");
-        self.next.sequence = self.next.sequence.wrapping_add(1);
-        self.next.timestamp = self.next.timestamp.wrapping_add(160);
-    }
-
-    /// The next packet that comes.
-    fn hear(&mut self) -> (Header, &[u8]) {
-        let length = self.rtp.recv(&mut self.buffer).expect("a packet in time");
-        let packet = Packet::parse(&self.buffer[..length]).expect("RTP");
-        (packet.header, &self.buffer[packet.payload])
-    }
-
-    /// The next packet that is not silence of our own making.
-    fn hear_sound(&mut self) -> (Header, [u8; 160]) {
-        loop {
-            let (header, payload) = self.hear();
-            if payload.iter().any(|&byte| byte != 0xff) {
-                return (header, payload.try_into().expect("160 bytes"));
-            }
-        }
-    }
-
-    fn event(&mut self) -> Event {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let event = runtime.block_on(async { tokio::time::timeout(PATIENCE, self.events.recv()).await });
-        event.expect("an event in time").expect("the port's end")
-    }
-}
 
 #[test]
 fn two_joined_phones_hear_each_other_unchanged() {
