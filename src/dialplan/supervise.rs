@@ -17,6 +17,11 @@ pub(super) async fn say(chan: &mut Channel, sounds: &Sounds, error: &SpyError) -
     chan.play(spoken).await
 }
 
+/// Says why, over the call that goes on to be heard.
+pub(super) async fn say_over(chan: &Channel, sounds: &Sounds, error: &SpyError) {
+    chan.play_over(words(chan, sounds, error).await);
+}
+
 /// The prompt; a fast busy tone where it cannot be played.
 async fn words(chan: &Channel, sounds: &Sounds, error: &SpyError) -> Source {
     match sounds.load_in(chan.language(), &error.spoken()).await {

@@ -1,12 +1,11 @@
 //! One session at a supervisor's phone: keys command it until it ends or he leaves it.
 //! Above: `eavesdrop` and `userspy`. Below: `call::supervision`.
 
-use std::sync::Arc;
-
 use super::settings::Keys;
-use crate::call::supervision::{Ears, End, Mode, Party, Session, Supervised};
+use crate::call::supervision::{Ears, End, Mode, Party, Session, SpyError, Supervised};
 use crate::call::{Channel, Gone};
-use crate::media::{Source, ToneStep};
+use crate::dialplan::sounds::Sounds;
+use crate::dialplan::supervise;
 
 /// Why nobody is heard any more through a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +20,11 @@ pub(super) enum Over {
 ///
 /// # Errors
 /// The phone has hung up.
-pub(super) async fn listen(chan: &mut Channel, (mut session, ears): (Session, Ears), keys: Keys) -> Result<Over, Gone> {
+pub(super) async fn listen(
+    chan: &mut Channel,
+    (mut session, ears): (Session, Ears),
+    (keys, sounds): (Keys, &Sounds),
+) -> Result<Over, Gone> {
     chan.hears_through(&mut session, ears);
     loop {
         match chan.supervise(&mut session, None).await? {
@@ -29,8 +32,11 @@ pub(super) async fn listen(chan: &mut Channel, (mut session, ears): (Session, Ea
             Supervised::Key('*') => return Ok(Over::Star),
             Supervised::Key(key) => {
                 let Some((mode, to)) = meant(key) else { continue };
-                if session.set_mode(mode, to).await.is_err() {
-                    chan.play_over(denial());
+                // What has ended is told as news.
+                if let Err(error) = session.set_mode(mode, to).await
+                    && error != SpyError::Ended
+                {
+                    supervise::say_over(chan, sounds, &error).await;
                 }
             }
             Supervised::News(news) => {
@@ -52,11 +58,4 @@ fn meant(key: char) -> Option<(Mode, Option<Party>)> {
         '3' => Some((Mode::Barge, None)),
         _ => None,
     }
-}
-
-/// What a supervisor hears when a key is refused: two low tones.
-fn denial() -> Source {
-    let low = ToneStep { hz: [250.0, 0.0], ms: 150, level_db: -16.0 };
-    let pause = ToneStep { hz: [0.0, 0.0], ms: 80, level_db: -16.0 };
-    Source::Tones { steps: Arc::new([low, pause, low]), repeat: false }
 }

@@ -9,13 +9,12 @@ mod userspy;
 
 pub(super) use userspy::UserSpy;
 
-use super::{App, CheckError, Doing, Line, Next};
+use super::{App, CheckError, Doing, Line, Next, Opt};
 use crate::call::supervision::{End, Ended, SpyError, Wish, attach, none_found, refuse};
 use crate::call::{Channel, Gone};
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
-use crate::media::{Source, ToneStep};
-use indicate::Indicate;
+use crate::dialplan::supervise;
 use listening::{Over, listen};
 use settings::{RESULT, Settings};
 
@@ -34,11 +33,14 @@ impl App for Eavesdrop {
     }
 
     fn synopsis(&self) -> &'static str {
-        "Call barge: hears the call of a leg, or call after call, with the rights of the phone's user; keys, unless \
-         eavesdrop_enable_dtmf is false: 2 speaks to the leg's party, 1 to the other, 3 to both, 0 to nobody, * ends or takes \
-         the next call. eavesdrop_whisper_aleg and eavesdrop_bridge_aleg mean the party that called, bleg the one that \
-         answered, whichever UUID is given; as FreeSWITCH has them with eavesdrop_sides=freeswitch. EAVESDROP_RESULT is then \
-         left, ended, or why it was refused."
+        "Call barge: hears the call of a leg, or call after call, with the rights that the phone's user has by the settings; \
+         keys say who hears him: 2 the leg's party, 1 the other, 3 both, 0 nobody, * ends or takes the next call. \
+         EAVESDROP_RESULT is then left, ended, or why it was refused. These variables are read first; one that is misspelt or \
+         not understood refuses all."
+    }
+
+    fn options(&self) -> &'static [Opt] {
+        settings::VARIABLES
     }
 
     fn line(&self) -> Line {
@@ -93,14 +95,13 @@ async fn eavesdrop(chan: &mut Channel, args: &Args<'_>, target: &str) -> Heard {
     };
     let wish = settings.clone().applied(wish);
     if target.eq_ignore_ascii_case(ALL) {
-        let sounds = Indicate::of(chan, args.env().sounds()).await;
-        return rounds::all(chan, (wish, &settings), &sounds).await;
+        return rounds::all(chan, (wish, &settings), args.env().sounds()).await;
     }
     if target.is_empty() {
         return Ok(none_found(&exchange, &wish).await?);
     }
     let session = attach(&exchange, wish).await?;
-    Ok(listen(chan, session, settings.keys).await?)
+    Ok(listen(chan, session, (settings.keys, args.env().sounds())).await?)
 }
 
 /// Says how it ended: in `EAVESDROP_RESULT`, and to the supervisor where it was refused.
@@ -115,17 +116,10 @@ async fn tell(chan: &mut Channel, args: &Args<'_>, heard: Heard) -> Result<(), G
         }
     };
     chan.set_var(RESULT, refused.code());
-    let spoken = args.env().sounds().load_in(chan.language(), &refused.spoken()).await;
-    chan.play(spoken.unwrap_or_else(|_| refusal_tone())).await
+    supervise::say(chan, args.env().sounds(), &refused).await
 }
 
 fn done(chan: &mut Channel, result: &str) -> Result<(), Gone> {
     chan.set_var(RESULT, result);
     Ok(())
-}
-
-/// Where there is no prompt: a fast busy tone.
-fn refusal_tone() -> Source {
-    let [on, off] = [[480.0, 620.0], [0.0, 0.0]].map(|hz| ToneStep { hz, ms: 250, level_db: -16.0 });
-    Source::Tones { steps: [on, off, on, off, on, off].into(), repeat: false }
 }

@@ -8,10 +8,12 @@ use super::{Heard, Stopped};
 use crate::call::Channel;
 use crate::call::supervision::walk::{Candidate, Choice, Walk, Whose};
 use crate::call::supervision::{End, Ended, Idle, SpyError, Wish, attach, may_ever};
+use crate::dialplan::sounds::Sounds;
 use crate::media::Source;
 
 /// Hears every call that the supervisor may hear, one after the other, until he hangs up.
-pub(super) async fn all(chan: &mut Channel, (wish, settings): (Wish, &Settings), sounds: &Indicate) -> Heard {
+pub(super) async fn all(chan: &mut Channel, (wish, settings): (Wish, &Settings), folder: &Sounds) -> Heard {
+    let sounds = &Indicate::of(chan, folder).await;
     let exchange = chan.exchange().clone();
     may_ever(&exchange, &wish, None).await?;
     let choice = Choice { whose: Whose::Everybody, bridged_only: false, order: settings.order };
@@ -23,7 +25,9 @@ pub(super) async fn all(chan: &mut Channel, (wish, settings): (Wish, &Settings),
         match attach(&exchange, walk.wish(&next)).await {
             Ok(session) => {
                 has_heard = true;
-                if let Over::Ended(End { why: Ended::Refused(_), .. }) = listen(chan, session, settings.keys).await? {
+                if let Over::Ended(End { why: Ended::Refused(_), .. }) =
+                    listen(chan, session, (settings.keys, folder)).await?
+                {
                     may_ever(&exchange, &walk.wish(&next), None).await?;
                 }
             }

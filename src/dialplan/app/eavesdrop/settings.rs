@@ -5,28 +5,44 @@ use crate::call::Channel;
 use crate::call::supervision::walk::Order;
 use crate::call::supervision::{Hear, Mode, Party, SpyError, Wish};
 use crate::config::nearest;
+use crate::dialplan::app::Opt;
 
-/// What is understood. Those of the call that is heard may have been inherited; those of video change nothing where there is none.
-const KNOWN: &[&str] = &[
-    "eavesdrop_announce_id",
-    "eavesdrop_announce_macro",
-    "eavesdrop_bridge_aleg",
-    "eavesdrop_bridge_bleg",
-    "eavesdrop_concat_video",
-    "eavesdrop_enable_dtmf",
-    "eavesdrop_group",
-    "eavesdrop_indicate_failed",
-    "eavesdrop_indicate_idle",
-    "eavesdrop_indicate_new",
-    "eavesdrop_max_mode",
-    "eavesdrop_order",
-    "eavesdrop_reason",
-    "eavesdrop_require_group",
-    "eavesdrop_show_listener_video",
-    "eavesdrop_sides",
-    "eavesdrop_video_spy_fmt",
-    "eavesdrop_whisper_aleg",
-    "eavesdrop_whisper_bleg",
+/// What is understood, for the manual. Those of the call that is heard may have been inherited.
+pub(super) const VARIABLES: &[Opt] = &[
+    Opt { name: "eavesdrop_announce_id", help: "of the call that is heard; changes nothing here" },
+    Opt { name: "eavesdrop_announce_macro", help: "of the call that is heard; changes nothing here" },
+    Opt {
+        name: "eavesdrop_bridge_aleg",
+        help: "true: only the party that called is heard; with bleg, or with neither, both are",
+    },
+    Opt { name: "eavesdrop_bridge_bleg", help: "true: only the party that answered is heard" },
+    Opt { name: "eavesdrop_concat_video", help: "changes nothing: there is no video" },
+    Opt { name: "eavesdrop_enable_dtmf", help: "true, as where it is not set: keys command; false: they do nothing" },
+    Opt {
+        name: "eavesdrop_group",
+        help: "of the call that is heard: the groups it belongs to, separated by commas or colons",
+    },
+    Opt {
+        name: "eavesdrop_indicate_failed",
+        help: "eavesdrop(all): the sound when a call cannot be heard; /sounds/x.wav is x of the sounds folder",
+    },
+    Opt { name: "eavesdrop_indicate_idle", help: "eavesdrop(all): the sound while there is no call, again and again" },
+    Opt { name: "eavesdrop_indicate_new", help: "eavesdrop(all): the sound before each call" },
+    Opt { name: "eavesdrop_max_mode", help: "listen, whisper or barge: never more than that, whatever the rights" },
+    Opt { name: "eavesdrop_order", help: "newest (as where it is not set), oldest or longest: the order of calls" },
+    Opt { name: "eavesdrop_reason", help: "why, for the log" },
+    Opt { name: "eavesdrop_require_group", help: "only calls of this group, or of one of several; letter case counts" },
+    Opt { name: "eavesdrop_show_listener_video", help: "changes nothing: there is no video" },
+    Opt {
+        name: "eavesdrop_sides",
+        help: "freeswitch: aleg and bleg as FreeSWITCH takes them, seen from the UUID: bridge_aleg hears its own party, bridge_bleg the other half, whisper_aleg speaks to the other half, whisper_bleg to its own party; person, as where it is not set: the party that called and the party that answered",
+    },
+    Opt { name: "eavesdrop_video_spy_fmt", help: "changes nothing: there is no video" },
+    Opt {
+        name: "eavesdrop_whisper_aleg",
+        help: "true: the party that called hears the supervisor from the start; with bleg both do",
+    },
+    Opt { name: "eavesdrop_whisper_bleg", help: "true: the party that answered hears the supervisor from the start" },
 ];
 
 /// Where an application says how it went; no setting.
@@ -138,10 +154,11 @@ impl Sides {
 
 /// Refuses a name that was meant to be one of those known.
 fn is_known(name: &str) -> Result<(), String> {
-    if KNOWN.contains(&name) || name == RESULT {
+    let known = || VARIABLES.iter().map(|variable| variable.name);
+    if name == RESULT || known().any(|known| known == name) {
         return Ok(());
     }
-    let meant = nearest(name, KNOWN.iter().copied()).filter(|_| name.len() >= SHORTEST_SLIP);
+    let meant = nearest(name, known()).filter(|_| name.len() >= SHORTEST_SLIP);
     match meant {
         Some(meant) => Err(format!("unknown variable {name}, did you mean {meant}?")),
         None if name.to_ascii_lowercase().starts_with("eavesdrop_") => Err(format!("unknown variable {name}")),

@@ -73,7 +73,7 @@ async fn stay_with(chan: &mut Channel, args: &Args<'_>, user: &str) -> Heard {
             None => rounds::idle(chan, &mut walk, (Some(&music), settings.keys)).await?,
         };
         match attach(&exchange, walk.wish(&next)).await {
-            Ok(session) => match listen(chan, session, settings.keys).await? {
+            Ok(session) => match listen(chan, session, (settings.keys, args.env().sounds())).await? {
                 Over::Star => {}
                 Over::Ended(End { why: Ended::Refused(_), .. }) => {
                     may_ever(&exchange, &walk.wish(&next), Some(user)).await?;
