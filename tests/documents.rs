@@ -1,6 +1,6 @@
 //! The dialplans of the source documents as they stand in `examples/`: dialled by phones, their keys pressed, what they say heard.
 
-mod heard;
+pub(crate) mod heard;
 mod listed;
 
 use serde_json::Value;

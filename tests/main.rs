@@ -16,6 +16,7 @@ mod control;
 mod dial;
 mod dialplan;
 mod documents;
+mod eavesdrop;
 mod flow;
 mod generated;
 mod harness;

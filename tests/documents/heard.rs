@@ -15,7 +15,7 @@ const PROBE: usize = 800;
 const LOOKS: usize = 50;
 
 /// These prompts were heard whole, one after another.
-pub(super) async fn was_said(call: &Call, names: &[&str]) {
+pub(crate) async fn was_said(call: &Call, names: &[&str]) {
     let mut prompts = Vec::new();
     for name in names {
         prompts.push(prompt(name).await);
