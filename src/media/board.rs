@@ -12,8 +12,7 @@ use super::port::{Kind, Port, Route};
 use super::report::Epoch;
 use super::room::Room;
 use super::tap::Tap;
-use crate::audio::codec::Codec;
-use crate::rtp::packet::{self, Packet};
+use crate::rtp::packet::{self, Header, Packet};
 use crate::rtp::rtcp::{self, Leaving};
 
 /// Longest datagram looked at, in bytes; so also the most samples of one packet.
@@ -87,6 +86,8 @@ pub(super) struct Board {
 /// Room to work in, so that nothing is allocated.
 #[derive(Debug)]
 pub(super) struct Scratch {
+    /// What the sender of the packet in hand says.
+    pub(super) heard: [i16; MAX_DATAGRAM],
     pub(super) samples: [i16; MAX_DATAGRAM],
     pub(super) total: [i32; MAX_DATAGRAM],
     pub(super) packet: [u8; MAX_DATAGRAM],
@@ -95,7 +96,12 @@ pub(super) struct Scratch {
 impl Board {
     /// An empty board.
     pub(super) fn new(settings: Settings) -> Self {
-        let scratch = Scratch { samples: [0; MAX_DATAGRAM], total: [0; MAX_DATAGRAM], packet: [0; MAX_DATAGRAM] };
+        let scratch = Scratch {
+            heard: [0; MAX_DATAGRAM],
+            samples: [0; MAX_DATAGRAM],
+            total: [0; MAX_DATAGRAM],
+            packet: [0; MAX_DATAGRAM],
+        };
         Self {
             settings,
             ports: Vec::new(),
@@ -139,11 +145,19 @@ impl Board {
             Route::Echo => Some(seat),
             Route::Bridged(to) => Some(to),
         };
-        if taken.kind == Kind::Audio && port.is_listened_to() {
-            self.show(seat, codec, (&packet, bytes), now);
+        let is_listened_to = taken.kind == Kind::Audio && port.is_listened_to();
+        let (header, payload) = (packet.header, packet.payload.clone());
+        let heard = if is_listened_to { payload.len().min(MAX_DATAGRAM) } else { 0 };
+        if is_listened_to {
+            // Before passing on, which may write over the payload.
+            codec.decode(&bytes[payload], &mut self.scratch.heard[..heard]);
         }
         if let Some(to) = to {
             self.pass(Passing { from: seat, to, packet, kind: taken.kind, codec }, bytes, now, wire);
+        }
+        // The other party does not wait until all listeners have it.
+        if is_listened_to {
+            self.show(seat, &header, heard, now);
         }
     }
 
@@ -224,23 +238,20 @@ impl Board {
         wire.send_report(seat, &bytes[..length]);
     }
 
-    /// Shows the taps of a port, the room it is in, and whoever asked how loud it is, what its peer says.
-    fn show(&mut self, seat: Seat, codec: Codec, (packet, bytes): (&Packet, &[u8]), now: Moment) {
+    /// Shows the taps of a port, the room it is in, and whoever asked how loud it is, what its peer says: so many samples of the scratch.
+    fn show(&mut self, seat: Seat, header: &Header, count: usize, now: Moment) {
         let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
-        let payload = &bytes[packet.payload.clone()];
-        let samples = &mut self.scratch.samples[..payload.len().min(MAX_DATAGRAM)];
-        codec.decode(payload, samples);
+        let samples = &self.scratch.heard[..count];
         port.hear(samples);
-        if let Some(press) = port.phone.as_mut().and_then(|phone| phone.take(&packet.header, samples, now)) {
+        if let Some(press) = port.phone.as_mut().and_then(|phone| phone.take(header, samples, now)) {
             port.tell_press(press);
         }
         for &(tap, side) in &port.taps {
             if let Some(tap) = self.taps.get_mut(tap).and_then(Option::as_mut) {
-                tap.show(side, &packet.header, samples, now);
+                tap.show(side, header, samples, now);
             }
         }
-        let count = samples.len();
-        self.hear_member(seat, &packet.header, count, now);
+        self.hear_member(seat, header, count, now);
     }
 
     fn watch(&mut self, at: usize, now: Moment, wire: &mut impl Wire) {

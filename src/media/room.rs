@@ -106,7 +106,7 @@ impl Board {
         let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
         let is_held = port.hold.is_some();
         let Some(member) = port.member.as_mut().filter(|member| !member.is_muted && !is_held) else { return };
-        member.ear.take(header, &self.scratch.samples[..samples], now);
+        member.ear.take(header, &self.scratch.heard[..samples], now);
     }
 
     /// Mixes the frame of each room that has one due.
