@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::audio::codec::Codec;
 use crate::audio::frame::FRAME_SAMPLES;
 use crate::audio::tone::Oscillator;
 use crate::media::command::{Command, EarFrame, Sides, TapAudio};
