@@ -23,8 +23,10 @@ pub(super) async fn device(
     let echo = if args.no_aec { EchoWish::Keep } else { EchoWish::Cancel };
     let opening = Opening { server: server(), echo, failures };
     match name.open(opening.clone()).await {
-        Err(DeviceError::NoServer) if may_do_without => Ok(DeviceName::None.open(opening).await.map_err(refused)?),
-        opened => Ok(opened.map_err(refused)?),
+        Err(DeviceError::NoServer) if may_do_without => {
+            Ok(DeviceName::None.open(opening).await.map_err(|error| refused(&error))?)
+        }
+        opened => Ok(opened.map_err(|error| refused(&error))?),
     }
 }
 
@@ -40,7 +42,7 @@ struct Devices {
 
 /// `spy --list-devices`.
 pub(super) async fn list(context: &Context) -> Done {
-    let devices = device::list(&server()).await.map_err(refused)?;
+    let devices = device::list(&server()).await.map_err(|error| refused(&error))?;
     if context.output.is_json() {
         context.output.document("spy.devices/1", &Devices { devices })?;
         return Ok(Exit::Ok);
@@ -59,8 +61,8 @@ fn server() -> SoundServer {
     SoundServer::from_environment(|name| std::env::var_os(name), rustix::process::geteuid().as_raw())
 }
 
-fn refused(error: DeviceError) -> Failure {
-    let code = match &error {
+fn refused(error: &DeviceError) -> Failure {
+    let code = match error {
         DeviceError::NoSuchCard { .. } | DeviceError::Ambiguous { .. } => FaultCode::NotFound,
         DeviceError::NoServer | DeviceError::Server(_) => FaultCode::Failure,
         DeviceError::Unknown(_) => FaultCode::Usage,
