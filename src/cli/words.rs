@@ -23,9 +23,9 @@ pub(super) fn local(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Reads `1d`, `2h` (so long ago), `2026-11-20T21:00:00Z`, or a local date or time, as a point in time.
+/// Reads `1d`, `2h ago` (so long ago), `2026-11-20T21:00:00Z`, or a local date or time, as a point in time.
 pub(super) fn since(text: &str) -> Result<Timestamp, String> {
-    if let Ok(ago) = parse_duration(text) {
+    if let Ok(ago) = parse_duration(text.strip_suffix(" ago").unwrap_or(text)) {
         let ago = SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
         return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
     }
@@ -55,6 +55,7 @@ mod tests {
         assert_eq!(since("2026-11-20T21:00:00Z").unwrap().as_second(), 1_795_208_400);
         let hour = Timestamp::now().as_second() - since("1h").unwrap().as_second();
         assert!((3_600..3_610).contains(&hour), "{hour}");
+        assert!(since("2h ago").unwrap() < since("1h ago").unwrap());
         assert!(since("2026-11-20").is_ok() && since("2026-11-20T21:00").is_ok());
         assert!(since("yesterday").is_err());
     }
