@@ -17,6 +17,7 @@ mod dial;
 mod dialplan;
 mod documents;
 mod eavesdrop;
+mod evidence;
 mod flow;
 mod generated;
 mod harness;
