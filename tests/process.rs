@@ -1,8 +1,10 @@
 //! The programs as an administrator meets them: a server as a process, phones on it, commands and signals from outside.
 
 mod demo;
+mod evidence;
 mod house;
 mod unlock;
+mod unwritten;
 
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
