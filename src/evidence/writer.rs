@@ -120,7 +120,7 @@ impl Writer {
         };
         match &done {
             Ok(_) if self.has_failed => {
-                tracing::info!(path = %self.paths.log.display(), "supervision is on record again")
+                tracing::info!(path = %self.paths.log.display(), "supervision is on record again");
             }
             Err(error) if !self.has_failed => {
                 tracing::error!(%error, "supervision cannot be put on record: no session starts");
