@@ -48,6 +48,7 @@
 //! A copy that is put back must be the only file: `-wal` and `-shm` of the store it replaces belong to that one, and are removed.
 //! A rotation seals all values anew but keeps the names key and the chain key; who had those could still guess hidden names.
 
+pub mod asterisk;
 mod change;
 mod dump;
 mod error;

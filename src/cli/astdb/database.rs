@@ -4,6 +4,7 @@ use clap::{Args as ClapArgs, Subcommand};
 
 use super::desk::Desk;
 use super::show;
+use crate::astdb::asterisk::{self, names};
 use crate::astdb::{Detail, Select, Value};
 use crate::cli::common::Context;
 use crate::cli::complete;
@@ -90,23 +91,23 @@ pub(super) fn run(args: &Args, desk: &Desk, context: &Context) -> Done {
         Command::Showkey { key } => list(&Select::LastPart(key.clone())),
         Command::Get { family, key } => {
             let (family, key) = names(family, key);
-            let Some(value) = desk.get(&family, &key)? else { return absent(context, "Database entry not found.") };
-            say(&format!("Value: {}", shown(&value.text())))?;
+            let Some(value) = desk.get(&family, &key)? else { return absent(context, asterisk::NOT_FOUND) };
+            say(&asterisk::value(&shown(&value.text())))?;
             Ok(Exit::Ok)
         }
         Command::Put { family, key, value } => {
             let value = if value == "-" { super::input::from_stdin()? } else { Value::from(value.as_str()) };
             let (family, key) = names(family, key);
             desk.put(&family, &key, value)?;
-            say("Updated database successfully")?;
+            say(asterisk::UPDATED)?;
             Ok(Exit::Ok)
         }
         Command::Del { family, key } => {
             let (family, key) = names(family, key);
             if !desk.del(&family, &key)? {
-                return absent(context, "Database entry could not be removed.");
+                return absent(context, asterisk::NOT_REMOVED);
             }
-            say("Database entry removed.")?;
+            say(asterisk::REMOVED)?;
             Ok(Exit::Ok)
         }
         Command::Deltree { family, keytree } => {
@@ -119,21 +120,13 @@ pub(super) fn run(args: &Args, desk: &Desk, context: &Context) -> Done {
                 (None, None) => desk.deltree(family, None),
             };
             match removed? {
-                0 => absent(context, "Database entries do not exist."),
+                0 => absent(context, asterisk::NONE_EXIST),
                 count => {
-                    say(&format!("{count} database entries removed."))?;
+                    say(&asterisk::removed(count))?;
                     Ok(Exit::Ok)
                 }
             }
         }
-    }
-}
-
-/// To Asterisk a name is one text: what stands behind the first slash of a family belongs to the key, as `DB()` has it.
-fn names(family: &str, key: &str) -> (String, String) {
-    match family.split_once('/') {
-        Some((family, begin)) => (family.to_owned(), format!("{begin}/{key}")),
-        None => (family.to_owned(), key.to_owned()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::desk::Desk;
 use super::read::JsonValue;
 use super::rows::Rows;
-use super::show::full_name;
+use crate::astdb::asterisk::full_name;
 use crate::astdb::{Detail, Logged};
 use crate::cli::common::Context;
 use crate::cli::complete;

@@ -9,7 +9,7 @@ use super::desk::Desk;
 use super::input;
 use super::read::JsonValue;
 use super::rows::Rows;
-use crate::astdb::{Detail, Entry, Select, StoreError};
+use crate::astdb::{Detail, Entry, Select, StoreError, asterisk};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
@@ -127,19 +127,12 @@ fn listed_as(
         }
         added
     })?;
-    // Asterisk's grammar, one result or many (S186).
-    let count = rows.end(|count| format!("{count} results found.\n"))?;
+    let count = rows.end(|count| asterisk::found(count) + "\n")?;
     damaged.map_or(Ok((Exit::Ok, count)), |error| Err(error.into()))
 }
 
 fn line(entry: &Entry) -> String {
-    let name = full_name(&entry.family, &entry.key);
-    let value = match &entry.value {
-        Some(Ok(value)) => value.text().into_owned(),
-        Some(Err(_)) => "(damaged)".to_owned(),
-        None => format!("(sealed, {} bytes)", entry.sealed),
-    };
-    row(&name, &value)
+    row(&asterisk::full_name(&entry.family, &entry.key), &asterisk::value_in_list(entry))
 }
 
 fn json(entry: &Entry) -> JsonEntry<'_> {
@@ -153,16 +146,9 @@ fn json(entry: &Entry) -> JsonEntry<'_> {
     }
 }
 
-/// A name in a listing. A slash within a family is escaped: `/a/b/c` is the key `b/c` of the family `a`, and no other.
-pub(super) fn full_name(family: &str, key: &str) -> String {
-    format!("/{}/{key}", family.replace('/', "\\x2f"))
-}
-
-/// One line as Asterisk prints it: the name in 50 columns, the value in 25.
-pub(super) fn row(name: &str, value: &str) -> String {
-    let (name, value) = (shown(name), shown(value));
-    let fill = |text: &str, width: usize| " ".repeat(width.saturating_sub(text.len()));
-    format!("{name}{}: {value}{}\n", fill(&name, 50), fill(&value, 25))
+/// One line of the list, safe for a terminal.
+fn row(name: &str, value: &str) -> String {
+    asterisk::row(&shown(name), &shown(value)) + "\n"
 }
 
 #[cfg(test)]

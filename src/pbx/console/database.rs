@@ -1,11 +1,10 @@
 //! The console's words about the store. Values are shown where one is asked for by its name; a listing hides them, as
 //! `astdb show` does.
 
-use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use crate::{
-    astdb::{Detail, Select, Store, StoreError, Value},
+    astdb::{Detail, Select, Store, StoreError, Value, asterisk},
     control::protocol::{Fault, FaultCode},
     pbx::House,
 };
@@ -24,8 +23,8 @@ impl House {
             }
         };
         match value {
-            Some(value) => Ok(format!("Value: {value}\n")),
-            None => Err(Fault::new(FaultCode::NotFound, "Database entry not found.")),
+            Some(value) => Ok(line(&asterisk::value(&value))),
+            None => Err(Fault::new(FaultCode::NotFound, asterisk::NOT_FOUND)),
         }
     }
 
@@ -34,36 +33,40 @@ impl House {
             .put(family, key, Value::new(value.as_bytes().to_vec()))
             .await
             .map_err(|error| failed(&error))?;
-        Ok("Updated database successfully\n".to_owned())
+        Ok(line(asterisk::UPDATED))
     }
 
     pub(super) async fn console_del(&self, family: &str, key: &str) -> Result<String, Fault> {
         if self.database()?.del(family, key).await.map_err(|error| failed(&error))?.existed {
-            Ok("Database entry removed.\n".to_owned())
+            Ok(line(asterisk::REMOVED))
         } else {
-            Err(Fault::new(FaultCode::NotFound, "Database entry could not be removed."))
+            Err(Fault::new(FaultCode::NotFound, asterisk::NOT_REMOVED))
         }
     }
 
     pub(super) async fn console_deltree(&self, family: &str, prefix: Option<&str>) -> Result<String, Fault> {
         match self.database()?.deltree(family, prefix).await.map_err(|error| failed(&error))? {
-            0 => Err(Fault::new(FaultCode::NotFound, "Database entries do not exist.")),
-            count => Ok(format!("{count} database entries removed.\n")),
+            0 => Err(Fault::new(FaultCode::NotFound, asterisk::NONE_EXIST)),
+            count => Ok(line(&asterisk::removed(count))),
         }
     }
 
     pub(super) fn console_show(&self, select: &Select) -> Result<String, Fault> {
         let mut text = String::new();
         let count = self.database()?.list(select, Detail::Names, &mut |entry| {
-            let name = format!("/{}/{}", entry.family, entry.key);
-            let _ = writeln!(text, "{name:<50}: {:<25}", "(sealed)");
+            let name = asterisk::full_name(&entry.family, &entry.key);
+            text.push_str(&line(&asterisk::row(&name, &asterisk::value_in_list(&entry))));
             ControlFlow::Continue(())
         });
-        let _ = writeln!(text, "{} results found.", count.map_err(|error| failed(&error))?);
+        text.push_str(&line(&asterisk::found(count.map_err(|error| failed(&error))?)));
         Ok(text)
     }
 }
 
 fn failed(error: &StoreError) -> Fault {
     Fault::new(FaultCode::Failure, error.to_string())
+}
+
+fn line(words: &str) -> String {
+    format!("{words}\n")
 }
