@@ -35,7 +35,7 @@ use crate::{
         protocol::{Status, Stop},
         server::{self, Bound, Limits, SocketError},
     },
-    dialplan::{Dialplan, Env, exec},
+    dialplan::{Dialplan, Env, star_codes},
     evidence::{EvidenceError, Log},
     media::{Engine, MediaConfig, MediaError},
     sip::{Transport, stack::StackConfig, uri::Host},
@@ -256,7 +256,7 @@ impl House {
         while let Some(channel) = incoming.recv().await {
             let (plan, env) = (self.plan.load_full(), self.env.clone());
             tokio::spawn(async move {
-                exec::run(plan, env, channel).await.finish().await;
+                star_codes::run(plan, env, channel).await.finish().await;
             });
         }
     }

@@ -476,7 +476,9 @@ async fn codes_are_those_in_force_and_without_a_server_those_that_are_written() 
     let written = run(command).await;
     assert!(written.status.success() && written.stderr.is_empty(), "{written:?}");
     let document: Value = serde_json::from_str(stdout(&written)).unwrap();
-    let [code] = document["codes"].as_array().unwrap().as_slice() else { panic!("{document}") };
+    let [code, codes @ ..] = document["codes"].as_array().unwrap().as_slice() else { panic!("{document}") };
+    let supervision: Vec<_> = codes.iter().map(|code| code["code"].as_str().unwrap()).collect();
+    assert_eq!(supervision, ["*91EXTENSION", "*92EXTENSION", "*93EXTENSION", "88EXTENSION", "*0EXTENSION"]);
     let told = ["code", "context", "application"].map(|field| code[field].as_str().unwrap());
     assert_eq!(told, ["_*88X.", "internal", "Playback(vm-goodbye)"]);
     assert_eq!(code["line"], 3);
@@ -489,7 +491,7 @@ async fn codes_are_those_in_force_and_without_a_server_those_that_are_written() 
     let none = run_pbx(&server, &["codes", "--config", toml.to_str().unwrap(), "--json"]).await;
     assert!(none.status.success(), "{none:?}");
     let document: Value = serde_json::from_str(stdout(&none)).unwrap();
-    assert_eq!(document["codes"].as_array().map(Vec::len), Some(0));
+    assert_eq!(document["codes"].as_array().map(Vec::len), Some(5), "those of supervision");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod astdb_import;
 mod astdb_input;
 mod astdb_steps;
 mod call;
+mod chanspy;
 mod cli;
 mod conference;
 mod console;

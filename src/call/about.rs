@@ -34,6 +34,8 @@ pub struct About {
     pub fields: BTreeMap<String, String>,
     /// Who ended it: a channel's name, or `dialplan/…`.
     pub hangup_source: String,
+    /// The supervision code it dialled: the whole number, and the extension in it.
+    pub code: Option<(String, String)>,
     /// What runs now, and its arguments where it may take its time.
     pub application: Option<&'static str>,
     /// The arguments of an application that may take its time.

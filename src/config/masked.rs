@@ -29,6 +29,12 @@ impl Config {
             "users": self.users.iter().map(|(name, user)| (name.clone(), masked_user(user))).collect::<Map<_, _>>(),
             "trunks": self.trunks.iter().map(|(name, trunk)| (name.clone(), shown_trunk(trunk))).collect::<Map<_, _>>(),
             "supervision": {
+                "codes": {
+                    "listen": self.supervision.codes.listen,
+                    "whisper": self.supervision.codes.whisper,
+                    "barge": self.supervision.codes.barge,
+                    "eavesdrop": self.supervision.codes.eavesdrop,
+                },
                 "shell_users": self.supervision.shell_users,
                 "log": self.supervision.log,
                 "on_agent_leave": self.supervision.on_agent_leave.as_str(),
@@ -78,6 +84,7 @@ fn masked_user(user: &User) -> Value {
         "may_spy": user.may_spy.as_str(),
         "may_be_spied": user.may_be_spied,
         "groups": user.groups,
+        "spy_params": user.spy_params,
     });
     if let Some(id) = &user.caller_id {
         shown["caller_id"] = format!("{} <{}>", id.name, id.number).into();

@@ -23,7 +23,9 @@ pub use nearest::nearest;
 pub use read::{Reader, load};
 pub use secret::Secret;
 pub use settings::*;
-pub use supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionSettings};
+pub use supervision::{
+    Announce, AnnounceTo, CodeFor, OnAgentLeave, SPY_LETTERS, SupervisionCodes, SupervisionSettings, USUAL_SPY_PARAMS,
+};
 pub use units::{parse_duration, parse_size, print_duration};
 
 #[cfg(test)]

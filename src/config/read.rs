@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, Problem};
 use super::settings::*;
-use super::supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionSettings};
+use super::supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionCodes, SupervisionSettings, spy_params};
 use super::units::parse_duration;
 use super::value::{Document, Section, Value};
 use super::{Match, Secret};
@@ -191,6 +191,8 @@ fn user(config: &mut Config, key: &str, section: &Section<'_>, files: Files<'_>)
     }
     section.set("groups", &mut user.groups, |value| value.list(name))?;
     section.set("spy_groups", &mut user.spy_groups, |value| value.list(name).map(Some))?;
+    section.set("SPY_PARAMS", &mut user.spy_params, |value| value.parse(spy_params))?;
+    section.set("spy_params", &mut user.spy_params, |value| value.parse(spy_params))?;
     config.users.insert(key.to_owned(), user);
     Ok(())
 }
@@ -223,6 +225,7 @@ fn trunk(config: &mut Config, key: &str, section: &Section<'_>) -> Result<(), Co
 
 fn supervision(settings: &mut SupervisionSettings, section: &Section<'_>) -> Result<(), ConfigError> {
     section.set("log", &mut settings.log, path)?;
+    section.set("codes", &mut settings.codes, |value| codes(value.section(section.name())?))?;
     section.set("shell_users", &mut settings.shell_users, |value| {
         let accounts = value.section(section.name())?;
         accounts
@@ -236,6 +239,35 @@ fn supervision(settings: &mut SupervisionSettings, section: &Section<'_>) -> Res
     section.set("announce", &mut settings.announce, |value| value.word(&announce))?;
     let to = [AnnounceTo::Both, AnnounceTo::Agent, AnnounceTo::Customer].map(|word| (word.as_str(), word));
     section.set("announce_to", &mut settings.announce_to, |value| value.word(&to))
+}
+
+/// `codes = { listen = "*91", … }`: those left out are as they are without it.
+fn codes(section: Section<'_>) -> Result<SupervisionCodes, ConfigError> {
+    let mut codes = SupervisionCodes::default();
+    section.set("listen", &mut codes.listen, code)?;
+    section.set("whisper", &mut codes.whisper, code)?;
+    section.set("barge", &mut codes.barge, code)?;
+    section.set("eavesdrop", &mut codes.eavesdrop, |value| match value.str() {
+        Ok(_) => code(value).map(|code| vec![code]),
+        Err(_) => value.list(code),
+    })?;
+    let all: Vec<_> = codes.all().map(|(code, _)| code).collect();
+    let twice = all.iter().enumerate().find(|(at, code)| all.iter().take(*at).any(|other| other == *code));
+    if let Some((_, code)) = twice {
+        let why = format!("`{code}` cannot mean two things");
+        return Err(section.wrong(Problem::BadValue { key: "codes".into(), why }));
+    }
+    section.finish()?;
+    Ok(codes)
+}
+
+fn code(value: &Value<'_>) -> Result<String, ConfigError> {
+    let code = value.str()?;
+    if code.chars().all(|c| c.is_ascii_digit() || c == '*' || c == '#') {
+        Ok(code.to_owned())
+    } else {
+        Err(value.bad("a code is made of digits, * and #"))
+    }
 }
 
 fn log(settings: &mut LogSettings, section: &Section<'_>) -> Result<(), ConfigError> {

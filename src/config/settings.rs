@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::supervision::SupervisionSettings;
+use super::supervision::{SupervisionSettings, USUAL_SPY_PARAMS};
 use super::{Match, Secret};
 
 /// All settings of a running server. Paths of input files are absolute or relative to `pbx.toml`'s folder and already joined with it.
@@ -216,6 +216,8 @@ pub struct User {
     pub groups: Vec<String>,
     /// Groups the user may spy on; `None` is every group, and calls of no group.
     pub spy_groups: Option<Vec<String>>,
+    /// Letters of `ChanSpy` for the supervision codes that the user dials.
+    pub spy_params: String,
 }
 
 impl User {
@@ -229,6 +231,7 @@ impl User {
             may_be_spied: true,
             groups: Vec::new(),
             spy_groups: None,
+            spy_params: USUAL_SPY_PARAMS.to_owned(),
         }
     }
 }

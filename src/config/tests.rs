@@ -68,6 +68,7 @@ fn every_key_is_read() {
         may_be_spied = false
         groups = ["sales"]
         spy_groups = []
+        SPY_PARAMS = "ESb"
         [trunks.icall]
         host = "sip.icall.example:5062"
         transport = "tcp"
@@ -75,6 +76,7 @@ fn every_key_is_read() {
         context = "from-icall"
         [supervision]
         shell_users = { alice = "1001" }
+        codes = { listen = "*81", barge = "", eavesdrop = "77" }
         [control]
         group = "operators"
         [records]
@@ -112,6 +114,10 @@ fn every_key_is_read() {
     assert_eq!(user.caller_id, Some(CallerIdText { name: "Alice".into(), number: "1001".into() }));
     assert_eq!((user.may_spy, user.may_be_spied), (SpyRight::Whisper, false));
     assert_eq!(user.spy_groups.as_deref(), Some(&[][..]));
+    assert_eq!(user.spy_params, "ESb");
+    let codes = &config.supervision.codes;
+    assert_eq!((codes.listen.as_str(), codes.whisper.as_str(), codes.barge.as_str()), ("*81", "*92", ""));
+    assert_eq!(codes.eavesdrop, ["77"]);
     let trunk = &config.trunks["icall"];
     assert_eq!((trunk.host.as_str(), trunk.port), ("sip.icall.example", Some(5062)));
     assert_eq!(trunk.context.as_deref(), Some("from-icall"));
@@ -242,4 +248,15 @@ proptest::proptest! {
             let _ = load_text(&format!("[{section}]\n{key} = ['{value}']"));
         }
     }
+}
+
+#[test]
+fn s080_s085_wrong_letters_and_codes_are_named_with_their_place() {
+    let user = "[users.1001]\npassword_file = \"secrets/1001\"\ncontext = \"internal\"\n";
+    let letters = error(&format!("{user}spy_params = \"ESz\"\n"));
+    assert!(letters.starts_with("etc/pbx.toml:4:14") && letters.contains("`z`"), "{letters}");
+    assert!(error("[supervision]\ncodes = { listen = \"x1\" }\n").contains("digits, * and #"));
+    assert!(error("[supervision]\ncodes = { listen = \"*92\" }\n").contains("`*92` cannot mean two things"));
+    assert!(error("[supervision]\ncodes = { lisen = \"*92\" }\n").contains("listen"));
+    assert!(load_text("[supervision]\ncodes = { eavesdrop = [] }\n").is_ok());
 }

@@ -343,7 +343,7 @@ pub struct CodeInfo {
     pub application: String,
     /// The file it is written in.
     pub file: String,
-    /// The line there.
+    /// The line there; 0 for a code of the settings.
     pub line: u32,
 }
 

@@ -46,6 +46,7 @@ pub mod show;
 mod sought;
 mod sounds;
 pub mod spymap;
+pub mod star_codes;
 mod statement;
 mod supervise;
 mod talk;

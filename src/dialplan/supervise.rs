@@ -54,6 +54,7 @@ mod tests {
             SpyError::Codec { uuid: text(), codec: text() },
             SpyError::TakenOver(text()),
             SpyError::Ambiguous(2),
+            SpyError::Setting(text()),
             SpyError::Log(text()),
             Refusal::Unknown.into(),
             Refusal::Level { wanted: Mode::Listen, granted: None }.into(),

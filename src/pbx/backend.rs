@@ -13,6 +13,7 @@ use crate::{
         live::{CallFacts, LegFacts, LegState, Order, Way},
         trace,
     },
+    config::{CodeFor, Config},
     control::{
         protocol::{
             Bridge, Bridged, CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault,
@@ -85,7 +86,7 @@ impl Backend for Desk {
     }
 
     fn codes(&self) -> Vec<CodeInfo> {
-        codes_of(&self.house.plan.load())
+        codes_of(&self.house.plan.load(), Some(&self.house.exchange.settings.load()))
     }
 
     fn rooms(&self) -> Vec<RoomInfo> {
@@ -329,9 +330,23 @@ impl House {
     }
 }
 
-/// The feature codes of a plan.
-pub(crate) fn codes_of(plan: &Dialplan) -> Vec<CodeInfo> {
+/// The feature codes of a plan, and the supervision codes of the settings.
+pub(crate) fn codes_of(plan: &Dialplan, settings: Option<&Config>) -> Vec<CodeInfo> {
     let codes = plan.feature_codes().into_iter();
+    let supervision = settings.into_iter().flat_map(|settings| settings.supervision.codes.all());
+    let supervision = supervision.map(|(code, meaning)| CodeInfo {
+        code: format!("{code}EXTENSION"),
+        context: "(users)".to_owned(),
+        application: match meaning {
+            CodeFor::Listen => "listens to the extension's call",
+            CodeFor::Whisper => "whispers to the extension",
+            CodeFor::Barge => "barges into the extension's call",
+            CodeFor::Eavesdrop => "listens; 2 1 3 0 choose who hears",
+        }
+        .to_owned(),
+        file: "[supervision] codes".to_owned(),
+        line: 0,
+    });
     codes
         .map(|code| CodeInfo {
             code: code.code,
@@ -340,6 +355,7 @@ pub(crate) fn codes_of(plan: &Dialplan) -> Vec<CodeInfo> {
             file: code.file,
             line: code.line,
         })
+        .chain(supervision)
         .collect()
 }
 

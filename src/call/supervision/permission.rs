@@ -145,6 +145,7 @@ mod tests {
             may_be_spied: true,
             groups: groups.iter().map(ToString::to_string).collect(),
             spy_groups: spy_groups.map(|g| g.iter().map(ToString::to_string).collect()),
+            spy_params: String::new(),
         }
     }
 

@@ -47,9 +47,13 @@ impl Channel {
         Phone { leg: self.uuid().to_owned(), channel: self.name().to_owned() }
     }
 
-    /// By which way this phone supervises: an application of the dialplan, or of a call that the server made to it.
+    /// By which way this phone supervises: the code it dialled, an application of the dialplan, or of a call that the
+    /// server made to it.
     pub fn supervises_by(&self, application: &'static str) -> Via {
         let phone = self.as_supervisor();
+        if let Some((code, _)) = &self.about().code {
+            return Via::Code { phone, code: code.clone() };
+        }
         match self.leg.facts.way {
             Way::In => Via::Dialplan { phone, application },
             Way::Out => Via::Originate { phone, application },

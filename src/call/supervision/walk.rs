@@ -79,6 +79,13 @@ pub fn candidates(exchange: &Exchange, wish: &Wish, choice: &Choice) -> Vec<Cand
     found
 }
 
+/// Those who are meant, whether or not they may be heard; of the newest call first.
+pub fn meant(exchange: &Exchange, whose: &Whose) -> Vec<Candidate> {
+    let calls = exchange.live.calls().into_iter().rev();
+    let legs = calls.flat_map(|call| call.legs().into_iter().map(move |leg| Candidate { call: call.clone(), leg }));
+    legs.filter(|one| is_meant(whose, &one.leg)).collect()
+}
+
 fn legs_of(exchange: &Exchange, wish: &Wish, choice: &Choice, call: &Arc<CallFacts>) -> Vec<Candidate> {
     let legs = call.legs();
     let pairs = legs.iter().filter_map(|leg| match Place::of(leg) {

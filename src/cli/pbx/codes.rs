@@ -46,10 +46,11 @@ async fn in_force(context: &Context) -> Result<Vec<CodeInfo>, Failure> {
 }
 
 fn written(context: &Context) -> Result<Vec<CodeInfo>, Failure> {
-    let (plan, _) = configured(context)?;
-    Ok(codes_of(&plan))
+    let (plan, settings) = configured(context)?;
+    Ok(codes_of(&plan, settings.as_ref()))
 }
 
 fn row(code: &CodeInfo) -> Vec<String> {
-    vec![code.code.clone(), code.context.clone(), code.application.clone(), format!("{}:{}", code.file, code.line)]
+    let written = if code.line == 0 { code.file.clone() } else { format!("{}:{}", code.file, code.line) };
+    vec![code.code.clone(), code.context.clone(), code.application.clone(), written]
 }

@@ -4,6 +4,7 @@ mod answer;
 mod authenticate;
 mod background;
 mod busy;
+mod chanspy;
 mod confbridge;
 mod congestion;
 mod db;
@@ -56,6 +57,8 @@ mod waitexten;
 mod waitfornoise;
 mod waitforsilence;
 mod r#while;
+
+pub(super) use chanspy::ByCode;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -262,6 +265,7 @@ pub static TABLE: &[&dyn App] = &[
     &authenticate::Authenticate,
     &background::BackGround,
     &busy::Busy,
+    &chanspy::ChanSpy,
     &confbridge::ConfBridge,
     &congestion::Congestion,
     &r#while::ContinueWhile,
@@ -277,6 +281,7 @@ pub static TABLE: &[&dyn App] = &[
     &execif::ExecIf,
     &execiftime::ExecIfTime,
     &r#while::ExitWhile,
+    &chanspy::ExtenSpy,
     &gosub::Gosub,
     &gosubif::GosubIf,
     &goto::Goto,
