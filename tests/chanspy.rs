@@ -1,6 +1,7 @@
 //! `ChanSpy`, `ExtenSpy` and the supervision codes at a phone: who hears whom, by which letter, key or code, and who is refused.
 
 mod codes;
+mod document;
 mod keys;
 mod letters;
 

@@ -19,6 +19,12 @@ exten => _77.,1,Set(DB(spymap/desk)=${EXTEN:2})
  same => n,Hangup(17)
 ";
 
+/// A server on which 88 is the dialplan's.
+async fn server() -> TestPbx {
+    let settings = "[supervision]\ncodes = { eavesdrop = [] }\n".to_owned();
+    TestPbx::unusual(PLAN, Unusual { settings, ..Unusual::default() }).await
+}
+
 /// The last `UserEvent` of that name.
 fn told(pbx: &TestPbx, name: &str) -> String {
     let (events, _) = pbx.pbx.exchange().journal.subscribe(Some(0));
@@ -40,7 +46,7 @@ async fn leg_of(pbx: &TestPbx, user: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn s048_s050_s052_a_caller_and_a_called_one_are_found_and_s049_whom_he_dialled() {
-    let pbx = TestPbx::with(PLAN).await;
+    let pbx = server().await;
     let (alice, mut bob, carol) = (pbx.phone("alice").await, pbx.phone("bob").await, pbx.phone("carol").await);
     assert_eq!(found(&pbx, &carol, "alice").await, "||0");
     let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
@@ -62,7 +68,7 @@ async fn s048_s050_s052_a_caller_and_a_called_one_are_found_and_s049_whom_he_dia
 
 #[tokio::test]
 async fn s051_an_ended_call_is_not_found_and_of_two_the_newest_is() {
-    let pbx = TestPbx::with(PLAN).await;
+    let pbx = server().await;
     let (alice, mut bob, mut carol) = (pbx.phone("alice").await, pbx.phone("bob").await, pbx.phone("carol").await);
     let dave = pbx.phone("dave").await;
     let (mut first, mut first_called) = talk(&alice, &mut bob, "bob").await;
@@ -91,7 +97,7 @@ async fn s051_an_ended_call_is_not_found_and_of_two_the_newest_is() {
 
 #[tokio::test]
 async fn s051_what_a_script_inserts_is_given_out_only_while_it_names_a_live_leg() {
-    let pbx = TestPbx::with(PLAN).await;
+    let pbx = server().await;
     let (alice, mut bob, dave) = (pbx.phone("alice").await, pbx.phone("bob").await, pbx.phone("dave").await);
     let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
     let uuid = leg_of(&pbx, "bob").await.remove(0);
@@ -112,7 +118,7 @@ async fn s051_what_a_script_inserts_is_given_out_only_while_it_names_a_live_leg(
 
 #[tokio::test]
 async fn s048_the_map_answers_a_server_whose_store_is_locked() {
-    let settings = "[astdb]\nkey = \"held\"\n".to_owned();
+    let settings = "[astdb]\nkey = \"held\"\n[supervision]\ncodes = { eavesdrop = [] }\n".to_owned();
     let pbx = TestPbx::unusual(PLAN, Unusual { settings, ..Unusual::default() }).await;
     let (alice, mut bob, carol) = (pbx.phone("alice").await, pbx.phone("bob").await, pbx.phone("carol").await);
     let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;

@@ -3,7 +3,7 @@
 use wirechief::evidence::Event;
 
 use super::{AGENT, EVERYBODY, MAY_BARGE, NOBODY, carol_may, dials, on_record};
-use crate::harness::{Sound, Tone, nothing, only};
+use crate::harness::{Tone, nothing, only};
 use crate::spy::Scene;
 
 const PLAN: &str = "exten => bob,1,Dial(SIP/bob,10)
@@ -35,7 +35,7 @@ exten => leaves,1,ChanSpy(SIP/bob,qx(9))
 async fn s081_each_letter_lets_those_hear_that_it_says() {
     let mut scene = Scene::on(PLAN, carol_may(MAY_BARGE)).await;
     let by_uuid = format!("u{}", scene.uuids[1]);
-    let rows: [(&str, Sound, [bool; 2]); 9] = [
+    let rows: [(&str, Vec<Tone>, [bool; 2]); 9] = [
         ("listen", Tone::A + Tone::B, NOBODY),
         ("any", Tone::A + Tone::B, NOBODY),
         ("pj", Tone::A + Tone::B, NOBODY),
