@@ -477,11 +477,9 @@ async fn codes_are_those_in_force_and_without_a_server_those_that_are_written() 
     assert!(written.status.success() && written.stderr.is_empty(), "{written:?}");
     let document: Value = serde_json::from_str(stdout(&written)).unwrap();
     let [code, codes @ ..] = document["codes"].as_array().unwrap().as_slice() else { panic!("{document}") };
-    let supervision: Vec<_> = codes.iter().map(|code| code["code"].as_str().unwrap()).collect();
-    assert_eq!(supervision, ["*91EXTENSION", "*92EXTENSION", "*93EXTENSION", "88EXTENSION", "*0EXTENSION"]);
     let told = ["code", "context", "application"].map(|field| code[field].as_str().unwrap());
     assert_eq!(told, ["_*88X.", "internal", "Playback(vm-goodbye)"]);
-    assert_eq!(code["line"], 3);
+    assert_eq!((code["line"].as_u64(), codes.len()), (Some(3), 5), "five are those of supervision");
     assert!(code["file"].as_str().unwrap().ends_with("extensions.conf"), "{code}");
 
     // a server that was named must answer; a file that was named is the one that is meant

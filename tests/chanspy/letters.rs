@@ -18,16 +18,13 @@ exten => named,1,ChanSpy(,qe(SIP/bob:dave))
 exten => _u.,1,ChanSpy(${EXTEN:1},qu)
 exten => quiet,1,ChanSpy(SIP/bob,qv(-4))
 exten => ends,1,ExtenSpy(bob,qE)
- same => n,Playtones(!930/2000)
- same => n,Wait(10)
+ same => n,Echo()
 exten => over,1,ChanSpy(SIP/dave,qS)
- same => n,Playtones(!930/2000)
- same => n,Wait(10)
+ same => n,Echo()
 exten => elsewhere,1,ExtenSpy(bob@elsewhere,qS)
 exten => group,1,ChanSpy(SIP/bob,qSg(sales:night))
 exten => exits,1,ChanSpy(SIP/bob,qX)
-exten => 7,1,Playtones(!930/2000)
- same => n,Wait(10)
+exten => 7,1,Echo()
 exten => leaves,1,ChanSpy(SIP/bob,qx(9))
  same => n,GotoIf($[\"${SPY_CHANNEL:0:8}\" = \"SIP/bob-\"]?7,1)";
 
@@ -59,7 +56,7 @@ async fn s081_each_letter_lets_those_hear_that_it_says() {
 async fn s076_s077_e_leaves_with_the_call_and_s_when_there_is_none() {
     let mut scene = Scene::on(PLAN, carol_may(MAY_BARGE)).await;
     let (_phone, mut carol) = dials(&scene.pbx, "over").await;
-    carol.hears(only(Tone::C)).await.hangs_up().await;
+    carol.hears(only(Tone::Supervisor)).await.hangs_up().await;
     for number in ["elsewhere", "group"] {
         let (_phone, mut carol) = dials(&scene.pbx, number).await;
         carol.is_hung_up().await;
@@ -67,7 +64,7 @@ async fn s076_s077_e_leaves_with_the_call_and_s_when_there_is_none() {
     let (_phone, mut carol) = dials(&scene.pbx, "ends").await;
     carol.hears(Tone::A + Tone::B).await;
     scene.agent.hangs_up().await;
-    carol.hears(only(Tone::C)).await;
+    carol.hears(only(Tone::Supervisor)).await;
     assert_eq!(on_record(&scene.pbx, Event::Ended, 1).await[0].why, "the call ended");
 }
 
@@ -85,7 +82,7 @@ async fn s081_x_keys_leave_and_spy_channel_names_the_last_one() {
     let scene = Scene::on(PLAN, carol_may(MAY_BARGE)).await;
     for (number, key) in [("exits", "7"), ("leaves", "9")] {
         let (_phone, mut carol) = dials(&scene.pbx, number).await;
-        carol.hears(Tone::A + Tone::B).await.presses(key).await.hears(only(Tone::C)).await.hangs_up().await;
+        carol.hears(Tone::A + Tone::B).await.presses(key).await.hears(only(Tone::Supervisor)).await.hangs_up().await;
     }
 }
 
