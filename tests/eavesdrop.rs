@@ -95,6 +95,22 @@ async fn s001_s031_to_s040_keys_say_who_hears_the_supervisor_however_they_come_a
 }
 
 #[tokio::test]
+async fn s040_keys_that_are_heard_as_tones_command_like_any_other_and_reach_nobody() {
+    let mut scene = Scene::on(SPY, may_barge()).await;
+    let (_phone, mut carol) = dials(&scene.pbx, &format!("spy{}", scene.uuids[1])).await;
+    carol.hears(Tone::A + Tone::B).await;
+    for (key, hearers) in [('1', CUSTOMER), ('3', EVERYBODY), ('2', AGENT)] {
+        carol.sounds(key).await;
+        scene.hears(NOBODY).await;
+        carol.says(Tone::Supervisor).await;
+        scene.hears(hearers).await;
+    }
+    carol.sounds('*').await.is_hung_up().await;
+    scene.hears(NOBODY).await;
+    scene.noticed_nothing();
+}
+
+#[tokio::test]
 async fn the_supervisor_leaves_with_the_call() {
     let mut scene = Scene::on(SPY, may_barge()).await;
     let (_phone, mut carol) = dials(&scene.pbx, &format!("spy{}", scene.uuids[1])).await;

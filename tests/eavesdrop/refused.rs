@@ -1,10 +1,12 @@
 //! Who may not hear is told why, by ear, by `EAVESDROP_RESULT` and in the log; the call that was meant notices nothing.
 
+use wirechief::config::SpyRight;
 use wirechief::evidence::{Event, Wanted, read};
 
 use super::{NOBODY, SPY, results};
 use crate::harness::{TestPbx, Tone, Unusual};
 use crate::spy::Scene;
+use crate::spy::rights::sets;
 
 const MORE: &str = "
 exten => own,1,eavesdrop(${UNIQUEID})
@@ -14,14 +16,15 @@ exten => empty,1,eavesdrop(${db(select/spymap/nobody)})
 exten => _gspy.,1,set(eavesdrop_require_group=sales)
  same => n,eavesdrop(${EXTEN:4})
  same => n,UserEvent(over,result:${EAVESDROP_RESULT})
-exten => _mspy.,1,set(eavesdrop_requre_group=sales)
+exten => _mspy.,1,set(evesdrop_require_group=sales)
  same => n,eavesdrop(${EXTEN:4})
  same => n,UserEvent(over,result:${EAVESDROP_RESULT})
 exten => _bspy.,1,set(eavesdrop_whisper_aleg=true)
  same => n,set(eavesdrop_whisper_bleg=true)
  same => n,eavesdrop(${EXTEN:4})
  same => n,UserEvent(over,result:${EAVESDROP_RESULT})
-exten => all,1,eavesdrop(all)
+exten => all,1,NoOp()
+ same => n,eavesdrop(all)
  same => n,UserEvent(over,result:${EAVESDROP_RESULT})
 exten => stay,1,userspy(bob@test)
  same => n,UserEvent(over,result:${EAVESDROP_RESULT})
@@ -96,6 +99,24 @@ async fn s074_whoever_is_exempt_is_not_heard_by_any_way() {
     }
     let (_phone, mut carol) = super::dials(&scene.pbx, "all").await;
     carol.hears(Vec::new()).await.hangs_up().await;
+    scene.hears(NOBODY).await;
+    scene.noticed_nothing();
+}
+
+#[tokio::test]
+async fn s090_whoever_loses_the_right_does_not_go_on_waiting_or_hearing() {
+    let plan = format!("{SPY}{MORE}")
+        .replace("eavesdrop(all)", "set(eavesdrop_require_group=sales)\n same => n,eavesdrop(all)");
+    let mut scene = Scene::on(&plan, rights()).await;
+    let phone = scene.pbx.phone("carol").await;
+    for (at, number) in ["all".to_owned(), format!("spy{}", scene.uuids[1])].into_iter().enumerate() {
+        sets(&scene.pbx, |config| config.users.get_mut("carol").expect("carol").may_spy = SpyRight::Whisper);
+        let mut carol = super::supervises(&phone, &number).await;
+        carol.hears(if at == 0 { Vec::new() } else { Tone::A + Tone::B }).await;
+        sets(&scene.pbx, |config| config.users.get_mut("carol").expect("carol").may_spy = SpyRight::None);
+        carol.is_hung_up().await;
+        assert_eq!(results(&scene.pbx, at + 1).await[at], "level");
+    }
     scene.hears(NOBODY).await;
     scene.noticed_nothing();
 }

@@ -289,6 +289,12 @@ impl Call {
         self
     }
 
+    /// Sounds a key as the phone's speech, where it is not to be an event.
+    pub(crate) async fn sounds(&mut self, key: char) -> &mut Self {
+        self.dialog.media.sounds(key);
+        self
+    }
+
     pub(crate) async fn falls_silent(&mut self) -> &mut Self {
         self.dialog.media.falls_silent();
         self

@@ -63,6 +63,8 @@ enum Voice {
     Tone(Tone),
     /// A tone from its first sample on, this many packets sent, that many still to send; then silence.
     Speech(Tone, u32, u32),
+    /// The tones of a key (ITU-T Q.23), that many packets still to send; then silence.
+    Key(char, u32),
     Silence,
     /// No packets at all.
     Gone,
@@ -122,6 +124,11 @@ impl Media {
     /// Speaks `packets` packets of a tone that are the same in every run.
     pub(crate) fn recites(&self, tone: Tone, packets: u32) {
         self.line.lock().unwrap().voice = Voice::Speech(tone, 0, packets);
+    }
+
+    /// Sounds a key within the speech, for 120 ms or six packets.
+    pub(crate) fn sounds(&self, key: char) {
+        self.line.lock().unwrap().voice = Voice::Key(key, 6);
     }
 
     pub(crate) fn falls_silent(&self) {
@@ -240,6 +247,15 @@ impl Media {
     }
 }
 
+/// Sample number `at` of a key: one tone for its row and one for its column.
+fn key_sample(key: char, at: u32) -> i16 {
+    let place = "123A456B789C*0#D".find(key).expect("a key");
+    let (row_hz, column_hz) =
+        ([697.0, 770.0, 852.0, 941.0][place / 4], [1_209.0, 1_336.0, 1_477.0, 1_633.0][place % 4]);
+    let wave = |hz: f64| (std::f64::consts::TAU * hz * f64::from(at % 8_000) / 8_000.0).sin();
+    ((wave(row_hz) + wave(column_hz)) * 5_000.0) as i16
+}
+
 fn law(payload_type: u8) -> Option<Law> {
     [Law::Ulaw, Law::Alaw].into_iter().find(|law| law.payload() == payload_type)
 }
@@ -327,6 +343,10 @@ impl Sender {
             Voice::Speech(tone, sent, left) => {
                 line.voice = if left > 1 { Voice::Speech(tone, sent + 1, left - 1) } else { Voice::Silence };
                 samples(tone, u64::from(sent * self.samples))
+            }
+            Voice::Key(key, left) => {
+                line.voice = if left > 1 { Voice::Key(key, left - 1) } else { Voice::Silence };
+                (0..self.samples).map(|at| key_sample(key, self.timestamp.wrapping_add(at))).collect()
             }
             Voice::Silence | Voice::Gone => vec![0; self.samples as usize],
         }

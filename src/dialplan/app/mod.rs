@@ -238,6 +238,14 @@ pub enum CheckError {
         /// Those there are.
         known: String,
     },
+    /// A variable that is misspelt, of an application that takes no unknown ones.
+    #[error("unknown variable `{name}`{}", super::problem::did_you_mean(.hint))]
+    UnknownVariable {
+        /// As written.
+        name: String,
+        /// The nearest one.
+        hint: Option<String>,
+    },
     /// A function in `Set` that does not exist.
     #[error("unknown function `{name}`{}", super::problem::did_you_mean(.hint))]
     UnknownFunc {

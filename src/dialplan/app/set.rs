@@ -1,6 +1,6 @@
 //! `Set(name=value)`: sets one variable, or what a function stands for.
 
-use super::{App, CheckError, Doing, Next};
+use super::{App, CheckError, Doing, Next, eavesdrop};
 use crate::call::Channel;
 use crate::config::nearest;
 use crate::dialplan::args::Args;
@@ -130,7 +130,7 @@ fn put(chan: &mut Channel, args: &Args<'_>, (target, value): (Target<'_>, &Piece
 pub(super) fn check(assignment: &Piece<'_>) -> Result<(), CheckError> {
     match split(assignment)?.0 {
         Target::Func(func, args) => func.check(&args),
-        Target::Variable(_) => Ok(()),
+        Target::Variable(name) => name.literal().map_or(Ok(()), |name| eavesdrop::check_name(&name)),
     }
 }
 

@@ -7,6 +7,7 @@ mod rounds;
 mod settings;
 mod userspy;
 
+pub(super) use settings::check_name;
 pub(super) use userspy::UserSpy;
 
 use super::{App, CheckError, Doing, Line, Next, Opt};

@@ -17,18 +17,19 @@ pub(super) async fn all(chan: &mut Channel, (wish, settings): (Wish, &Settings),
     let exchange = chan.exchange().clone();
     may_ever(&exchange, &wish, None).await?;
     let choice = Choice { whose: Whose::Everybody, bridged_only: false, order: settings.order };
-    let mut walk = Walk::new(&exchange, wish, choice);
+    let mut walk = Walk::new(&exchange, wish.clone(), choice);
     // Whether somebody was heard in this round: a round of failures alone is not repeated at once.
     let mut has_heard = false;
     loop {
-        let Some(next) = next(chan, &mut walk, (&mut has_heard, sounds, settings.keys)).await? else { continue };
+        let waiting = Waiting { wish: &wish, user: None, sound: sounds.idle.as_ref(), keys: settings.keys };
+        let Some(next) = next(chan, (&mut walk, &mut has_heard), sounds, waiting).await? else { continue };
         match attach(&exchange, walk.wish(&next)).await {
             Ok(session) => {
                 has_heard = true;
                 if let Over::Ended(End { why: Ended::Refused(_), .. }) =
                     listen(chan, session, (settings.keys, folder)).await?
                 {
-                    may_ever(&exchange, &walk.wish(&next), None).await?;
+                    may_ever(&exchange, &wish, None).await?;
                 }
             }
             Err(error @ SpyError::Log(_)) => return Err(error.into()),
@@ -42,9 +43,11 @@ pub(super) async fn all(chan: &mut Channel, (wish, settings): (Wish, &Settings),
 /// The call to be heard next, once it was announced; `None` when it is passed over by `*`.
 async fn next(
     chan: &mut Channel,
-    walk: &mut Walk,
-    (has_heard, sounds, keys): (&mut bool, &Indicate, Keys),
+    (walk, has_heard): (&mut Walk, &mut bool),
+    sounds: &Indicate,
+    waiting: Waiting<'_>,
 ) -> Result<Option<Candidate>, Stopped> {
+    let keys = waiting.keys;
     let mut next = walk.fresh();
     if next.is_none() && std::mem::take(has_heard) {
         walk.begins_round();
@@ -52,7 +55,7 @@ async fn next(
     }
     let next = match next {
         Some(next) => next,
-        None => idle(chan, walk, (sounds.idle.as_ref(), keys)).await?,
+        None => idle(chan, walk, waiting).await?,
     };
     let key = indicate::play(chan, sounds.new.as_ref()).await?;
     if key == Some('*') && keys == Keys::Command {
@@ -65,21 +68,40 @@ async fn next(
     Ok(Some(next))
 }
 
-/// Waits for somebody to hear, with a sound or in silence; `*` begins another round.
+/// How a supervisor waits.
+pub(super) struct Waiting<'a> {
+    /// What he wishes for: he does not go on waiting for what he may not have any more.
+    pub(super) wish: &'a Wish,
+    /// Whose calls he waits for; `None`: anybody's.
+    pub(super) user: Option<&'a str>,
+    /// What he hears; `None`: silence.
+    pub(super) sound: Option<&'a Source>,
+    /// Whether `*` begins another round.
+    pub(super) keys: Keys,
+}
+
+/// Waits for somebody to hear.
 pub(super) async fn idle(
     chan: &mut Channel,
     walk: &mut Walk,
-    (sound, keys): (Option<&Source>, Keys),
+    Waiting { wish, user, sound, keys }: Waiting<'_>,
 ) -> Result<Candidate, Stopped> {
+    let exchange = chan.exchange().clone();
     chan.start_playing(sound.cloned().unwrap_or(Source::Silence));
-    loop {
-        match chan.supervise_nobody(walk.wait()).await? {
-            Idle::Done(next) => {
-                chan.stop_playing();
-                return Ok(next);
+    let found = loop {
+        if let Some(found) = walk.fresh() {
+            break Ok(found);
+        }
+        match chan.supervise_nobody(walk.changed()).await? {
+            Idle::Done(()) => {
+                if let Err(refused) = may_ever(&exchange, wish, user).await {
+                    break Err(refused.into());
+                }
             }
             Idle::Key('*') if keys == Keys::Command => walk.begins_round(),
             Idle::Key(_) => {}
         }
-    }
+    };
+    chan.stop_playing();
+    found
 }

@@ -5,7 +5,7 @@ use crate::call::Channel;
 use crate::call::supervision::walk::Order;
 use crate::call::supervision::{Hear, Mode, Party, SpyError, Wish};
 use crate::config::nearest;
-use crate::dialplan::app::Opt;
+use crate::dialplan::app::{CheckError, Opt};
 
 /// What is understood, for the manual. Those of the call that is heard may have been inherited.
 pub(super) const VARIABLES: &[Opt] = &[
@@ -154,16 +154,41 @@ impl Sides {
 
 /// Refuses a name that was meant to be one of those known.
 fn is_known(name: &str) -> Result<(), String> {
+    match slip(name) {
+        None => Ok(()),
+        Some(Slip { meant: Some(meant) }) => Err(format!("unknown variable {name}, did you mean {meant}?")),
+        Some(Slip { meant: None }) => Err(format!("unknown variable {name}")),
+    }
+}
+
+/// Refuses to load a dialplan that sets a variable `eavesdrop_…` that there is not.
+///
+/// # Errors
+/// It does.
+pub(in crate::dialplan::app) fn check_name(written: &str) -> Result<(), CheckError> {
+    let name = written.trim_start_matches('_');
+    match slip(name).filter(|_| is_prefixed(name)) {
+        None => Ok(()),
+        Some(slip) => Err(CheckError::UnknownVariable { name: name.to_owned(), hint: slip.meant.map(str::to_owned) }),
+    }
+}
+
+/// A name that is none of those known, but was to be one.
+struct Slip {
+    meant: Option<&'static str>,
+}
+
+fn slip(name: &str) -> Option<Slip> {
     let known = || VARIABLES.iter().map(|variable| variable.name);
     if name == RESULT || known().any(|known| known == name) {
-        return Ok(());
+        return None;
     }
     let meant = nearest(name, known()).filter(|_| name.len() >= SHORTEST_SLIP);
-    match meant {
-        Some(meant) => Err(format!("unknown variable {name}, did you mean {meant}?")),
-        None if name.to_ascii_lowercase().starts_with("eavesdrop_") => Err(format!("unknown variable {name}")),
-        None => Ok(()),
-    }
+    (meant.is_some() || is_prefixed(name)).then_some(Slip { meant })
+}
+
+fn is_prefixed(name: &str) -> bool {
+    name.to_ascii_lowercase().starts_with("eavesdrop_")
 }
 
 /// What is meant where nothing is said.
@@ -256,6 +281,17 @@ mod tests {
             assert!(told.contains(name), "{told}");
         }
         assert!(read(&[("eavesdrop_requre_group", "x")]).unwrap_err().contains("did you mean eavesdrop_require_group"));
+    }
+
+    #[test]
+    fn a_dialplan_that_misspells_one_does_not_load() {
+        for good in ["eavesdrop_group", "__eavesdrop_group", "EAVESDROP_RESULT", "evesdrop", "recording_group_of_x"] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        for wrong in ["_eavesdrop_requre_group", "Eavesdrop_Group", "eavesdrop_x"] {
+            let told = check_name(wrong).unwrap_err().to_string();
+            assert!(told.contains(wrong.trim_start_matches('_')), "{told}");
+        }
     }
 
     #[test]

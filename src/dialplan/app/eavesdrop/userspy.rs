@@ -2,8 +2,9 @@
 //! Below: `call::supervision::walk`.
 
 use super::listening::{Over, listen};
+use super::rounds::{Waiting, idle};
 use super::settings::Settings;
-use super::{Heard, rounds, tell};
+use super::{Heard, tell};
 use crate::call::Channel;
 use crate::call::supervision::walk::{Choice, Walk, Whose};
 use crate::call::supervision::{End, Ended, SpyError, Wish, attach, may_ever, none_found, refuse};
@@ -66,17 +67,20 @@ async fn stay_with(chan: &mut Channel, args: &Args<'_>, user: &str) -> Heard {
     }
     let music = musiconhold::music(chan, args, "").await.unwrap_or(Source::Silence);
     let choice = Choice { whose: Whose::User(user.to_owned()), bridged_only: true, order: settings.order };
-    let mut walk = Walk::new(&exchange, wish, choice);
+    let mut walk = Walk::new(&exchange, wish.clone(), choice);
     loop {
         let next = match walk.fresh() {
             Some(next) => next,
-            None => rounds::idle(chan, &mut walk, (Some(&music), settings.keys)).await?,
+            None => {
+                let waiting = Waiting { wish: &wish, user: Some(user), sound: Some(&music), keys: settings.keys };
+                idle(chan, &mut walk, waiting).await?
+            }
         };
         match attach(&exchange, walk.wish(&next)).await {
             Ok(session) => match listen(chan, session, (settings.keys, args.env().sounds())).await? {
                 Over::Star => {}
                 Over::Ended(End { why: Ended::Refused(_), .. }) => {
-                    may_ever(&exchange, &walk.wish(&next), Some(user)).await?;
+                    may_ever(&exchange, &wish, Some(user)).await?;
                 }
                 // Another call of his may have been left for this one.
                 Over::Ended(_) => walk.begins_round(),
