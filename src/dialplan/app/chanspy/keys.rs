@@ -122,7 +122,6 @@ pub(super) async fn hear(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialplan::piece::Piece;
     use crate::dialplan::template::Template;
 
     fn keys(letters: &str) -> Keys {
