@@ -62,7 +62,7 @@ async fn s070_a_listener_presses_every_key_in_every_way_and_nobody_hears_him() {
     let seconds = std::env::var(SECONDS).ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
     let mut scene = Scene::on(PLAN, carol_may(MAY_LISTEN)).await;
     for (number, keys) in
-        [("keys", "1234567890*#"), ("plain", "12345*6789"), ("88bob", "1234567890#"), ("*91bob", "1#2#3#456")]
+        [("keys", "1234567890*#"), ("plain", "12345*6789"), ("88bob", "1234567890#"), ("*91bob", "123*456")]
     {
         let (_phone, mut carol) = dials(&scene.pbx, number).await;
         carol.hears(Tone::A + Tone::B).await;
