@@ -7,6 +7,7 @@ mod conferences;
 mod console;
 mod evidence;
 mod originate;
+pub mod selftest;
 pub mod sources;
 mod spy_words;
 mod spying;

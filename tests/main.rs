@@ -35,6 +35,7 @@ mod prompts;
 mod readme;
 mod register;
 mod reload;
+mod selftest;
 mod spy;
 mod spy_cli;
 mod spymap;

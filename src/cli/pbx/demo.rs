@@ -140,11 +140,11 @@ fn talkers_fault(error: &TalkersError) -> Fault {
     Fault::new(FaultCode::Failure, format!("demo: {error}"))
 }
 
-/// A folder of the demo's own, gone with it.
-struct Folder(PathBuf);
+/// A folder of a private server's own, gone with it.
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn make() -> Result<Self, Failure> {
+    pub(super) fn make() -> Result<Self, Failure> {
         use std::os::unix::fs::DirBuilderExt;
         let path = std::env::temp_dir().join(format!("wirechief-demo-{}", uuid::Uuid::new_v4().simple()));
         std::fs::DirBuilder::new()

@@ -19,6 +19,7 @@ mod regs;
 mod reload;
 mod run;
 mod rx;
+mod selftest;
 mod status;
 mod stdio;
 mod stop;
@@ -77,6 +78,7 @@ enum Command {
     Records(records::Args),
     Config(config::Args),
     Init(init::Args),
+    Selftest(selftest::Args),
     Stdio(stdio::Args),
     #[command(after_help = "\
 Examples:
@@ -107,6 +109,7 @@ fn execute(command: Command, context: Context) -> Done {
         Command::Match(args) => r#match::run(args, &context),
         Command::Eval(args) => eval::run(args, &context),
         Command::Init(args) => init::run(&args, &context),
+        Command::Selftest(args) => in_runtime(Threads::One, interruptible(selftest::run(args, context))),
         Command::Completion(args) => completion::run(&args, Tool::Pbx, &context),
         Command::Man(args) => man::run(&args, Tool::Pbx, &context),
         asking => {
@@ -144,6 +147,7 @@ async fn ask(command: Command, context: &Context) -> Done {
         | Command::Match(_)
         | Command::Eval(_)
         | Command::Init(_)
+        | Command::Selftest(_)
         | Command::Completion(_)
         | Command::Man(_) => Ok(Exit::Ok),
     }
