@@ -16,6 +16,7 @@ mod refused;
 mod registry;
 mod session;
 mod state;
+pub(crate) mod table;
 mod tap;
 pub mod walk;
 mod wish;

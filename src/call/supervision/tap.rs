@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 use crate::{
     call::{
         supervision::{
-            parties::{Pair, alone},
+            parties::Pair,
             permission::Mode,
+            table::{self, Heard},
             wish::Hear,
         },
         talks::Side,
@@ -69,18 +70,8 @@ impl Drop for Tap {
     }
 }
 
-/// The table of the architecture page: whom the supervisor hears, and who hears him, in each mode. `to` is the side that hears a
-/// whisper; `None`: that party is not there.
+/// Whom the supervisor of a pair hears, and who hears him. `to` is the side that hears a whisper; `None`: that party is not there.
 pub(super) fn sides(pair: &Pair, mode: Mode, to: Option<Side>, hear: Hear) -> (Sides, Sides) {
-    let hears = pair.heard(hear);
-    match mode {
-        Mode::Listen => (hears, Sides::NONE),
-        Mode::Whisper => (hears, to.map_or(Sides::NONE, alone)),
-        Mode::Barge => (hears, Sides::BOTH),
-        // The agent is on hold: what he says to others in his room is not the supervisor's to hear, unless asked for by name.
-        Mode::Takeover => {
-            let customer = alone(pair.replaced().other());
-            (if hear == Hear::Both { customer } else { hears }, customer)
-        }
-    }
+    let heard = if hear == Hear::Both { Heard::Usual } else { Heard::Named(pair.heard(hear)) };
+    table::sides(mode, heard, (to, pair.replaced()))
 }

@@ -1,9 +1,10 @@
 //! The board without sockets and on virtual time: packets go in, beats pass, and what left the board is looked at.
-//! Here the hall and its people; `calls` tests what ports do, `rooms`, `supervision` and `phones` who hears whom.
+//! Here the hall and its people; `calls` tests what ports do, `rooms`, `supervision` and `phones` who hears whom, `simulation` all by chance.
 
 mod calls;
 mod phones;
 mod rooms;
+mod simulation;
 mod supervision;
 
 use std::collections::HashMap;
