@@ -75,8 +75,10 @@ impl Script {
 
 /// Sample number `at` of a voice.
 pub(super) fn sample(hz: f32, at: u64) -> i16 {
-    let noise =
-        (at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 57) as f32 - 64.0;
+    // Two rounds of a mixer spread neighbouring numbers over the whole range of the noise.
+    let mixed = (at ^ u64::from(hz.to_bits()) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let noise = (mixed >> 57) as f32 - 64.0;
     let seconds = (at % 8_000) as f32 / 8_000.0;
     ((std::f32::consts::TAU * hz * seconds).sin() * PEAK + noise) as i16
 }
