@@ -160,7 +160,8 @@ impl Tap {
     fn address(&mut self, stay: Sides, now: Moment) {
         let is_here = Sides { left: self.seats[0].is_some(), right: self.seats[1].is_some() };
         self.voice.address(self.heard_by.and(is_here), stay, now);
-        if self.voice.reach() == Sides::NONE {
+        // What was said in this tick was said to others.
+        if self.voice.reach() == Sides::NONE || stay != Sides::BOTH {
             self.is_saying = false;
         }
     }

@@ -81,6 +81,8 @@ impl Voice {
             }
         }
         if reach.and(known) != reach && self.fresh_from.is_some() {
+            // Nor do other supervisors who are there now: this may be another call.
+            self.said.clear();
             self.drop_ring();
             self.fresh_from = Some(now.after(ON_ITS_WAY));
         }
