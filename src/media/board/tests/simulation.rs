@@ -1,20 +1,22 @@
 //! Calls and supervisors by chance, on virtual time: attach, switch, hold, transfer, bridge, leave, hang up, stall, take over, in any
 //! order, with the table of `call::supervision` as the law. After each tick every ear is asked whether it heard anyone it must not,
 //! or missed anyone it must hear; after each sequence nothing may be left. Here the dice and the sequences; `world` is what they
-//! play with, `ears` the voices, `judge` asks.
+//! play with, `ears` the voices, `judge` asks,
+//! `several` is the same without chance: supervisors in every order.
 //!
 //! `cargo test` plays a short form. All of it, 10,000 sequences, in about ten minutes:
 //! `SIMULATION=10000 cargo test --release --lib simulation -- --nocapture`; `SIMULATION_SEED` begins elsewhere.
 
 mod ears;
 mod judge;
+mod several;
 mod world;
 
 use super::*;
 use world::World;
 
 /// Sequences of the short form.
-const SHORT: u64 = 60;
+const SHORT: u64 = 200;
 /// Steps of a sequence.
 const STEPS: usize = 24;
 /// After so many quiet ticks everybody must hear exactly whom he should.

@@ -44,6 +44,7 @@ pub(super) struct Attending {
     /// Ticks until he follows what has happened.
     lag: Option<usize>,
     pub(super) is_stalled: bool,
+    stalled_at: u64,
     pub(super) ears: [Strengths; 3],
 }
 
@@ -135,7 +136,7 @@ impl World {
                 (0..PARTIES).filter(|at| !alive.contains(at)).for_each(|at| self.arrives(at));
                 "arrive"
             }
-            (12, _, Some(spy)) if dice.below(3) == 0 => self.leaves(spy, "vanish"),
+            (12, _, Some(spy)) if self.has_long_been_still(spy) => self.leaves(spy, "vanish"),
             (12, _, Some(spy)) => self.stalls(spy),
             _ => "nothing",
         };
@@ -148,7 +149,16 @@ impl World {
     }
 
     pub(super) fn attach(&mut self, dice: &mut Dice, target: usize) -> &'static str {
-        let Some(at) = self.spies.iter().position(Option::is_none) else { return "nothing" };
+        let named = [Sides::LEFT, Sides::RIGHT, Sides::NONE];
+        let heard = dice.one_of(&named).filter(|_| dice.below(4) == 0).map_or(Heard::Usual, Heard::Named);
+        if let Some(at) = self.spies.iter().position(Option::is_none) {
+            self.attends(at, (target, Mode::Listen, target), heard);
+        }
+        "attach"
+    }
+
+    /// A supervisor comes: whom he attends, how, and to whom he whispers.
+    pub(super) fn attends(&mut self, at: usize, (target, mode, to): (usize, Mode, usize), heard: Heard) {
         let (out, frames) = rtrb::RingBuffer::new(8);
         let (said, from_voice) = rtrb::RingBuffer::new(8);
         let (events, told) = mpsc::channel(64);
@@ -157,26 +167,24 @@ impl World {
         let (hears, heard_by) = (Sides::NONE, Sides::NONE);
         let audio = TapAudio { out, voice: from_voice, events };
         self.hall.obey(Command::Attach { tap, left: None, right: None, hears, heard_by, audio });
-        let named = [Sides::LEFT, Sides::RIGHT, Sides::NONE];
-        let heard = dice.one_of(&named).filter(|_| dice.below(4) == 0).map_or(Heard::Usual, Heard::Named);
         self.spies[at] = Some(Attending {
             tap,
             frames,
             voice: said,
             _events: told,
             target,
-            mode: Mode::Listen,
-            to: target,
+            mode,
+            to,
             heard,
             on: [None; 2],
             sides: (hears, heard_by),
             holds: None,
             lag: None,
             is_stalled: false,
+            stalled_at: 0,
             ears: [[0.0; 8]; 3],
         });
         self.follows(at);
-        "attach"
     }
 
     fn switches(&mut self, dice: &mut Dice, at: usize) -> &'static str {
@@ -340,9 +348,15 @@ impl World {
         step
     }
 
+    /// Whether a supervisor has said nothing for so long that nothing of it is on its way.
+    fn has_long_been_still(&self, at: usize) -> bool {
+        self.spies[at].as_ref().is_some_and(|spy| spy.is_stalled && self.tick - spy.stalled_at > 15)
+    }
+
     fn stalls(&mut self, at: usize) -> &'static str {
         if let Some(spy) = &mut self.spies[at] {
             spy.is_stalled = !spy.is_stalled;
+            spy.stalled_at = self.tick;
             while spy.frames.pop().is_ok() {}
         }
         "stall"
