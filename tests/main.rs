@@ -26,6 +26,7 @@ mod house;
 mod interop;
 mod local;
 mod matching;
+mod matrix;
 mod mutated;
 mod oracle;
 mod payloads;

@@ -75,6 +75,8 @@ struct Line {
     flow: Flow,
     voice: Voice,
     digits: VecDeque<char>,
+    /// Sound that goes before the voice.
+    clip: VecDeque<i16>,
     received: Vec<Packet>,
     sent: Vec<Packet>,
 }
@@ -101,6 +103,7 @@ impl Media {
             flow: Flow::SendRecv,
             voice: Voice::Silence,
             digits: VecDeque::new(),
+            clip: VecDeque::new(),
             received: Vec::new(),
             sent: Vec::new(),
         };
@@ -142,6 +145,15 @@ impl Media {
 
     pub(crate) fn presses(&self, digits: &str) {
         self.line.lock().unwrap().digits.extend(digits.chars());
+    }
+
+    /// Presses a key in the sound itself: 100 ms of its two tones, then 60 ms of silence.
+    pub(crate) fn sounds(&self, digit: char) {
+        let place = "123A456B789C*0#D".find(digit).expect("a key");
+        let (low, high) = ([697.0, 770.0, 852.0, 941.0][place / 4], [1_209.0, 1_336.0, 1_477.0, 1_633.0][place % 4]);
+        let tone = |hz: f64, at: u32| (std::f64::consts::TAU * hz * f64::from(at) / 8_000.0).sin() * 6_000.0;
+        let key = (0..800).map(|at| (tone(low, at) + tone(high, at)) as i16);
+        self.line.lock().unwrap().clip.extend(key.chain([0; 480]));
     }
 
     pub(crate) fn received(&self) -> Vec<Packet> {
@@ -336,6 +348,9 @@ impl Sender {
     }
     /// The samples of the next packet of speech.
     fn speaks(&self, line: &mut Line) -> Vec<i16> {
+        if line.clip.len() >= self.samples as usize {
+            return line.clip.drain(..self.samples as usize).collect();
+        }
         let samples =
             |tone: Tone, first: u64| (first..first + u64::from(self.samples)).map(|at| tone.sample(at)).collect();
         match line.voice {

@@ -1,0 +1,119 @@
+//! The matrix from outside: ways in, keys however they arrive, either leg, each ear by its tones, and what the others hear
+//! compared with what was said, packet by packet. All modes by the control socket are `pbx selftest`'s (`selftest`).
+
+mod place;
+mod stalled;
+
+use std::collections::BTreeSet;
+
+use wirechief::control::protocol::{Originate, method};
+
+use crate::call::is_relayed;
+use crate::harness::{Call, Phone, Tone, Unusual};
+use crate::spy::Scene;
+use crate::verbs::ask;
+
+/// `spyUUID` hears that leg's call.
+pub(crate) const SPY: &str = "exten => bob,1,Dial(SIP/bob,10)\nexten => _spy.,1,eavesdrop(${EXTEN:3})";
+
+/// How a key is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Press {
+    /// RFC 4733.
+    Event,
+    /// SIP INFO.
+    Info,
+    /// As sound.
+    Sound,
+}
+
+/// Carol may do everything.
+pub(crate) fn may_barge() -> Unusual {
+    Unusual { user_keys: vec![("carol", "may_spy = \"barge\"")], ..Unusual::default() }
+}
+
+/// Carol's phone dials `number`, and speaks.
+pub(crate) async fn dials(scene: &Scene, number: &str) -> (Phone, Call) {
+    let phone = scene.pbx.phone("carol").await;
+    let mut call = phone.invite(number).await;
+    call.expects([200]).await.ack().await.says(Tone::Supervisor).await;
+    (phone, call)
+}
+
+/// Carol's phone is called and put on a leg.
+async fn is_put_on(scene: &Scene, uuid: &str) -> (Phone, Call) {
+    let mut phone = scene.pbx.phone("carol").await;
+    let (app, args) = ("eavesdrop".to_owned(), uuid.to_owned());
+    let wanted = Originate { endpoint: "SIP/carol".to_owned(), app, args, vars: Vec::new(), timeout_s: None };
+    let (client, answered) = (scene.pbx.client().await, async {
+        let mut call = phone.is_called().await;
+        call.answers().await.says(Tone::Supervisor).await;
+        call
+    });
+    drop(client);
+    let (_, call) = tokio::join!(ask(&scene.pbx, method::ORIGINATE, &wanted), answered);
+    (phone, call)
+}
+
+async fn presses(call: &mut Call, key: char, how: Press) {
+    match how {
+        Press::Event => drop(call.presses(&key.to_string()).await),
+        Press::Info => drop(call.informs(key).await),
+        Press::Sound => call.dialog.media.sounds(key),
+    }
+}
+
+/// Presses a key and `0` after it: who hears the supervisor meanwhile, and that the others heard what was said to them and nothing
+/// else, through both changes.
+async fn key_and_back(scene: &mut Scene, call: &mut Call, (key, how): (char, Press), hearers: [bool; 2]) {
+    let marks = [&scene.customer, &scene.agent].map(|party| party.dialog.media.received().len());
+    presses(call, key, how).await;
+    scene.hears(hearers).await;
+    call.hears(Tone::A + Tone::B).await;
+    presses(call, '0', how).await;
+    scene.hears([false, false]).await;
+    let parties = [(&scene.customer, &scene.agent), (&scene.agent, &scene.customer)];
+    for (((party, peer), mark), hears_it) in parties.into_iter().zip(marks).zip(hearers) {
+        if !hears_it {
+            is_relayed(&peer.dialog.media.sent(), &party.dialog.media.received()[mark..]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn s031_to_s040_no_packet_of_the_others_is_touched_by_any_key_however_it_comes_on_either_leg() {
+    use Press::{Event, Info, Sound};
+    let mut scene = Scene::on(SPY, may_barge()).await;
+    let uuids = scene.uuids.clone();
+    let mut seen = BTreeSet::new();
+    let (_phone, mut carol) = dials(&scene, &format!("spy{}", uuids[0])).await;
+    carol.hears(Tone::A + Tone::B).await;
+    for (key, how, hearers) in [
+        ('2', Event, [true, false]),
+        ('1', Sound, [false, true]),
+        ('3', Info, [true, true]),
+        ('1', Info, [false, true]),
+    ] {
+        key_and_back(&mut scene, &mut carol, (key, how), hearers).await;
+        seen.insert((key, how));
+    }
+    carol.hangs_up().await;
+    let (_phone, mut carol) = is_put_on(&scene, &uuids[1]).await;
+    carol.hears(Tone::A + Tone::B).await;
+    for (key, how, hearers) in [
+        ('2', Sound, [false, true]),
+        ('1', Event, [true, false]),
+        ('3', Sound, [true, true]),
+        ('2', Info, [false, true]),
+    ] {
+        key_and_back(&mut scene, &mut carol, (key, how), hearers).await;
+        seen.insert((key, how));
+    }
+    assert_eq!(seen.len(), 8);
+    carol.hangs_up().await;
+    scene.noticed_nothing();
+    for party in [&scene.customer, &scene.agent] {
+        let digits = party.dialog.media.received().iter().filter(|packet| packet.payload_type == 101).count();
+        assert_eq!(digits, 0, "s039: no key of the supervisor reaches a party");
+    }
+}
