@@ -7,7 +7,7 @@ use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit};
 use crate::cli::log;
 use crate::control::protocol::{Fault, FaultCode};
-use crate::pbx::selftest::{self, Finding, Report};
+use crate::pbx::selftest::{self, Finding, Report, SelfTestError};
 
 /// Prove on this machine that supervision does what it says
 #[derive(ClapArgs, Debug)]
@@ -28,6 +28,8 @@ enum Proof {
     /// Whispers stay where they belong: every mode on either leg, every ear by its tones, and the stream of whoever must not
     /// hear the supervisor bit for bit
     Whisper,
+    /// Supervisors hear each other: three at one call, each hears the other two once and never himself
+    Mix,
     /// All proofs there are; the default
     All,
 }
@@ -37,11 +39,16 @@ const HEADER: [&str; 8] =
 
 pub(super) async fn run(args: Args, context: Context) -> Done {
     log::start_client(&context.common);
-    let (Proof::Whisper | Proof::All) = args.proof.unwrap_or(Proof::All);
+    let proof = args.proof.unwrap_or(Proof::All);
     let folder = Folder::make()?;
-    let report = selftest::whisper(&folder.0, selftest::TABLE)
-        .await
-        .map_err(|error| Fault::new(FaultCode::Failure, format!("selftest: {error}")))?;
+    let mut rows = Vec::new();
+    if matches!(proof, Proof::Whisper | Proof::All) {
+        rows.extend(selftest::whisper(&folder.0, selftest::TABLE).await.map_err(|error| fault(&error))?.rows);
+    }
+    if matches!(proof, Proof::Mix | Proof::All) {
+        rows.extend(selftest::mix(&folder.0).await.map_err(|error| fault(&error))?.rows);
+    }
+    let report = Report::of(rows);
     let output = &context.output;
     if output.is_json() {
         output.document("pbx.selftest/1", &report)?;
@@ -51,6 +58,10 @@ pub(super) async fn run(args: Args, context: Context) -> Done {
         output.line(&verdict(&report))?;
     }
     Ok(if report.ok { Exit::Ok } else { Exit::Invalid })
+}
+
+fn fault(error: &SelfTestError) -> Fault {
+    Fault::new(FaultCode::Failure, format!("selftest: {error}"))
 }
 
 fn row(finding: &Finding) -> Vec<String> {

@@ -28,6 +28,8 @@ const NAMES: [&str; 2] = ["customer", "agent"];
 /// What a row showed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
+    /// The proof it is a row of: `whisper`, `mix`.
+    pub proof: &'static str,
     /// Whose UUID the supervisor gave.
     pub leg: &'static str,
     /// The mode, and for whom a whisper was.
@@ -199,9 +201,12 @@ impl Scene<'_> {
                 }
                 Hears::Music => {
                     compared += payloads.len();
-                    let strange = payloads.iter().filter(|one| !script.has(one) && !self.music.has(one)).count();
-                    if strange > 0 {
-                        wrong.push(format!("{strange} packets to the {} are neither music nor its peer", NAMES[party]));
+                    let is_strange = |one: &&Payload| !script.has(one) && !self.music.has(one);
+                    if let Some(strange) = payloads.iter().find(is_strange) {
+                        let (name, heard) = (NAMES[party], heard(&sound(&[*strange])));
+                        wrong.push(format!(
+                            "a packet to the {name} is neither music nor its peer's: {heard} {strange:?}"
+                        ));
                     }
                 }
                 Hears::PeerAndSupervisor | Hears::Supervisor => {}
@@ -215,6 +220,7 @@ impl Scene<'_> {
         let to = row.to.map(|to| format!(" to {}", format!("{to:?}").to_lowercase())).unwrap_or_default();
         let heard: Vec<&str> = (0..2).filter(|party| row.supervisor[*party]).map(|party| NAMES[party]).collect();
         Finding {
+            proof: "whisper",
             leg: if row.leg == Side::A { NAMES[0] } else { NAMES[1] },
             mode: format!("{}{to}", row.mode.word()),
             hear: row.hear,
