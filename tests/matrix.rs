@@ -1,10 +1,7 @@
 //! The matrix from outside: ways in, keys however they arrive, either leg, each ear by its tones, and what the others hear
 //! compared with what was said, packet by packet. All modes by the control socket are `pbx selftest`'s (`selftest`).
 
-mod place;
 mod stalled;
-
-use std::collections::BTreeSet;
 
 use wirechief::control::protocol::{Originate, method};
 
@@ -17,7 +14,7 @@ use crate::verbs::ask;
 pub(crate) const SPY: &str = "exten => bob,1,Dial(SIP/bob,10)\nexten => _spy.,1,eavesdrop(${EXTEN:3})";
 
 /// How a key is pressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 enum Press {
     /// RFC 4733.
     Event,
@@ -45,12 +42,11 @@ async fn is_put_on(scene: &Scene, uuid: &str) -> (Phone, Call) {
     let mut phone = scene.pbx.phone("carol").await;
     let (app, args) = ("eavesdrop".to_owned(), uuid.to_owned());
     let wanted = Originate { endpoint: "SIP/carol".to_owned(), app, args, vars: Vec::new(), timeout_s: None };
-    let (client, answered) = (scene.pbx.client().await, async {
+    let answered = async {
         let mut call = phone.is_called().await;
         call.answers().await.says(Tone::Supervisor).await;
         call
-    });
-    drop(client);
+    };
     let (_, call) = tokio::join!(ask(&scene.pbx, method::ORIGINATE, &wanted), answered);
     (phone, call)
 }
@@ -80,36 +76,35 @@ async fn key_and_back(scene: &mut Scene, call: &mut Call, (key, how): (char, Pre
     }
 }
 
+/// Whom the table lets hear a supervisor after a key: the target's own party, the other, both.
+fn hearers(key: char, [own, other]: [[bool; 2]; 2]) -> [bool; 2] {
+    match key {
+        '2' => own,
+        '1' => other,
+        '3' => [true, true],
+        _ => [false, false],
+    }
+}
+
 #[tokio::test]
 async fn s031_to_s040_no_packet_of_the_others_is_touched_by_any_key_however_it_comes_on_either_leg() {
     use Press::{Event, Info, Sound};
     let mut scene = Scene::on(SPY, may_barge()).await;
     let uuids = scene.uuids.clone();
-    let mut seen = BTreeSet::new();
     let (_phone, mut carol) = dials(&scene, &format!("spy{}", uuids[0])).await;
     carol.hears(Tone::A + Tone::B).await;
-    for (key, how, hearers) in [
-        ('2', Event, [true, false]),
-        ('1', Sound, [false, true]),
-        ('3', Info, [true, true]),
-        ('1', Info, [false, true]),
-    ] {
-        key_and_back(&mut scene, &mut carol, (key, how), hearers).await;
-        seen.insert((key, how));
+    let own_and_other = [[true, false], [false, true]];
+    // A phone that has pressed a key by an event is taken at its word: tones are no keys then. So sound comes first.
+    for (key, how) in [('2', Sound), ('1', Sound), ('3', Sound), ('1', Info)] {
+        key_and_back(&mut scene, &mut carol, (key, how), hearers(key, own_and_other)).await;
     }
     carol.hangs_up().await;
     let (_phone, mut carol) = is_put_on(&scene, &uuids[1]).await;
     carol.hears(Tone::A + Tone::B).await;
-    for (key, how, hearers) in [
-        ('2', Sound, [false, true]),
-        ('1', Event, [true, false]),
-        ('3', Sound, [true, true]),
-        ('2', Info, [false, true]),
-    ] {
-        key_and_back(&mut scene, &mut carol, (key, how), hearers).await;
-        seen.insert((key, how));
+    let own_and_other = [[false, true], [true, false]];
+    for (key, how) in [('2', Event), ('1', Event), ('3', Info), ('2', Info)] {
+        key_and_back(&mut scene, &mut carol, (key, how), hearers(key, own_and_other)).await;
     }
-    assert_eq!(seen.len(), 8);
     carol.hangs_up().await;
     scene.noticed_nothing();
     for party in [&scene.customer, &scene.agent] {
