@@ -55,7 +55,7 @@ async fn presses(call: &mut Call, key: char, how: Press) {
     match how {
         Press::Event => drop(call.presses(&key.to_string()).await),
         Press::Info => drop(call.informs(key).await),
-        Press::Sound => call.dialog.media.sounds(key),
+        Press::Sound => call.dialog.media.sounds_and_goes_on(key),
     }
 }
 

@@ -147,8 +147,8 @@ impl Media {
         self.line.lock().unwrap().digits.extend(digits.chars());
     }
 
-    /// Presses a key in the sound itself: 100 ms of its two tones, then 60 ms of silence.
-    pub(crate) fn sounds(&self, digit: char) {
+    /// Sounds a key for 100 ms and is silent for 60 ms; then the voice goes on.
+    pub(crate) fn sounds_and_goes_on(&self, digit: char) {
         let place = "123A456B789C*0#D".find(digit).expect("a key");
         let (low, high) = ([697.0, 770.0, 852.0, 941.0][place / 4], [1_209.0, 1_336.0, 1_477.0, 1_633.0][place % 4]);
         let tone = |hz: f64, at: u32| (std::f64::consts::TAU * hz * f64::from(at) / 8_000.0).sin() * 6_000.0;
