@@ -35,9 +35,12 @@ const ROUND: Duration = Duration::from_millis(60);
 /// Names that puts go round in.
 const NAMES: u64 = 1_000;
 
+/// A part of the benchmark: its name, and what it does in a folder of its own.
+type Part = (&'static str, fn(&Path));
+
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let parts: [(&str, fn(&Path)); 5] =
+    let parts: [Part; 5] =
         [("puts", puts), ("reads", reads), ("program", program), ("million", million), ("lists", lists)];
     for (name, part) in parts {
         if asked.is_empty() || asked.iter().any(|word| word == name) {

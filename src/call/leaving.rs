@@ -99,7 +99,7 @@ impl Channel {
                 self.has_its_own_call(&here);
                 self.meets = Some(partner);
             }
-            Away::IsFetched(by) => return self.is_fetched(by),
+            Away::IsFetched(by) => return self.go_over(by),
         }
         self.exchange.clone().hand_over(self);
         None

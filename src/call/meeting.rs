@@ -39,7 +39,7 @@ impl Channel {
     }
 
     /// Goes over to whoever fetches it. A call of its own is over, and recorded; itself where nobody fetches it any more.
-    pub(super) fn is_fetched(mut self, by: oneshot::Sender<Box<Self>>) -> Option<Self> {
+    pub(super) fn go_over(mut self, by: oneshot::Sender<Box<Self>>) -> Option<Self> {
         if by.is_closed() {
             return Some(self);
         }

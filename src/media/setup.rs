@@ -19,7 +19,7 @@ pub struct MediaConfig {
     pub ports: RangeInclusive<u16>,
     /// Media threads, at least one.
     pub threads: usize,
-    /// Silence on the network after which [`Event::Silent`] is told; zero never tells it.
+    /// Silence on the network after which [`Event::Silent`](super::Event::Silent) is told; zero never tells it.
     pub rtp_timeout: Duration,
     /// How long a closed port whose peer was heard stays bound, so that late packets do not meet the next call.
     pub drain: Duration,

@@ -1,5 +1,5 @@
 //! Which call, on a terminal: the live calls in a list that refreshes, with arrow keys, numbers and a filter.
-//! Above: `cli`. Below: the control client, and [`List`], which is pure. The terminal is as before when it is left, in whatever way.
+//! Above: `cli`. Below: the control client, and a list, which is pure. The terminal is as before when it is left, in whatever way.
 
 use std::io::{self, Write};
 use std::sync::Arc;

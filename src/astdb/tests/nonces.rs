@@ -63,7 +63,10 @@ fn eight_processes_on_a_store_and_its_copy_draw_no_nonce_twice() {
     let start = |n: usize| {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", "astdb::tests::nonces::child_that_draws", "--test-threads=1"]);
-        child.env(FOLDER, if n % 2 == 0 { &ours } else { &theirs }).env(DRAWN, file(n)).env(COUNT, each.to_string());
+        child
+            .env(FOLDER, if n.is_multiple_of(2) { &ours } else { &theirs })
+            .env(DRAWN, file(n))
+            .env(COUNT, each.to_string());
         child.stdout(std::process::Stdio::null()).spawn().unwrap()
     };
     let children: Vec<_> = (0..PROCESSES).map(start).collect();

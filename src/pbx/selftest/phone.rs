@@ -95,7 +95,7 @@ impl Phone {
             1,
             &uuid::Uuid::new_v4().simple().to_string(),
         );
-        let answer = answer.ok_or_else(|| SelfTestError::refused("REGISTER", &challenge.start()))?;
+        let answer = answer.ok_or_else(|| SelfTestError::refused("REGISTER", challenge.start()))?;
         self.send(&register(2, &format!("Authorization: {answer}\r\n"))).await?;
         let answer = self.answer("REGISTER").await?;
         if answer.status() == Some(200) { Ok(()) } else { Err(SelfTestError::refused("REGISTER", answer.start())) }

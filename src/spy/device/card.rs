@@ -196,9 +196,9 @@ impl Device for Card {
         let mut speaker = locked(&self.sides.speaker);
         if let Some(dry_for) = speaker.dry_for.take() {
             if dry_for < PAUSE {
-                self.play_drift.stuttered()
+                self.play_drift.stuttered();
             } else {
-                self.play_drift.restart()
+                self.play_drift.restart();
             }
             speaker.start_at = self.play_drift.aim_ms() as usize * PER_MS;
         }
