@@ -6,6 +6,7 @@
 pub mod about;
 pub mod cause;
 mod channel;
+pub mod demands;
 pub mod detail_record;
 pub mod device;
 pub mod dial;

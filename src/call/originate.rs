@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::call::{
     cause::Cause,
     channel::{CallerId, Channel, Gone, Position},
+    demands,
     exchange::Exchange,
     leg::{Leg, LegEvent},
     place::{Calling, one_hop_less, place},
@@ -72,6 +73,10 @@ impl Channel {
 pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Channel, Cause> {
     if exchange.is_closing() {
         return Err(Cause::CONGESTION);
+    }
+    if let Err(demand) = demands::meet(&wanted.variables) {
+        tracing::warn!(endpoint = wanted.endpoint, %demand, "originate");
+        return Err(Cause::NOT_AVAILABLE);
     }
     let until = Instant::now() + wanted.timeout;
     let mut ringing = Vec::new();

@@ -6,6 +6,7 @@
 pub mod backend;
 mod calls;
 pub mod client;
+pub mod compat;
 mod conferences;
 mod evidence;
 pub mod frame;

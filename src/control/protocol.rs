@@ -22,7 +22,9 @@ pub use super::supervision::{
     Announce, EndedBecause, Hear, HearChange, HeardFrame, Mode, ModeChange, Order, Party, PartyFacts, Role, Side,
     SpyEnd, SpyFacts, SpyInfo, SpyRequest, SpyState, SpyTarget, SpyWord, VoiceFrame,
 };
-pub use super::verbs::{Bridge, Bridged, Dtmf, KeysWay, Moves, Pressed, Transfer, Transferred};
+pub use super::verbs::{
+    Application, Bridge, Bridged, Dtmf, KeysWay, Moves, Originate, Originated, Place, Pressed, Transfer, Transferred,
+};
 
 /// A request of a client: `{"id":1,"method":"calls","params":{…}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -267,31 +269,6 @@ pub struct Hangup {
 pub struct Hungup {
     /// The legs that were told to end.
     pub legs: Vec<String>,
-}
-
-/// Calls an endpoint and connects it with an application.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Originate {
-    /// `SIP/1001`, `user/1001`, `SIP/4178575309@icall`.
-    pub endpoint: String,
-    /// The application's name.
-    pub app: String,
-    /// Its arguments, one text as in the dialplan.
-    #[serde(default)]
-    pub args: String,
-    /// Channel variables to set first.
-    #[serde(default)]
-    pub vars: Vec<(String, String)>,
-    /// How long it may ring, in seconds; the server's rule when absent.
-    #[serde(default)]
-    pub timeout_s: Option<u64>,
-}
-
-/// The call that was begun (`pbx.originate/1`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Originated {
-    /// The UUID of the leg to the endpoint.
-    pub uuid: String,
 }
 
 /// A configured user (`pbx.users/1`).

@@ -89,3 +89,60 @@ pub struct Bridged {
     /// Their UUIDs.
     pub legs: [String; 2],
 }
+
+/// Calls an endpoint; who answers runs applications, or goes on in the dialplan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Originate {
+    /// `SIP/1001`, `user/1001`, `SIP/4178575309@icall`.
+    pub endpoint: String,
+    /// The first application's name; empty where there are only further ones, or a place.
+    #[serde(default)]
+    pub app: String,
+    /// Its arguments, one text as in the dialplan.
+    #[serde(default)]
+    pub args: String,
+    /// Further applications, one after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apps: Vec<Application>,
+    /// Where in the dialplan it goes on, instead of applications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// Channel variables to set first.
+    #[serde(default)]
+    pub vars: Vec<(String, String)>,
+    /// Whose name is shown as calling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_name: Option<String>,
+    /// Whose number is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_number: Option<String>,
+    /// How long it may ring, in seconds; the server's rule when absent.
+    #[serde(default)]
+    pub timeout_s: Option<u64>,
+}
+
+/// An application of the dialplan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// Its name.
+    pub app: String,
+    /// Its arguments, one text.
+    #[serde(default)]
+    pub args: String,
+}
+
+/// A place in the dialplan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The extension.
+    pub extension: String,
+    /// Its context.
+    pub context: String,
+}
+
+/// The call that was begun (`pbx.originate/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Originated {
+    /// The UUID of the leg to the endpoint.
+    pub uuid: String,
+}

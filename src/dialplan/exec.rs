@@ -58,28 +58,41 @@ pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Ch
     channel
 }
 
-/// Runs one step that is not in the plan, as `pbx originate` asks for; there is no `h`.
-pub async fn run_application(plan: Arc<Dialplan>, env: Arc<Env>, channel: Channel, step: Step) -> Channel {
-    run_app(plan, env, channel, (step.app, step.args)).await
+/// Runs steps that are not in the plan, one after the other, as `pbx originate` asks for; there is no `h`.
+pub async fn run_applications(plan: Arc<Dialplan>, env: Arc<Env>, channel: Channel, steps: Vec<Step>) -> Channel {
+    run_apps(plan, env, channel, steps.into_iter().map(|step| (step.app, step.args)).collect()).await
 }
 
-/// Runs one application, as `Originate` does; there is no `h`.
-pub(super) async fn run_app(
+/// Runs applications one after the other, as `Originate` does with one; there is no `h`. One that leads elsewhere is the last.
+pub(super) async fn run_apps(
     plan: Arc<Dialplan>,
     env: Arc<Env>,
     mut channel: Channel,
-    (app, args): (&'static dyn App, Template),
+    apps: Vec<(&'static dyn App, Template)>,
 ) -> Channel {
     let mut script = Script::new(&plan, &env);
-    let next = script.work(app, args.piece(), &mut channel).await;
-    let target = match next {
-        Ok(Next::Jump(jump)) => plan.reach((channel.position(), &channel.caller().number), &jump).ok(),
-        Ok(Next::At(position)) => Some(position),
-        _ => None,
-    };
-    if let Some(position) = target {
-        channel.set_position(position);
-        return run(plan, env, channel).await;
+    for (app, args) in apps {
+        let next = match script.work(app, args.piece(), &mut channel).await {
+            Err(AppError::Argument(error)) => {
+                tracing::warn!(uuid = channel.uuid(), app = app.name(), %error, "originate");
+                Next::Continue
+            }
+            Err(AppError::Gone(_)) => break,
+            Ok(next) => next,
+        };
+        let target = match next {
+            Next::Continue if !channel.is_gone() && !channel.is_leaving() && channel.cause() == Cause::UNKNOWN => {
+                continue;
+            }
+            Next::Jump(jump) => plan.reach((channel.position(), &channel.caller().number), &jump).ok(),
+            Next::At(position) => Some(position),
+            _ => None,
+        };
+        if let Some(position) = target {
+            channel.set_position(position);
+            return run(plan, env, channel).await;
+        }
+        break;
     }
     if !channel.is_gone() && !channel.is_leaving() && channel.cause() == Cause::UNKNOWN {
         channel.hangup(Cause::NORMAL);

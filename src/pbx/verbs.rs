@@ -98,7 +98,8 @@ impl House {
         user.filter(|_| leg.way == Way::Out).map_or_else(|| call.context.clone(), |user| user.context.clone())
     }
 
-    fn leads_somewhere(&self, there: &Position, caller: &str) -> Result<(), Fault> {
+    /// Whether a call of that caller can go on there.
+    pub(super) fn leads_somewhere(&self, there: &Position, caller: &str) -> Result<(), Fault> {
         let plan = self.plan.load();
         let Position { context, extension, .. } = there;
         if !plan.has_context(context) {

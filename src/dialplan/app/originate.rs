@@ -189,7 +189,7 @@ async fn run(exchange: Arc<Exchange>, call: call::Originate, script: Script, tel
             // Whoever asked may have hung up since.
             let _ = tell.send(Ok(()));
             let channel = match after {
-                After::Runs(app, arguments) => exec::run_app(plan, env, channel, (app, arguments)).await,
+                After::Runs(app, arguments) => exec::run_apps(plan, env, channel, vec![(app, arguments)]).await,
                 After::GoesOn => exec::run(plan, env, channel).await,
             };
             channel.finish().await;
