@@ -180,6 +180,7 @@ async fn s211_the_control_socket_originates_a_local_channel_into_an_application(
         args: String::new(),
         vars: Vec::new(),
         timeout_s: None,
+        ..Originate::default()
     };
     let mut client = pbx.client().await;
     let originated = async move {

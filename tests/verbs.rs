@@ -2,6 +2,7 @@
 
 mod bridge;
 mod keys;
+mod originate;
 mod transfer;
 
 use serde::Serialize;
