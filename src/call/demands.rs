@@ -1,23 +1,31 @@
 //! What variables demand of a call that is originated: encryption, or supervision's limits. One that cannot be met, or that is
 //! misspelt, fails the call; it never goes out as if nothing had been asked for (S054).
-//! Above: `originate`, and the control socket for its words.
+//! Above: `originate`, and the control socket for its words. `eavesdrop` explains the same names for the manual.
 
 use thiserror::Error;
 
 use crate::{call::variables::Variables, config::nearest};
 
-/// The variables of supervision that there are: others of such a name are misspelt.
-const SUPERVISION: [&str; 12] = [
+/// The variables of supervision that there are: others of such a name are misspelt. Those of the call that is heard may have been
+/// inherited; those of video change nothing where there is none.
+pub const SUPERVISION: &[&str] = &[
     "eavesdrop_announce_id",
     "eavesdrop_announce_macro",
     "eavesdrop_bridge_aleg",
     "eavesdrop_bridge_bleg",
+    "eavesdrop_concat_video",
     "eavesdrop_enable_dtmf",
     "eavesdrop_group",
     "eavesdrop_indicate_failed",
     "eavesdrop_indicate_idle",
     "eavesdrop_indicate_new",
+    "eavesdrop_max_mode",
+    "eavesdrop_order",
+    "eavesdrop_reason",
     "eavesdrop_require_group",
+    "eavesdrop_show_listener_video",
+    "eavesdrop_sides",
+    "eavesdrop_video_spy_fmt",
     "eavesdrop_whisper_aleg",
     "eavesdrop_whisper_bleg",
 ];
@@ -70,7 +78,7 @@ fn one(name: &str, value: &str) -> Result<(), Demand> {
     if SUPERVISION.contains(&bare.as_str()) {
         return Ok(());
     }
-    match nearest(&bare, SUPERVISION).filter(|_| bare.contains("drop")) {
+    match nearest(&bare, SUPERVISION.iter().copied()).filter(|_| bare.contains("drop")) {
         Some(hint) => Err(Demand::Misspelt { name: name.into(), hint }),
         None if bare.starts_with("eavesdrop") => Err(Demand::Unknown(name.into())),
         None => Ok(()),
@@ -94,9 +102,12 @@ mod tests {
         for name in ["eavesdrop_requier_group", "evesdrop_require_group", "__eavesdrop_enable_dmtf"] {
             assert!(matches!(one(name, "x"), Err(Demand::Misspelt { .. })), "{name}: {:?}", one(name, "x"));
         }
-        for (name, value) in
-            [("sip_secure_media", "false"), ("rtp_secure_media", "optional"), ("eavesdrop_group", "sales"), ("X", "1")]
-        {
+        for (name, value) in [
+            ("sip_secure_media", "false"),
+            ("rtp_secure_media", "optional"),
+            ("eavesdrop_max_mode", "listen"),
+            ("X", "1"),
+        ] {
             assert_eq!(one(name, value), Ok(()), "{name}");
         }
     }

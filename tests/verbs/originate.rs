@@ -81,7 +81,7 @@ async fn s055_a_line_of_two_applications_begins_with_a_whisper() {
 async fn s056_variables_in_braces_and_an_extension_mean_what_they_mean_in_freeswitch() {
     let (mut scene, mut phone) = scene().await;
     let line = format!(
-        "originate {{origination_caller_id_number=200,eavesdrop_bridge_aleg=true,eavesdrop_bridge_bleg=true}}user/carol \
+        "originate {{origination_caller_id_number=200,eavesdrop_whisper_aleg=true,eavesdrop_whisper_bleg=true}}user/carol \
          &eavesdrop({})",
         scene.uuids[1]
     );

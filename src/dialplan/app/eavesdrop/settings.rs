@@ -237,6 +237,12 @@ mod tests {
     }
 
     #[test]
+    fn originating_knows_the_same_variables() {
+        let here: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+        assert_eq!(here, crate::call::demands::SUPERVISION);
+    }
+
+    #[test]
     fn s023_s027_without_any_variable_both_are_heard_nobody_hears_and_keys_command() {
         let usual = read(&[("CALLERID", "x"), ("EAVESDROP_RESULT", "ended")]).unwrap();
         assert_eq!((usual.mode, usual.hear, usual.keys), (Mode::Listen, Hear::Both, Keys::Command));
