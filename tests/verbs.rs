@@ -1,6 +1,7 @@
 //! Verbs on live calls, through the control socket: what each phone hears, and that no call is lost or counted twice.
 
 mod bridge;
+mod hold;
 mod keys;
 mod originate;
 mod transfer;

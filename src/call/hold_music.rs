@@ -1,5 +1,5 @@
 //! What a party hears while this server holds it: the built-in music, decoded once.
-//! Above: holding in `supervision` and by order. Below: `audio`.
+//! Above: `holding`. Below: `audio`.
 
 use std::sync::OnceLock;
 

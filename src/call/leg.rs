@@ -19,6 +19,7 @@ use crate::{
     call::{
         cause::Cause,
         exchange::Exchange,
+        holding::Holders,
         keyboard::{Keyboard, Row},
         line::Line,
         live::{LegFacts, LegNow, LegState, Order, Way},
@@ -139,7 +140,13 @@ impl Leg {
             groups: SpyGroups::default(),
             talks: watch::Sender::new(Talks::Nobody),
             orders,
-            now: Mutex::new(LegNow { state: LegState::Dialling, codec: None, address: None, answered: None }),
+            now: Mutex::new(LegNow {
+                state: LegState::Dialling,
+                codec: None,
+                address: None,
+                answered: None,
+                holders: Holders::default(),
+            }),
         };
         let media = LocalMedia {
             address: parts.line.media_address(exchange, port.rtp),

@@ -14,6 +14,7 @@ use crate::{
     call::{
         cause::Cause,
         channel::Position,
+        holding::Holders,
         leaving::Leave,
         pressing::QueuedKeys,
         talks::{Side, SpyGroups, Talks},
@@ -76,6 +77,10 @@ pub enum Order {
     Hangup(Cause),
     /// Leave what it does, and go on elsewhere.
     Leave(Leave),
+    /// Be held by this server, for whom it talks with; told when it is.
+    Hold(oneshot::Sender<()>),
+    /// Be held so no more; told when it is not.
+    Unhold(oneshot::Sender<()>),
     /// Leave the conference room it is in, and go on in the dialplan.
     LeaveRoom,
     /// The call has lasted as long as it may.
@@ -151,6 +156,15 @@ pub struct LegNow {
     pub address: Option<std::net::SocketAddr>,
     /// When it was answered.
     pub answered: Option<Timestamp>,
+    /// Who holds it by this server.
+    pub holders: Holders,
+}
+
+impl LegNow {
+    /// On hold, by its phone or by order.
+    pub fn is_on_hold(&self) -> bool {
+        self.state == LegState::Held || (self.state == LegState::Up && self.holders.operator())
+    }
 }
 
 impl LegFacts {

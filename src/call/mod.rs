@@ -17,6 +17,7 @@ mod frame;
 pub mod groups;
 pub mod headers;
 mod hold_music;
+mod holding;
 pub mod inbound;
 pub mod journal;
 mod keyboard;

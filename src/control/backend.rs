@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::protocol::{
     Bridge, Bridged, CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hear,
-    HeardFrame, Hungup, LogVerify, Mode, Originate, Originated, Party, Perms, Pressed, RegistrationInfo, ReloadReport,
-    ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyInfo, SpyRequest,
-    Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Transfer, Transferred, Unlock, UserInfo,
-    VoiceFrame,
+    HeardFrame, Held, Hold, Hungup, LogVerify, Mode, Originate, Originated, Party, Perms, Pressed, RegistrationInfo,
+    ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyInfo,
+    SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Transfer, Transferred, Unlock,
+    UserInfo, VoiceFrame,
 };
 
 use crate::evidence::{Report, Wanted};
@@ -62,6 +62,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Connects two legs with each other.
     fn bridge(&self, wanted: Bridge) -> BoxFuture<'_, Result<Bridged, Fault>>;
+
+    /// Holds a party for whom it talks with.
+    fn hold(&self, wanted: Hold) -> BoxFuture<'_, Result<Held, Fault>>;
+
+    /// Takes back a party that is held by order.
+    fn unhold(&self, wanted: Hold) -> BoxFuture<'_, Result<Held, Fault>>;
 
     /// Calls an endpoint and connects it with an application; returns when the call is under way.
     fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>>;

@@ -23,7 +23,8 @@ pub use super::supervision::{
     SpyEnd, SpyFacts, SpyInfo, SpyRequest, SpyState, SpyTarget, SpyWord, VoiceFrame,
 };
 pub use super::verbs::{
-    Application, Bridge, Bridged, Dtmf, KeysWay, Moves, Originate, Originated, Place, Pressed, Transfer, Transferred,
+    Application, Bridge, Bridged, Dtmf, Held, Hold, KeysWay, Moves, Originate, Originated, Place, Pressed, Transfer,
+    Transferred,
 };
 
 /// A request of a client: `{"id":1,"method":"calls","params":{…}}`.
@@ -78,6 +79,10 @@ pub mod method {
     pub const TRANSFER: &str = "transfer";
     /// [`super::Bridge`] → [`super::Bridged`].
     pub const BRIDGE: &str = "bridge";
+    /// [`super::Hold`] → [`super::Held`].
+    pub const HOLD: &str = "hold";
+    /// [`super::Hold`] → [`super::Held`].
+    pub const UNHOLD: &str = "unhold";
     /// [`super::Originate`] → [`super::Originated`].
     pub const ORIGINATE: &str = "originate";
     /// A list of [`super::UserInfo`].

@@ -196,6 +196,8 @@ impl Client {
             }
             method::TRANSFER => Ok(to_value(&self.backend.transfer(params_of(request)?).await?)),
             method::BRIDGE => Ok(to_value(&self.backend.bridge(params_of(request)?).await?)),
+            method::HOLD => Ok(to_value(&self.backend.hold(params_of(request)?).await?)),
+            method::UNHOLD => Ok(to_value(&self.backend.unhold(params_of(request)?).await?)),
             method::DTMF => Ok(to_value(&self.backend.dtmf(params_of(request)?).await?)),
             method::ORIGINATE => Ok(to_value(&self.backend.originate(params_of::<Originate>(request)?).await?)),
             method::ROOM_KICK => Ok(to_value(&self.backend.kick(&params_of(request)?)?)),
@@ -214,11 +216,13 @@ impl Client {
     }
 
     fn note_change(&self, request: &Request) {
-        const CHANGES: [&str; 8] = [
+        const CHANGES: [&str; 10] = [
             method::HANGUP,
             method::DTMF,
             method::TRANSFER,
             method::BRIDGE,
+            method::HOLD,
+            method::UNHOLD,
             method::ORIGINATE,
             method::ROOM_KICK,
             method::ROOM_MUTE,

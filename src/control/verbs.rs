@@ -1,4 +1,4 @@
-//! What is said on the control socket to change live calls: keys, transfers, bridges. The field names are those of the commands' `--json`.
+//! What is said on the control socket to change live calls: keys, transfers, bridges, holds. The field names are those of the commands' `--json`.
 //! Above: `protocol` re-exports them. Below: `call::live` carries the orders.
 
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,22 @@ pub struct Bridge {
 pub struct Bridged {
     /// Their UUIDs.
     pub legs: [String; 2],
+}
+
+/// Holds a party for whom it talks with, or takes it back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The UUID of the party's leg.
+    pub uuid: String,
+}
+
+/// A party that is held, or no longer (`pbx.hold/1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The UUID of its leg.
+    pub uuid: String,
+    /// Whether it is held by order from now on.
+    pub held: bool,
 }
 
 /// Calls an endpoint; who answers runs applications, or goes on in the dialplan.

@@ -10,17 +10,17 @@ use zeroize::Zeroizing;
 use crate::{
     call::{
         Cause,
-        live::{CallFacts, LegFacts, LegState, Order, Way},
+        live::{CallFacts, LegFacts, LegNow, LegState, Order, Way},
         trace,
     },
     config::{CodeFor, Config},
     control::{
         protocol::{
             Bridge, Bridged, CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault,
-            FaultCode, Hungup, LegDetail, LegDirection, LegInfo, LogVerify, MediaInfo, Originate, Originated, Perms,
-            Pressed, RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
-            SettingsInForce, SpyInfo, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced,
-            Transfer, Transferred, Unlock, UserInfo,
+            FaultCode, Held, Hold, Hungup, LegDetail, LegDirection, LegInfo, LogVerify, MediaInfo, Originate,
+            Originated, Perms, Pressed, RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged, RoomInfo,
+            RoomMute, RoomTarget, SettingsInForce, SpyInfo, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder,
+            TraceWanted, Traced, Transfer, Transferred, Unlock, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -71,6 +71,14 @@ impl Backend for Desk {
 
     fn bridge(&self, wanted: Bridge) -> BoxFuture<'_, Result<Bridged, Fault>> {
         Box::pin(self.house.bridge(wanted))
+    }
+
+    fn hold(&self, wanted: Hold) -> BoxFuture<'_, Result<Held, Fault>> {
+        Box::pin(self.house.hold(wanted))
+    }
+
+    fn unhold(&self, wanted: Hold) -> BoxFuture<'_, Result<Held, Fault>> {
+        Box::pin(self.house.unhold(wanted))
     }
 
     fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {
@@ -374,7 +382,7 @@ async fn variables_of(call: &CallFacts) -> BTreeMap<String, String> {
 
 fn info<L>(call: &CallFacts, spied: u32, leg: impl Fn(&LegFacts) -> L) -> CallInfo<L> {
     let legs = call.legs();
-    let states: Vec<_> = legs.iter().map(|leg| leg.now().state).collect();
+    let states: Vec<_> = legs.iter().map(|leg| shown(&leg.now())).collect();
     let any = |wanted: LegState| states.contains(&wanted);
     let state = if any(LegState::Held) {
         CallState::Held
@@ -398,6 +406,11 @@ fn info<L>(call: &CallFacts, spied: u32, leg: impl Fn(&LegFacts) -> L) -> CallIn
     }
 }
 
+/// How far a leg is, held by its phone or by order.
+fn shown(now: &LegNow) -> LegState {
+    if now.is_on_hold() { LegState::Held } else { now.state }
+}
+
 fn leg_info(leg: &LegFacts) -> LegInfo {
     let now = leg.now();
     LegInfo {
@@ -408,7 +421,7 @@ fn leg_info(leg: &LegFacts) -> LegInfo {
             Way::In => LegDirection::In,
             Way::Out => LegDirection::Out,
         },
-        state: match now.state {
+        state: match shown(&now) {
             LegState::Dialling => CallState::Trying,
             LegState::Ringing => CallState::Ringing,
             LegState::Up => CallState::Up,

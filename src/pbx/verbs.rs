@@ -10,7 +10,9 @@ use crate::{
         Away, Leave, Position, QueuedKeys,
         live::{CallFacts, Described, LegFacts, LegState, Order, Way},
     },
-    control::protocol::{Bridge, Bridged, Dtmf, Fault, FaultCode, KeysWay, Moves, Pressed, Transfer, Transferred},
+    control::protocol::{
+        Bridge, Bridged, Dtmf, Fault, FaultCode, Held, Hold, KeysWay, Moves, Pressed, Transfer, Transferred,
+    },
 };
 
 /// How long a channel's task may take to follow an order.
@@ -79,6 +81,31 @@ impl House {
         Ok(Bridged { legs: [one.uuid.clone(), two.uuid.clone()] })
     }
 
+    /// Holds a party, which must talk with another.
+    pub(super) async fn hold(&self, wanted: Hold) -> Result<Held, Fault> {
+        let (call, leg) = self.answered(&wanted.uuid)?;
+        if partner_of(&call, &leg).is_none() {
+            return Err(Fault::new(
+                FaultCode::TryAgain,
+                format!("{} talks with nobody it could be held for", leg.uuid),
+            )
+            .hint("`pbx calls` shows who talks with whom"));
+        }
+        obeys(&leg, Order::Hold).await?;
+        Ok(Held { uuid: leg.uuid.clone(), held: true })
+    }
+
+    /// Takes a held party back.
+    pub(super) async fn unhold(&self, wanted: Hold) -> Result<Held, Fault> {
+        let (_, leg) = self.answered(&wanted.uuid)?;
+        if !leg.now().holders.operator() {
+            return Err(Fault::new(FaultCode::TryAgain, format!("{} is not held by `pbx hold`", leg.uuid))
+                .hint("a hold by its phone ends there, that of a takeover with it"));
+        }
+        obeys(&leg, Order::Unhold).await?;
+        Ok(Held { uuid: leg.uuid.clone(), held: false })
+    }
+
     /// Orders a leg to leave what it does, and waits until it does.
     async fn leave(&self, leg: &LegFacts, away: Away, other: Option<Position>) -> Result<(), Fault> {
         let (taken, leaves) = oneshot::channel();
@@ -142,6 +169,14 @@ fn partner_of(call: &CallFacts, leg: &LegFacts) -> Option<Arc<LegFacts>> {
 async fn obedient(leg: &LegFacts) -> Result<Described, Fault> {
     let (reply, told) = oneshot::channel();
     leg.orders.send(Order::Describe(reply)).await.map_err(|_| no_such(&leg.uuid))?;
+    let told = tokio::time::timeout(OBEY_TIME, told).await;
+    told.ok().and_then(Result::ok).ok_or_else(|| busy(leg))
+}
+
+/// Gives a leg's task an order that it tells the end of.
+async fn obeys(leg: &LegFacts, order: fn(oneshot::Sender<()>) -> Order) -> Result<(), Fault> {
+    let (done, told) = oneshot::channel();
+    leg.orders.send(order(done)).await.map_err(|_| no_such(&leg.uuid))?;
     let told = tokio::time::timeout(OBEY_TIME, told).await;
     told.ok().and_then(Result::ok).ok_or_else(|| busy(leg))
 }

@@ -8,16 +8,18 @@ use crate::control::fake::{CALLEE, CALLER, Server};
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_words_are_a_usage_error_and_strangers_are_not_found() {
     let server = Server::start();
-    let wrong: [&[&str]; 4] = [
+    let wrong: [&[&str]; 6] = [
         &["transfer", CALLER, "600@"],
         &["transfer", CALLER, "600", "--both", "--other"],
         &["transfer", CALLER],
         &["bridge", CALLER],
+        &["hold"],
+        &["unhold", CALLER, CALLEE],
     ];
     for words in wrong {
         assert_failed(&run_pbx(&server, words).await, 2);
     }
-    for words in [&["transfer", "x", "600"][..], &["bridge", CALLER, "x"]] {
+    for words in [&["transfer", "x", "600"][..], &["bridge", CALLER, "x"], &["hold", "x"], &["unhold", "x"]] {
         assert_failed(&run_pbx(&server, words).await, 3);
         assert_failed(&run_pbx(&server, &[words, &["--dry-run"]].concat()).await, 3);
     }
@@ -26,9 +28,11 @@ async fn wrong_words_are_a_usage_error_and_strangers_are_not_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_says_what_it_did_in_a_document_and_what_it_would_do_in_words() {
     let server = Server::start();
-    let documents: [(&[&str], &str, &str); 2] = [
+    let documents: [(&[&str], &str, &str); 4] = [
         (&["transfer", CALLEE, "600@internal", "--both"], "pbx.transfer/1", "legs"),
         (&["bridge", CALLEE, CALLER], "pbx.bridge/1", "legs"),
+        (&["hold", CALLEE], "pbx.hold/1", "held"),
+        (&["unhold", CALLEE], "pbx.hold/1", "held"),
     ];
     for (words, schema, field) in documents {
         let mut command = pbx(&server.socket, words);

@@ -144,6 +144,14 @@ impl Backend for Fake {
         answer(legs.iter().try_for_each(|uuid| found(uuid)).map(|()| Bridged { legs: legs.clone() }))
     }
 
+    fn hold(&self, wanted: Hold) -> BoxFuture<'_, Result<Held, Fault>> {
+        answer(found(&wanted.uuid).map(|()| Held { uuid: wanted.uuid, held: true }))
+    }
+
+    fn unhold(&self, wanted: Hold) -> BoxFuture<'_, Result<Held, Fault>> {
+        answer(found(&wanted.uuid).map(|()| Held { uuid: wanted.uuid, held: false }))
+    }
+
     fn codes(&self) -> Vec<CodeInfo> {
         let application = "Playback(vm-goodbye)".into();
         vec![CodeInfo { code: "*77".into(), context: "internal".into(), application, ..CodeInfo::default() }]

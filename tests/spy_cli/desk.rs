@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 use wirechief::control::protocol::{
-    Bridge, Bridged, CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode,
-    Hungup, LegDetail, LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, ReloadReport, ReloadWhat,
-    RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced, Transfer,
-    Transferred, UserInfo,
+    Bridge, Bridged, CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Held,
+    Hold, Hungup, LegDetail, LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, ReloadReport,
+    ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced,
+    Transfer, Transferred, UserInfo,
 };
 use wirechief::control::server::{
     Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpyNews, SpySession, SpySound, run,
@@ -332,6 +332,14 @@ impl Backend for Tones {
 
     fn bridge(&self, _: Bridge) -> BoxFuture<'_, Result<Bridged, Fault>> {
         Box::pin(async { Ok(Bridged::default()) })
+    }
+
+    fn hold(&self, _: Hold) -> BoxFuture<'_, Result<Held, Fault>> {
+        Box::pin(async { Ok(Held::default()) })
+    }
+
+    fn unhold(&self, _: Hold) -> BoxFuture<'_, Result<Held, Fault>> {
+        Box::pin(async { Ok(Held::default()) })
     }
 
     fn originate(&self, _: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {

@@ -81,6 +81,13 @@ impl Channel {
         let is_sent = self.is_leaving() || callee.is_leaving();
         let goes_on = if is_sent { None } else { together.goes_on_with_supervisor(end) };
         drop(together);
+        for party in [&*self, &*callee] {
+            match end {
+                // They may go on talking, held as before.
+                BridgeEnd::Key(..) | BridgeEnd::TimeOver => self.exchange.pause_hold(&party.leg.facts),
+                _ => party.ends_hold(),
+            }
+        }
         match goes_on {
             Some(Side::Caller) => serve_supervised(self).await,
             Some(Side::Callee) => serve_supervised(callee).await,
@@ -115,6 +122,8 @@ impl Together {
         let exchange = caller.exchange.clone();
         exchange.spies.let_go(&[&a, &b]);
         exchange.media.send(media::Command::Join { a: a.port, b: b.port });
+        exchange.hold_anew(&a);
+        exchange.hold_anew(&b);
         caller.call.set_bridged(Some((a.clone(), b.clone())));
         a.talks_with(&b, Party::A);
         b.talks_with(&a, Party::B);
@@ -182,6 +191,7 @@ async fn serve_both(caller: &mut Channel, callee: &mut Channel, watch: &Watch) -
                 None => continue,
             },
         };
+        // Whose phone holds sends nothing; whom this server holds goes on sending.
         let held = [&caller.leg, &callee.leg].map(|l| l.facts.now().state == LegState::Held);
         if silence.both(who, held, patience) {
             return BridgeEnd::BothSilent;
@@ -230,6 +240,10 @@ fn serve(caller: &mut Channel, callee: &mut Channel, step: Step, watch: &Watch) 
             let end = if caller.is_leaving() { BridgeEnd::CallerGone } else { BridgeEnd::CalleeGone(Cause::NORMAL) };
             return leaves.then_some(end);
         }
+        Step::Caller(LegEvent::Order(Order::Hold(done))) => caller.is_held_by_order(done),
+        Step::Callee(LegEvent::Order(Order::Hold(done))) => callee.is_held_by_order(done),
+        Step::Caller(LegEvent::Order(Order::Unhold(done))) => caller.is_taken_back(done),
+        Step::Callee(LegEvent::Order(Order::Unhold(done))) => callee.is_taken_back(done),
         Step::Caller(event) => {
             if caller.take(event).is_err() {
                 return Some(BridgeEnd::CallerGone);

@@ -146,7 +146,7 @@ impl Pair {
             user: leg.user.clone(),
             number: leg.number.clone(),
             is_agent: self.agent().ok().map(|agent| agent == side),
-            is_held: leg.now().state == LegState::Held,
+            is_held: leg.now().is_on_hold(),
         })
     }
 }

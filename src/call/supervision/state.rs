@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     call::{
         exchange::Exchange,
-        hold_music::hold_music,
+        holding::Holder,
         live::LegFacts,
         supervision::{
             announce, judge,
@@ -21,7 +21,7 @@ use crate::{
         },
         talks::Side,
     },
-    media::{Command, Sides},
+    media::Sides,
 };
 
 /// Where a session's target is.
@@ -294,10 +294,10 @@ impl Core {
             return;
         }
         if let Some(leg) = held.take() {
-            self.exchange.media.send(Command::Unhold { port: leg.port });
+            self.exchange.unhold(&leg, Holder::Supervisor);
         }
         if let Some(leg) = wanted {
-            self.exchange.media.send(Command::Hold { port: leg.port, music: hold_music() });
+            self.exchange.hold(leg, Holder::Supervisor);
         }
         *held = wanted.cloned();
     }

@@ -11,6 +11,7 @@ mod dtmf;
 mod eval;
 mod events;
 mod hangup;
+mod hold;
 mod init;
 mod r#match;
 mod originate;
@@ -68,6 +69,8 @@ enum Command {
     Hangup(hangup::Args),
     Transfer(transfer::Args),
     Bridge(bridge::Args),
+    Hold(hold::Hold),
+    Unhold(hold::Unhold),
     Dtmf(dtmf::Args),
     Conf(conf::Args),
     Events(events::Args),
@@ -131,6 +134,8 @@ async fn ask(command: Command, context: &Context) -> Done {
         Command::Hangup(args) => hangup::run(args, context).await,
         Command::Transfer(args) => transfer::run(args, context).await,
         Command::Bridge(args) => bridge::run(args, context).await,
+        Command::Hold(args) => hold::hold(args, context).await,
+        Command::Unhold(args) => hold::unhold(args, context).await,
         Command::Dtmf(args) => dtmf::run(args, context).await,
         Command::Conf(args) => conf::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,

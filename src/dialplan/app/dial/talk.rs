@@ -37,6 +37,8 @@ impl Run<'_, '_> {
                     Moved::Nobody => continue,
                     Moved::Caller(there) => Ended::Goes(there),
                     Moved::Callee(there) => {
+                        self.chan.ends_hold();
+                        callee.ends_hold();
                         callee.goes_on_at(there);
                         return None;
                     }
@@ -51,6 +53,8 @@ impl Run<'_, '_> {
                     Ended::Over
                 }
             };
+            self.chan.ends_hold();
+            callee.ends_hold();
             return Some((callee, ended));
         }
     }
