@@ -4,6 +4,7 @@ mod bridge;
 mod hold;
 mod keys;
 mod originate;
+mod show;
 mod transfer;
 
 use serde::Serialize;

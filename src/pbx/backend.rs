@@ -229,12 +229,11 @@ impl House {
         for leg in call.legs() {
             media.insert(leg.uuid.clone(), self.exchange.media.port_stats(leg.port).await);
         }
-        let first = call.uuid.clone();
         Ok(info(&call, count(self.exchange.spies.on_call(&call.uuid)), |leg| LegDetail {
             leg: leg_info(leg),
             channel: leg.name.clone(),
             call_id: leg.call_id.clone(),
-            variables: if leg.uuid == first { variables.clone() } else { BTreeMap::new() },
+            variables: variables.get(&leg.uuid).cloned().unwrap_or_default(),
             media: media.get(&leg.uuid).and_then(Option::as_ref).map(|stats| MediaInfo {
                 local: leg.rtp.to_string(),
                 packets_in: stats.packets_in,
@@ -367,17 +366,24 @@ pub(crate) fn codes_of(plan: &Dialplan, settings: Option<&Config>) -> Vec<CodeIn
         .collect()
 }
 
-/// What the channel's own task says of its variables.
-async fn variables_of(call: &CallFacts) -> BTreeMap<String, String> {
-    let Some(first) = call.legs().into_iter().next() else { return BTreeMap::new() };
-    let (reply, told) = oneshot::channel();
-    if first.orders.send(Order::Describe(reply)).await.is_err() {
-        return BTreeMap::new();
+/// What each leg's own task says of its variables, by UUID.
+async fn variables_of(call: &CallFacts) -> BTreeMap<String, BTreeMap<String, String>> {
+    let until = tokio::time::Instant::now() + DESCRIBE_TIME;
+    let mut asked = Vec::new();
+    for leg in call.legs() {
+        let (reply, told) = oneshot::channel();
+        // A leg whose task is behind with its orders is not waited for.
+        if leg.orders.try_send(Order::Describe(reply)).is_ok() {
+            asked.push((leg.uuid.clone(), told));
+        }
     }
-    match tokio::time::timeout(DESCRIBE_TIME, told).await {
-        Ok(Ok(described)) => described.variables.into_iter().collect(),
-        _ => BTreeMap::new(),
+    let mut all = BTreeMap::new();
+    for (uuid, told) in asked {
+        if let Ok(Ok(described)) = tokio::time::timeout_at(until, told).await {
+            all.insert(uuid, described.variables.into_iter().collect());
+        }
     }
+    all
 }
 
 fn info<L>(call: &CallFacts, spied: u32, leg: impl Fn(&LegFacts) -> L) -> CallInfo<L> {

@@ -249,9 +249,6 @@ fn serve(caller: &mut Channel, callee: &mut Channel, step: Step, watch: &Watch) 
                 return Some(BridgeEnd::CallerGone);
             }
         }
-        Step::Callee(LegEvent::Order(Order::Describe(reply))) => {
-            let _ = reply.send(caller.describe());
-        }
         Step::Callee(event) => {
             if callee.take(event).is_err() {
                 return Some(BridgeEnd::CalleeGone(callee.cause()));

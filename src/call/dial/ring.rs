@@ -182,8 +182,8 @@ impl Wait<'_> {
                         return RingEnd::Nobody(Cause::NO_ANSWER);
                     }
                 }
-                Step::Called(_, LegEvent::Order(Order::Describe(reply))) => {
-                    let _ = reply.send(caller.describe());
+                Step::Called(at, LegEvent::Order(Order::Describe(reply))) => {
+                    let _ = reply.send(called[at].describe());
                 }
                 Step::Called(..) => {}
             }
