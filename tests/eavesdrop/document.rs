@@ -97,6 +97,7 @@ async fn s053_a_supervisor_is_called_and_hears_with_his_own_rights_alone() {
         args: scene.uuids[1].clone(),
         vars: vec![("eavesdrop_whisper_bleg".to_owned(), "true".to_owned())],
         timeout_s: None,
+        ..Originate::default()
     };
     let (carols, alices) = (wanted("carol"), wanted("alice"));
     for (user, wanted, hearers) in [("carol", carols, AGENT), ("alice", alices, NOBODY)] {
