@@ -34,7 +34,7 @@ pub async fn run(plan: Arc<Dialplan>, env: Arc<Env>, mut channel: Channel) -> Ch
         CodeFor::Barge => &BARGE,
         CodeFor::Eavesdrop => &EavesdropByCode,
     };
-    exec::run_app(plan, env, channel, (app, Template::default())).await
+    exec::run_apps(plan, env, channel, vec![(app, Template::default())]).await
 }
 
 /// The code that a user dialled, and the extension after it. A number that is a user's own name is that user, not a code.
