@@ -41,7 +41,7 @@ pub(crate) async fn dials(scene: &Scene, number: &str) -> (Phone, Call) {
 async fn is_put_on(scene: &Scene, uuid: &str) -> (Phone, Call) {
     let mut phone = scene.pbx.phone("carol").await;
     let (app, args) = ("eavesdrop".to_owned(), uuid.to_owned());
-    let wanted = Originate { endpoint: "SIP/carol".to_owned(), app, args, vars: Vec::new(), timeout_s: None };
+    let wanted = Originate { endpoint: "SIP/carol".to_owned(), app, args, ..Originate::default() };
     let answered = async {
         let mut call = phone.is_called().await;
         call.answers().await.says(Tone::Supervisor).await;
