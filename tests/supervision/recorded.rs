@@ -93,6 +93,17 @@ async fn what_cannot_be_recorded_does_not_happen() {
 }
 
 #[tokio::test]
+async fn a_supervisor_falls_silent_though_that_cannot_be_recorded() {
+    let mut scene = Scene::new(Unusual::default()).await;
+    let mut ear = scene.spies(&request(&scene.uuids[1], Mode::Barge, None)).await.expect("a session");
+    scene.hears([true, true]).await;
+    scene.pbx.pbx.exchange().evidence.close();
+    let changed = ear.changes_to(Mode::Listen, None).await;
+    assert!(!matches!(&changed, SpyEvent::Refused(_)), "{changed:?}");
+    scene.hears([false, false]).await;
+}
+
+#[tokio::test]
 async fn who_was_heard_is_on_record_when_the_target_talks_with_another() {
     let plan = "exten => bob,1,Dial(SIP/bob,10,t)\nexten => 66,1,Dial(SIP/carol,10)";
     let mut scene = Scene::on(plan, Unusual::default()).await;

@@ -126,6 +126,13 @@ pub(super) async fn changes(core: &Core, change: &Change<'_>) -> Result<(), SpyE
     Ok(())
 }
 
+/// The same about a change that has been made, because it only takes away.
+pub(super) async fn changes_anyway(core: &Core, change: &Change<'_>) {
+    if let Err(error) = changes(core, change).await {
+        tracing::error!(%error, "supervision");
+    }
+}
+
 /// What an entry about a change says.
 pub(super) struct Change<'a> {
     pub(super) pair: &'a Pair,

@@ -218,7 +218,11 @@ impl Session {
         let (pair, to) = self.weigh(mode, to)?;
         let side = pair.side_of(&to);
         let sides = tap::sides(&pair, mode, side, core.lock().hear);
-        record::changes(core, &record::Change { pair: &pair, mode, sides, why: "asked for" }).await?;
+        let change = record::Change { pair: &pair, mode, sides, why: "asked for" };
+        // To be heard by nobody waits for no disk.
+        if mode != Mode::Listen {
+            record::changes(core, &change).await?;
+        }
         // Parties and rights may be others by now: what is settled is weighed anew.
         {
             let mut state = core.lock();
@@ -230,6 +234,9 @@ impl Session {
             state.to = to;
         }
         core.settle();
+        if mode == Mode::Listen {
+            record::changes_anyway(core, &change).await;
+        }
         core.nudge.notify_one();
         let facts = core.facts();
         if facts.mode == mode {
@@ -275,7 +282,11 @@ impl Session {
             pair.find(party)?;
         }
         let sides = tap::sides(&pair, mode, pair.side_of(&to), hear);
-        record::changes(core, &record::Change { pair: &pair, mode, sides, why: "asked for" }).await?;
+        let change = record::Change { pair: &pair, mode, sides, why: "asked for" };
+        // To be heard by nobody waits for no disk.
+        if mode != Mode::Listen {
+            record::changes(core, &change).await?;
+        }
         core.lock().hear = hear;
         core.settle();
         core.nudge.notify_one();

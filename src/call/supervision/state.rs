@@ -275,10 +275,6 @@ impl Core {
         }
         state.sides = sides;
         let held = pair.as_ref().filter(|_| state.mode == Mode::Takeover).and_then(|pair| pair.on(pair.replaced()));
-        if moves && state.held.as_ref().map(|leg| leg.port) == held.map(|leg| leg.port) {
-            // A leg that is connected with another one is not held any more.
-            state.held = None;
-        }
         self.hold(&mut state.held, held);
         for leg in pair.iter().flat_map(|pair| announce::hearers(&self.exchange, &self.wish, pair)) {
             if !state.announced.contains(&leg.uuid) {
