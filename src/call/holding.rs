@@ -2,6 +2,7 @@
 //! Above: the control socket's orders, and supervisors who take a party's place. Below: the media threads hold the port.
 //! A leg stays held as long as anybody holds it: the end of one hold does not undo another.
 
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -74,6 +75,7 @@ impl Exchange {
         }
         drop(now);
         if before.operator != after.operator {
+            self.journal.note(if after.operator { "call.held" } else { "call.unheld" }, json!({"uuid": leg.uuid}));
             leg.touch();
             self.live.note_change();
         }
