@@ -3,6 +3,7 @@
 //! [`Pbx::start`] takes everything it needs as [`Settings`] and reads nothing else, so a test is a `main`.
 
 pub mod backend;
+mod changes;
 mod conferences;
 mod console;
 mod evidence;

@@ -258,18 +258,26 @@ async fn a_killed_spy_leaves_the_call_as_it_was() {
         let speaking = async move {
             let mut frame = [0; 320];
             for at in 0.. {
-                sound.read_exact(&mut frame).await.expect("sound");
+                if sound.read_exact(&mut frame).await.is_err() {
+                    return std::future::pending().await; // it is being killed
+                }
                 let said: Vec<u8> =
                     (0..160).flat_map(|sample| Tone::Supervisor.sample(at * 160 + sample).to_le_bytes()).collect();
-                voice.write_all(&said).await.expect("spy listens");
+                if voice.write_all(&said).await.is_err() {
+                    return std::future::pending().await;
+                }
             }
+        };
+        // Its pipes stay open until it is killed.
+        let killing = async {
+            scene.pbx.shows("a spy", Duration::from_secs(5), |now| now.spies == 1).await;
+            scene.hears(hearers).await;
+            child.kill().await.expect("it runs");
         };
         tokio::select! {
             () = speaking => {}
-            () = scene.hears(hearers) => {}
+            () = killing => {}
         }
-        scene.pbx.shows("a spy", Duration::from_secs(5), |now| now.spies == 1).await;
-        child.kill().await.expect("it runs");
         scene.pbx.shows("no spies", Duration::from_secs(5), |now| now.spies == 0).await;
         scene.hears([false, false]).await;
     }

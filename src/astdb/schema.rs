@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -138,12 +138,26 @@ pub(super) fn open_writing(
     if verdict(&facts, path)? == Found::Nothing {
         // The key first: a store without its key is lost, a key without a store is not.
         let first = source.first()?;
-        conn.pragma_update(None, "journal_mode", "WAL").map_err(|error| fault(&error))?;
+        write_ahead(&conn, patience).map_err(|error| fault(&error))?;
         create(&mut conn, path, names, &first)?;
     }
     // An acknowledged change is on the disk: the log is synced at each commit.
     conn.pragma_update(None, "synchronous", "FULL").map_err(|error| fault(&error))?;
     Ok(conn)
+}
+
+/// Gives an empty file its log. While another process does so at the same moment SQLite says that the file is busy without waiting
+/// for it, lest both wait for each other.
+fn write_ahead(conn: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let until = Instant::now() + patience;
+    loop {
+        match conn.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Whether the file, and the folder for the files beside it, may be written.
@@ -207,6 +221,8 @@ struct Facts {
 }
 
 fn examine(conn: &Connection) -> rusqlite::Result<Facts> {
+    // All of one moment: another process may just be making the store.
+    let _moment = if conn.is_autocommit() { Some(conn.unchecked_transaction()?) } else { None };
     let number = |sql| conn.query_row(sql, (), |row| row.get(0));
     Ok(Facts {
         application: number("PRAGMA application_id")?,
