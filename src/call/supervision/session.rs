@@ -282,11 +282,7 @@ impl Session {
             pair.find(party)?;
         }
         let sides = tap::sides(&pair, mode, pair.side_of(&to), hear);
-        let change = record::Change { pair: &pair, mode, sides, why: "asked for" };
-        // To be heard by nobody waits for no disk.
-        if mode != Mode::Listen {
-            record::changes(core, &change).await?;
-        }
+        record::changes(core, &record::Change { pair: &pair, mode, sides, why: "asked for" }).await?;
         core.lock().hear = hear;
         core.settle();
         core.nudge.notify_one();
