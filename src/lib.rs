@@ -1,4 +1,4 @@
-//! Wirechief: telephony utilities under thin programs: `pbx`, `spy` and `astdb`.
+//! Wirechief: telephony utilities under thin programs: `pbx`, `spy`, `astdb` and `rec`.
 //!
 //! This page is the map: from here alone a reader should be able to name the file where a change belongs.
 //!

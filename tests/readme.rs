@@ -51,12 +51,12 @@ fn fenced_lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// `pbx …`, `spy …` and `astdb …` within sentences.
+/// `pbx …`, `spy …`, `astdb …` and `rec …` within sentences.
 fn inline_commands(text: &str) -> impl Iterator<Item = &str> {
     let outside = text.split("```").step_by(2);
     outside
         .flat_map(|text| text.split('`').skip(1).step_by(2))
-        .filter(|code| ["pbx ", "spy ", "astdb "].iter().any(|tool| code.starts_with(tool)))
+        .filter(|code| ["pbx ", "spy ", "astdb ", "rec "].iter().any(|tool| code.starts_with(tool)))
 }
 
 /// The commands of a line, each as its words: split at pipes, lists, redirections and command substitutions.

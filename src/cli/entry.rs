@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Done, Exit, Failure};
 use super::output::{Colour, Form, Output, Talk};
-use super::{astdb, complete, pbx, spy};
+use super::{astdb, complete, pbx, rec, spy};
 use crate::control::protocol::{Fault, FaultCode};
 
 /// The programs that are built.
@@ -26,11 +26,13 @@ pub enum Tool {
     Spy,
     /// The store.
     Astdb,
+    /// The recordings.
+    Rec,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Pbx, Self::Spy, Self::Astdb];
+    pub const ALL: [Self; 4] = [Self::Pbx, Self::Spy, Self::Astdb, Self::Rec];
 
     /// The name it is called by.
     pub fn name(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Tool {
             Self::Pbx => "pbx",
             Self::Spy => "spy",
             Self::Astdb => "astdb",
+            Self::Rec => "rec",
         }
     }
 
@@ -47,6 +50,7 @@ impl Tool {
             Self::Pbx => pbx::Pbx::command(),
             Self::Spy => spy::Spy::command(),
             Self::Astdb => astdb::Astdb::command(),
+            Self::Rec => rec::Rec::command(),
         }
     }
 
@@ -76,6 +80,7 @@ pub fn main(usual: Tool) -> ExitCode {
         Tool::Pbx => pbx::Pbx::from_arg_matches(&matches).map(pbx::run),
         Tool::Spy => spy::Spy::from_arg_matches(&matches).and_then(|spy| spy::run(spy, &matches)),
         Tool::Astdb => astdb::Astdb::from_arg_matches(&matches).map(astdb::run),
+        Tool::Rec => rec::Rec::from_arg_matches(&matches).map(rec::run),
     };
     exit.unwrap_or_else(|error| say(tool, &error)).into()
 }

@@ -104,7 +104,12 @@ fn environment(name: &str) -> String {
         ("ASTDB_FILE", "The store, where --file names none."),
         ("ASTDB_KEY_FILE", "Its key file, where --key-file names none."),
     ];
-    let own = if name.starts_with("astdb") { &astdb[..] } else { &[] };
+    let rec = [("REC_SPOOL", "The folder of recordings, where --spool names none.")];
+    let own = match name.split('-').next() {
+        Some("astdb") => &astdb[..],
+        Some("rec") => &rec[..],
+        _ => &[],
+    };
     let mut text = String::from(".SH ENVIRONMENT\n");
     for (name, meaning) in variables.iter().chain(own) {
         text.push_str(&format!(".TP\n\\fB{name}\\fR\n{}\n", literal(meaning)));

@@ -1,6 +1,6 @@
 //! What a user types: one clap struct per command, exit codes, tables, JSON, logging.
 //!
-//! The way: a program of `src/bin` → [`main`] (its name picks the tool) → clap → one file per command in `pbx`, `spy` or `astdb`. Commands
+//! The way: a program of `src/bin` → [`main`] (its name picks the tool) → clap → one file per command in `pbx`, `spy`, `astdb` or `rec`. Commands
 //! get a [`Context`](common::Context) and return [`Done`](exit::Done); nothing else prints or exits.
 
 mod astdb;
@@ -15,6 +15,7 @@ pub mod man;
 mod manual;
 pub mod output;
 mod pbx;
+mod rec;
 mod spy;
 mod words;
 
