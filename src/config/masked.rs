@@ -28,6 +28,7 @@ impl Config {
             },
             "users": self.users.iter().map(|(name, user)| (name.clone(), masked_user(user))).collect::<Map<_, _>>(),
             "trunks": self.trunks.iter().map(|(name, trunk)| (name.clone(), shown_trunk(trunk))).collect::<Map<_, _>>(),
+            "remotes": self.remotes.iter().map(|(name, remote)| (name.clone(), remote.masked())).collect::<Map<_, _>>(),
             "supervision": {
                 "codes": {
                     "listen": self.supervision.codes.listen,

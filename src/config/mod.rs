@@ -10,9 +10,11 @@ mod matching;
 mod nearest;
 pub mod paths;
 mod read;
+mod remotes;
 mod secret;
 mod settings;
 mod supervision;
+mod template;
 mod units;
 mod value;
 
@@ -21,11 +23,16 @@ pub use error::{ConfigError, Place, Problem};
 pub use matching::{Match, MatchError};
 pub use nearest::nearest;
 pub use read::{Reader, load};
+pub use remotes::{
+    Login, NoticeSettings, OAuth2Settings, PushWhen, ReceiptForm, ReceiptSettings, RemoteKind, RemoteSettings,
+    RemoteUrl, RequestMethod, RequestSettings, S3Settings,
+};
 pub use secret::Secret;
 pub use settings::*;
 pub use supervision::{
     Announce, AnnounceTo, CodeFor, OnAgentLeave, SPY_LETTERS, SupervisionCodes, SupervisionSettings, USUAL_SPY_PARAMS,
 };
+pub use template::{Form, Template, sample};
 pub use units::{parse_duration, parse_size, print_duration};
 
 #[cfg(test)]

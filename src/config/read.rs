@@ -14,7 +14,7 @@ use super::settings::*;
 use super::supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionCodes, SupervisionSettings, spy_params};
 use super::units::parse_duration;
 use super::value::{Document, Section, Value};
-use super::{Match, Secret};
+use super::{Match, Secret, remotes};
 
 /// Returns the text of a file; the only way settings reach a disk.
 pub type Reader<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -37,8 +37,8 @@ pub fn load(paths: &[PathBuf], reader: Reader<'_>) -> Result<Config, ConfigError
 
 /// How files named in the settings are found and read.
 #[derive(Clone, Copy)]
-struct Files<'a> {
-    base: &'a Path,
+pub(super) struct Files<'a> {
+    pub(super) base: &'a Path,
     reader: Reader<'a>,
 }
 
@@ -54,6 +54,7 @@ fn overlay(config: &mut Config, document: Document<'_>, files: Files<'_>) -> Res
     within(&root, "guests", |section| guests(&mut config.guests, section))?;
     each(&root, "users", |name, section| user(config, name, section, files))?;
     each(&root, "trunks", |name, section| trunk(config, name, section))?;
+    each(&root, "remotes", |name, section| remotes::remote(&mut config.remotes, name, section, files))?;
     within(&root, "supervision", |section| supervision(&mut config.supervision, section))?;
     within(&root, "control", |section| section.set("group", &mut config.control.group, |v| v.text().map(Some)))?;
     within(&root, "records", |section| section.set("file", &mut config.records.file, path))?;
@@ -289,7 +290,7 @@ fn limits(limits: &mut Limits, section: &Section<'_>) -> Result<(), ConfigError>
     section.set("ban_time", &mut limits.ban_time, |value| value.parse(parse_duration))
 }
 
-fn path(value: &Value<'_>) -> Result<PathBuf, ConfigError> {
+pub(super) fn path(value: &Value<'_>) -> Result<PathBuf, ConfigError> {
     nonempty(value).map(PathBuf::from)
 }
 
@@ -304,18 +305,18 @@ fn secret(value: &Value<'_>) -> Result<String, ConfigError> {
     }
 }
 
-fn name(value: &Value<'_>) -> Result<String, ConfigError> {
+pub(super) fn name(value: &Value<'_>) -> Result<String, ConfigError> {
     nonempty(value).map(str::to_owned)
 }
 
-fn nonempty<'a>(value: &Value<'a>) -> Result<&'a str, ConfigError> {
+pub(super) fn nonempty<'a>(value: &Value<'a>) -> Result<&'a str, ConfigError> {
     match value.str()? {
         "" => Err(value.bad("must not be empty")),
         text => Ok(text),
     }
 }
 
-fn secret_file(value: &Value<'_>, files: Files<'_>) -> Result<Secret, ConfigError> {
+pub(super) fn secret_file(value: &Value<'_>, files: Files<'_>) -> Result<Secret, ConfigError> {
     let path = files.base.join(path(value)?);
     match (files.reader)(&path).map(Secret::new) {
         Ok(text) => match text.expose().trim_end_matches(['\r', '\n']) {

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::remotes::RemoteSettings;
 use super::supervision::{SupervisionSettings, USUAL_SPY_PARAMS};
 use super::{Match, Secret};
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub users: BTreeMap<String, User>,
     /// `[trunks.NAME]`
     pub trunks: BTreeMap<String, Trunk>,
+    /// `[remotes.NAME]`
+    pub remotes: BTreeMap<String, RemoteSettings>,
     /// `[supervision]`
     pub supervision: SupervisionSettings,
     /// `[control]`

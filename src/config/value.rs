@@ -130,6 +130,15 @@ impl<'a> Value<'a> {
         Ok(text)
     }
 
+    /// A text of several lines.
+    pub(super) fn block(&self) -> Result<String, ConfigError> {
+        let DeValue::String(text) = self.value.get_ref() else { return Err(self.wrong_type("a string")) };
+        if text.chars().any(|c| c.is_control() && !"\t\r\n".contains(c)) {
+            return Err(self.bad("control characters are not allowed"));
+        }
+        Ok(text.to_string())
+    }
+
     pub(super) fn bool(&self) -> Result<bool, ConfigError> {
         self.value.get_ref().as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
