@@ -11,7 +11,7 @@
 //! | 4 shell | [`cli`] what a user types · [`pbx`] the composition root · [`spy`] the listening post |
 //! | 3 service | [`dialplan`] extensions.conf · [`control`] the control socket |
 //! | 2 call | [`call`] legs, channels, B2BUA, supervision |
-//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store · [`evidence`] the log of supervision |
+//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store · [`evidence`] the log of supervision · [`outbox`] recordings and their delivery |
 //! | 0 pure | [`sip`] · [`sdp`] · [`rtp`] · [`audio`] · [`config`]: no socket, thread, clock or tokio |
 //!
 //! # The ways through
@@ -57,6 +57,7 @@ pub mod control;
 pub mod dialplan;
 pub mod evidence;
 pub mod media;
+pub mod outbox;
 pub mod pbx;
 pub mod rtp;
 pub mod sdp;

@@ -50,6 +50,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("astdb", 1, &["config"]),
     ("evidence", 1, &[]),
     ("media", 1, &["audio", "rtp", "sdp"]),
+    ("outbox", 1, &["config"]),
     ("transport", 1, &["config", "sip"]),
     ("audio", 0, &[]),
     ("config", 0, &[]),

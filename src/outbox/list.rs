@@ -1,0 +1,279 @@
+//! What is in the outbox: lists of recordings, and finding one by what a user has at hand.
+//! Above: `rec ls`, `rec show`, the pages of `rec serve`. Below: `store`.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Row, params_from_iter};
+
+use super::error::OutboxError;
+use super::manifest::{Direction, RecordingId, State};
+use super::store::{Fault, Outbox};
+
+/// Which recordings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// All whose audio is there, open ones included.
+    #[default]
+    All,
+    /// Those that were removed after delivery as well.
+    WithGone,
+    /// Those a remote still waits for, parked ones included.
+    Unsent,
+    /// Those parked at a remote.
+    Failed,
+    /// Those being written.
+    Open,
+    /// Those that are whole, or were cut short and repaired; not open, not gone.
+    Closed,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The latest first.
+    #[default]
+    Newest,
+    /// The earliest first.
+    Oldest,
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Which.
+    pub which: Which,
+    /// Begun at this time or later.
+    pub since: Option<Timestamp>,
+    /// Begun before this time.
+    pub until: Option<Timestamp>,
+    /// In which numbers, names, agents, rooms, trunks and files this text stands.
+    pub text: Option<String>,
+    /// In which order.
+    pub order: Order,
+    /// At most so many; `None`: all.
+    pub limit: Option<u32>,
+    /// So many of them left out at the beginning.
+    pub skip: u32,
+}
+
+/// A recording in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Which recording.
+    pub id: RecordingId,
+    /// Its file, relative to the spool; `None`: gone.
+    pub file: Option<String>,
+    /// How far it is.
+    pub state: State,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// How long it is.
+    pub duration: Duration,
+    /// The call: its calling leg's UUID.
+    pub call: String,
+    /// The leg whose call is recorded.
+    pub leg: String,
+    /// The calling number.
+    pub from: String,
+    /// The caller's name.
+    pub from_name: String,
+    /// The dialled number.
+    pub to: String,
+    /// Where the call came from and went.
+    pub direction: Direction,
+    /// The user who talked with somebody outside.
+    pub agent: Option<String>,
+    /// The trunk.
+    pub trunk: Option<String>,
+    /// The conference room.
+    pub room: Option<String>,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// SHA-256 of its (first) file; empty while it is open.
+    pub sha256: String,
+    /// Whether it is sealed.
+    pub sealed: bool,
+    /// Deliveries in all: one for each file and remote.
+    pub wanted: u32,
+    /// Those with a receipt.
+    pub delivered: u32,
+    /// Those parked.
+    pub parked: u32,
+}
+
+const COLUMNS: &str = "id, file, state, started_ms, ended_ms, duration_ms, call, leg, from_number, from_name, to_number, direction, \
+                       agent, trunk, room, bytes, sha256, sealed, wanted, delivered, parked";
+
+impl Outbox {
+    /// All that the filter lets through.
+    ///
+    /// # Errors
+    /// The queue cannot be read.
+    pub fn list(&self, filter: &Filter) -> Result<Vec<Listed>, OutboxError> {
+        let mut found = Vec::new();
+        self.each(filter, &mut |listed| {
+            found.push(listed);
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// The same one by one, for lists that are long; all as of one moment.
+    ///
+    /// # Errors
+    /// The queue cannot be read.
+    pub fn each(&self, filter: &Filter, take: &mut dyn FnMut(Listed) -> ControlFlow<()>) -> Result<(), OutboxError> {
+        let (clause, values) = clause(filter);
+        let order = match filter.order {
+            Order::Newest => "ORDER BY started_ms DESC, number DESC",
+            Order::Oldest => "ORDER BY started_ms, number",
+        };
+        let limit = filter.limit.map_or(-1, i64::from);
+        let sql = format!("SELECT {COLUMNS} FROM recordings {clause} {order} LIMIT {limit} OFFSET {}", filter.skip);
+        self.read("listing recordings", |tx| {
+            let mut statement = tx.prepare_cached(&sql)?;
+            let mut rows = statement.query(params_from_iter(values))?;
+            while let Some(row) = rows.next()? {
+                if take(listed(row)?).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// How many the filter lets through, its limit and skip left out of account.
+    ///
+    /// # Errors
+    /// The queue cannot be read.
+    pub fn count(&self, filter: &Filter) -> Result<u64, OutboxError> {
+        let (clause, values) = clause(filter);
+        let sql = format!("SELECT count(*) FROM recordings {clause}");
+        self.read("counting recordings", |tx| {
+            Ok(tx.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| number(row, 0))?)
+        })
+    }
+
+    /// A recording as it stands in a list; `None`: there is none with this id.
+    ///
+    /// # Errors
+    /// The queue cannot be read.
+    pub fn listed(&self, id: RecordingId) -> Result<Option<Listed>, OutboxError> {
+        let sql = format!("SELECT {COLUMNS} FROM recordings WHERE id = ?1");
+        self.read("reading a recording", |tx| {
+            let mut statement = tx.prepare_cached(&sql)?;
+            let mut rows = statement.query([id.to_string()])?;
+            rows.next()?.map(listed).transpose()
+        })
+    }
+
+    /// The recordings a user may mean: by their id or its beginning (at least 4 digits), their file's name with or without its
+    /// extension, their call's or leg's UUID, or its `UNIQUEID`.
+    ///
+    /// # Errors
+    /// The queue cannot be read.
+    pub fn find(&self, text: &str) -> Result<Vec<RecordingId>, OutboxError> {
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_start = text.len() >= 4 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        let start = is_start.then(|| text.to_ascii_lowercase());
+        self.read("looking for a recording", |tx| {
+            let mut statement = tx.prepare_cached(
+                "SELECT id FROM recordings WHERE (?1 IS NOT NULL AND id >= ?1 AND id < ?1 || 'g')
+                 UNION SELECT id FROM recordings WHERE stem = ?2
+                 UNION SELECT id FROM recordings WHERE stem = ?3 AND file = ?2
+                 UNION SELECT id FROM recordings WHERE call = ?2
+                 UNION SELECT id FROM recordings WHERE leg = ?2
+                 UNION SELECT id FROM recordings WHERE uniqueid = ?2",
+            )?;
+            let mut found = Vec::new();
+            let mut rows = statement.query((start, text, super::manifest::stem(text)))?;
+            while let Some(row) = rows.next()? {
+                found.push(id(row, 0)?);
+            }
+            Ok(found)
+        })
+    }
+}
+
+fn clause(filter: &Filter) -> (String, Vec<Value>) {
+    let mut terms: Vec<String> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    match filter.which {
+        Which::All => terms.push("state != 'gone'".into()),
+        Which::WithGone => {}
+        Which::Unsent => terms.push("delivered < wanted".into()),
+        Which::Failed => terms.push("delivered < wanted AND parked > 0".into()),
+        Which::Open => terms.push("state = 'open'".into()),
+        Which::Closed => terms.push("state IN ('finished', 'interrupted')".into()),
+    }
+    if let Some(since) = filter.since {
+        values.push(since.as_millisecond().into());
+        terms.push(format!("started_ms >= ?{}", values.len()));
+    }
+    if let Some(until) = filter.until {
+        values.push(until.as_millisecond().into());
+        terms.push(format!("started_ms < ?{}", values.len()));
+    }
+    if let Some(text) = &filter.text {
+        values.push(text.clone().into());
+        let at = values.len();
+        let columns = ["from_number", "from_name", "to_number", "agent", "room", "trunk", "file", "call", "id"];
+        // Not LIKE: `%` and `_` of a user are themselves. Lower case as SQLite has it: of ASCII.
+        let any: Vec<String> =
+            columns.iter().map(|column| format!("instr(lower(coalesce({column}, '')), lower(?{at})) > 0")).collect();
+        terms.push(format!("({})", any.join(" OR ")));
+    }
+    let clause = if terms.is_empty() { String::new() } else { format!("WHERE {}", terms.join(" AND ")) };
+    (clause, values)
+}
+
+fn listed(row: &Row<'_>) -> Result<Listed, Fault> {
+    let word = |at: usize| row.get_ref(at).and_then(|value| Ok(value.as_str()?));
+    Ok(Listed {
+        id: id(row, 0)?,
+        file: row.get(1)?,
+        state: State::of(word(2)?).unwrap_or_default(),
+        started: timestamp(row.get(3)?),
+        ended: row.get::<_, Option<i64>>(4)?.map(timestamp),
+        duration: Duration::from_millis(number(row, 5)?),
+        call: row.get(6)?,
+        leg: row.get(7)?,
+        from: row.get(8)?,
+        from_name: row.get(9)?,
+        to: row.get(10)?,
+        direction: Direction::of(word(11)?).unwrap_or_default(),
+        agent: row.get(12)?,
+        trunk: row.get(13)?,
+        room: row.get(14)?,
+        bytes: number(row, 15)?,
+        sha256: row.get(16)?,
+        sealed: row.get(17)?,
+        wanted: row.get(18)?,
+        delivered: row.get(19)?,
+        parked: row.get(20)?,
+    })
+}
+
+/// A column that holds an id.
+pub(super) fn id(row: &Row<'_>, at: usize) -> Result<RecordingId, Fault> {
+    let text = row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?;
+    let wrong = |error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error));
+    Ok(text.parse().map_err(|error: uuid::Error| wrong(error))?)
+}
+
+/// Milliseconds since 1970 as a time; those no calendar has are its ends.
+pub(super) fn timestamp(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// A column that counts something: never below zero.
+pub(super) fn number(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or_default())
+}

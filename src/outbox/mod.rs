@@ -1,0 +1,30 @@
+//! The outbox: every recording from its first sample to the receipts of all who wanted it.
+//!
+//! The way: `begin` (row and manifest, before the first sample) → the recorder writes → `finish` (hashed, on the disk, wanted by every
+//! remote in force, in one transaction) → [`push::run`] → a remote → its receipt, checked and stored.
+//!
+//! A spool is one folder, private to its owner: recordings (`NAME.wav`), their manifests (`NAME.json`), the queue
+//! (`outbox.sqlite3`), the lock of the run that pushes (`push.lock`), and the locks by which writers show that they live
+//! (`.writers`). Any number of processes work on it at once.
+
+mod delivery;
+mod error;
+mod list;
+pub mod manifest;
+pub mod name;
+pub mod push;
+mod queue;
+pub mod remote;
+mod schema;
+pub mod spool;
+mod store;
+
+pub use delivery::{Delivery, DeliveryState, RemoteStatus};
+pub use error::OutboxError;
+pub use list::{Filter, Listed, Order, Which};
+pub use manifest::{Manifest, RecordingId, State};
+pub use spool::Spool;
+pub use store::Outbox;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The queue's file: its tables, its form number, and how a connection to it is opened.
+//! Above: `queue`. Below: SQLite.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::error::OutboxError;
+
+/// `PRAGMA application_id` of our files: "wCOB".
+const APPLICATION: i64 = 0x7743_4F42;
+
+/// How long to wait for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How each form is made from the one before; `PRAGMA user_version` is the number of steps taken.
+///
+/// Times are milliseconds since 1970. `recordings.wanted`, `delivered`, `parked` count the rows of `deliveries`, so that listing
+/// touches one table. `deliveries.failed_ms` is when `due_ms` was set: a clock that is before it has been put back, and waiting
+/// for `due_ms` could take for ever.
+const STEPS: &[&str] = &["
+CREATE TABLE recordings (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  file TEXT,
+  stem TEXT UNIQUE,
+  state TEXT NOT NULL CHECK (state IN ('open', 'finished', 'interrupted', 'gone')),
+  writer TEXT,
+  started_ms INTEGER NOT NULL,
+  ended_ms INTEGER,
+  finished_ms INTEGER,
+  duration_ms INTEGER NOT NULL DEFAULT 0,
+  call TEXT NOT NULL,
+  leg TEXT NOT NULL,
+  uniqueid TEXT NOT NULL,
+  from_number TEXT NOT NULL,
+  from_name TEXT NOT NULL,
+  to_number TEXT NOT NULL,
+  direction TEXT NOT NULL,
+  agent TEXT,
+  trunk TEXT,
+  room TEXT,
+  bytes INTEGER NOT NULL DEFAULT 0,
+  sha256 TEXT NOT NULL DEFAULT '',
+  sealed INTEGER NOT NULL DEFAULT 0,
+  wanted INTEGER NOT NULL DEFAULT 0,
+  delivered INTEGER NOT NULL DEFAULT 0,
+  parked INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX recordings_by_start ON recordings (started_ms, number);
+CREATE INDEX recordings_of_call ON recordings (call);
+CREATE INDEX recordings_of_leg ON recordings (leg);
+CREATE INDEX recordings_of_uniqueid ON recordings (uniqueid);
+CREATE INDEX recordings_open ON recordings (writer) WHERE state = 'open';
+CREATE INDEX recordings_unsent ON recordings (started_ms, number) WHERE delivered < wanted;
+CREATE TABLE manifests (
+  number INTEGER PRIMARY KEY REFERENCES recordings,
+  json TEXT NOT NULL
+);
+CREATE TABLE deliveries (
+  number INTEGER NOT NULL REFERENCES recordings,
+  part INTEGER NOT NULL,
+  remote TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'uploading', 'delivered', 'parked')),
+  attempts INTEGER NOT NULL DEFAULT 0,
+  first_failed_ms INTEGER,
+  failed_ms INTEGER,
+  due_ms INTEGER NOT NULL DEFAULT 0,
+  position INTEGER NOT NULL DEFAULT 0,
+  token TEXT,
+  reason TEXT,
+  error TEXT,
+  receipt TEXT,
+  delivered_ms INTEGER,
+  PRIMARY KEY (number, part, remote)
+) WITHOUT ROWID;
+CREATE INDEX deliveries_waiting ON deliveries (remote, due_ms, number) WHERE state IN ('pending', 'uploading');
+CREATE INDEX deliveries_parked ON deliveries (remote, number) WHERE state = 'parked';
+CREATE TABLE remotes (
+  name TEXT PRIMARY KEY,
+  in_force INTEGER NOT NULL,
+  since_ms INTEGER NOT NULL,
+  failures INTEGER NOT NULL DEFAULT 0,
+  failed_ms INTEGER,
+  closed_until_ms INTEGER NOT NULL DEFAULT 0,
+  error TEXT,
+  delivered_ms INTEGER
+) WITHOUT ROWID;
+CREATE TRIGGER delivery_added AFTER INSERT ON deliveries BEGIN
+  UPDATE recordings SET wanted = wanted + 1, delivered = delivered + (NEW.state = 'delivered'),
+    parked = parked + (NEW.state = 'parked') WHERE number = NEW.number;
+END;
+CREATE TRIGGER delivery_removed AFTER DELETE ON deliveries BEGIN
+  UPDATE recordings SET wanted = wanted - 1, delivered = delivered - (OLD.state = 'delivered'),
+    parked = parked - (OLD.state = 'parked') WHERE number = OLD.number;
+END;
+CREATE TRIGGER delivery_changed AFTER UPDATE OF state ON deliveries WHEN NEW.state != OLD.state BEGIN
+  UPDATE recordings SET delivered = delivered + (NEW.state = 'delivered') - (OLD.state = 'delivered'),
+    parked = parked + (NEW.state = 'parked') - (OLD.state = 'parked') WHERE number = NEW.number;
+END;
+"];
+
+/// The newest form known here.
+fn newest() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+/// Opens the queue's file; makes it, for its owner alone, where it is not there.
+pub(super) fn open(path: &Path) -> Result<Connection, OutboxError> {
+    let fault = |error| of_sqlite("opening", path, error);
+    make_file(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut conn = Connection::open_with_flags(real(path)?, flags).map_err(fault)?;
+    conn.busy_timeout(PATIENCE).map_err(fault)?;
+    if form(&conn, path)? < newest() {
+        write_ahead(&conn).map_err(fault)?;
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+        // Another process may have been faster.
+        let taken = usize::try_from(form(&tx, path)?).unwrap_or_default();
+        for step in STEPS.get(taken..).unwrap_or_default() {
+            tx.execute_batch(step).map_err(fault)?;
+        }
+        tx.pragma_update(None, "application_id", APPLICATION).map_err(fault)?;
+        tx.pragma_update(None, "user_version", newest()).map_err(fault)?;
+        tx.commit().map_err(fault)?;
+    }
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}
+
+/// What SQLite's complaint means.
+pub(super) fn of_sqlite(doing: &'static str, path: &Path, source: rusqlite::Error) -> OutboxError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OutboxError::Damaged { path, what: source.to_string() }
+        }
+        _ => OutboxError::Database { doing, path, source },
+    }
+}
+
+/// SQLite follows no link at all with `SQLITE_OPEN_NOFOLLOW`, not even above the spool, where that is the owner's business.
+fn real(path: &Path) -> Result<std::path::PathBuf, OutboxError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = folder.canonicalize().map_err(OutboxError::io("looking for", folder))?;
+    Ok(folder.join(path.file_name().unwrap_or_default()))
+}
+
+/// The form of the file, after a look at whose it is; 0: nothing yet.
+fn form(conn: &Connection, path: &Path) -> Result<i64, OutboxError> {
+    let read = || -> rusqlite::Result<(i64, i64, i64)> {
+        // All of one moment: another process may just be making it.
+        let _moment = if conn.is_autocommit() { Some(conn.unchecked_transaction()?) } else { None };
+        let number = |sql| conn.query_row(sql, (), |row| row.get(0));
+        Ok((
+            number("PRAGMA application_id")?,
+            number("PRAGMA user_version")?,
+            number("SELECT count(*) FROM sqlite_schema")?,
+        ))
+    };
+    let (application, form, tables) = read().map_err(|error| of_sqlite("reading", path, error))?;
+    match (application, form, tables) {
+        (0, 0, 0) => Ok(0),
+        (APPLICATION, found, _) if found > newest() => {
+            Err(OutboxError::Future { path: path.to_owned(), found, known: newest() })
+        }
+        (APPLICATION, found, _) if found > 0 => Ok(found),
+        _ => Err(OutboxError::Damaged { path: path.to_owned(), what: "a database of some other program".to_owned() }),
+    }
+}
+
+/// Gives an empty file its log. While another process does so at the same moment SQLite says that the file is busy without waiting
+/// for it, lest both wait for each other.
+fn write_ahead(conn: &Connection) -> rusqlite::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match conn.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Makes the file readable by its owner alone; SQLite gives the files beside it the same mode.
+fn make_file(path: &Path) -> Result<(), OutboxError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop).map_err(OutboxError::io("making", path)),
+    }
+}
