@@ -3,6 +3,7 @@
 pub mod codec;
 pub mod conceal;
 pub mod dtmf;
+pub mod export;
 pub mod file;
 pub mod frame;
 pub mod gain;
@@ -11,6 +12,8 @@ pub mod mix;
 pub mod prompts;
 pub mod raw;
 pub mod resample;
+pub mod source;
 pub mod steady;
 pub mod stretch;
 pub mod tone;
+pub mod wave;
