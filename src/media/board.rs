@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::bridge::Passing;
 use super::clock::{Moment, Slot};
 use super::command::{Event, PortId, TapId};
+use super::copies::Content;
 use super::port::{Kind, Port, Route};
+use super::recording::Recording;
 use super::report::Epoch;
 use super::room::Room;
 use super::tap::Tap;
@@ -73,9 +75,11 @@ pub(super) struct Board {
     pub(super) settings: Settings,
     pub(super) ports: Vec<Option<Box<Port>>>,
     pub(super) taps: Vec<Option<Box<Tap>>>,
+    pub(super) recordings: Vec<Option<Box<Recording>>>,
     pub(super) rooms: Vec<Option<Box<Room>>>,
     pub(super) by_id: HashMap<PortId, Seat>,
     pub(super) by_tap: HashMap<TapId, usize>,
+    pub(super) by_recording: HashMap<TapId, usize>,
     /// Ports that make packets of their own.
     pub(super) generating: Vec<Seat>,
     pub(super) scratch: Box<Scratch>,
@@ -106,9 +110,11 @@ impl Board {
             settings,
             ports: Vec::new(),
             taps: Vec::new(),
+            recordings: Vec::new(),
             rooms: Vec::new(),
             by_id: HashMap::new(),
             by_tap: HashMap::new(),
+            by_recording: HashMap::new(),
             generating: Vec::new(),
             scratch: Box::new(scratch),
             frames_dropped: 0,
@@ -147,6 +153,9 @@ impl Board {
         };
         let is_listened_to = taken.kind == Kind::Audio && port.is_listened_to();
         let (header, payload) = (packet.header, packet.payload.clone());
+        if !port.recordings.is_empty() {
+            self.copy(seat, Content::of(taken.kind, codec), (&header, &bytes[payload.clone()]), now);
+        }
         let heard = if is_listened_to { payload.len().min(MAX_DATAGRAM) } else { 0 };
         if is_listened_to {
             // Before passing on, which may write over the payload.
@@ -191,6 +200,7 @@ impl Board {
         }
         self.beat_taps(slot);
         if slot.0.is_multiple_of(WATCH_SLOTS) {
+            self.sweep_recordings();
             let group = (slot.0 / WATCH_SLOTS) as usize % WATCH_GROUPS;
             for at in (group..self.ports.len()).step_by(WATCH_GROUPS) {
                 self.watch(at, slot.start(), wire);

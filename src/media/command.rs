@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::copies::Copies;
 use super::setup::Stream;
 use super::stats::PortStats;
 use crate::audio::frame::{FRAME_SAMPLES, Frame};
@@ -207,7 +208,21 @@ pub enum Command {
         /// The supervisor's ends.
         audio: TapAudio,
     },
-    /// Puts a supervisor on other ports, on whatever media thread they are, as [`Command::Attach`] would; its rings, its beat and
+    /// Puts a call on record: from now on every packet of its ports is copied for a recorder until [`Command::Detach`], also while they
+    /// are held; what supervisors say to the parties is copied apart from them, and what is played over to a party is not copied.
+    /// While a side has no port, what the other side hears from us (prompts, music, its room) is copied in its place. Ports that
+    /// are gone, or on another media thread than `left`, leave their side empty, which is told by [`Event::SideEmpty`].
+    Record {
+        /// The recording; it shares its numbers with taps. One of the same id ends.
+        tap: TapId,
+        /// The party that called.
+        left: Option<PortId>,
+        /// The party that answered.
+        right: Option<PortId>,
+        /// Where the copies go.
+        copies: Copies,
+    },
+    /// Puts a supervisor or a recording on other ports, on whatever media thread they are, as [`Command::Attach`] or [`Command::Record`] would; its rings, its beat and
     /// who hears whom stay. A port that stays goes on without a gap. Nobody new hears what was said before.
     MoveTap {
         /// The tap.
@@ -227,7 +242,7 @@ pub enum Command {
         /// Who hears the supervisor.
         heard_by: Sides,
     },
-    /// Takes a supervisor off.
+    /// Takes a supervisor or a recording off.
     Detach {
         /// The tap.
         tap: TapId,
@@ -344,7 +359,7 @@ pub enum Event {
         /// The tap.
         tap: TapId,
     },
-    /// A tap is over: detached, replaced by one of its id, or nobody has the other end of its ring any more.
+    /// A tap or recording is over: detached, replaced by one of its id, or nobody has the other end of its ring any more.
     TapEnded {
         /// The tap.
         tap: TapId,

@@ -24,6 +24,15 @@ pub(super) struct Vacated {
 impl Board {
     /// Obeys a command. Closing gives the port's former seat back, so that its sockets can be drained.
     pub(super) fn obey(&mut self, command: Command, now: Moment, wire: &mut impl Wire) -> Option<Vacated> {
+        let held = if self.by_recording.is_empty() { [None; 2] } else { may_hold(&command) };
+        let vacated = self.act(command, now, wire);
+        for port in held.into_iter().flatten() {
+            self.note_hold(port, now);
+        }
+        vacated
+    }
+
+    fn act(&mut self, command: Command, now: Moment, wire: &mut impl Wire) -> Option<Vacated> {
         match command {
             Command::Configure { port, stream } => self.configure(port, stream, now, wire),
             Command::Join { a, b } => self.join(a, b),
@@ -55,6 +64,7 @@ impl Board {
             Command::Attach { tap, left, right, hears, heard_by, audio } => {
                 self.attach((tap, audio), [left, right], (hears, heard_by), now);
             }
+            Command::Record { tap, left, right, copies } => self.record(tap, [left, right], copies, now),
             Command::MoveTap { tap, left, right } => self.move_tap(tap, [left, right], now),
             Command::SetTap { tap, hears, heard_by } => self.set_tap(tap, (hears, heard_by), now),
             Command::Detach { tap } => self.detach(tap),
@@ -242,5 +252,18 @@ impl Board {
                 Route::Echo | Route::Bridged(_) | Route::Supervising => port.tell_played(play, Played::Stopped),
             }
         });
+    }
+}
+
+/// The ports that a command may hold, or hold no longer.
+fn may_hold(command: &Command) -> [Option<PortId>; 2] {
+    match *command {
+        Command::Configure { port, .. }
+        | Command::Hold { port, .. }
+        | Command::Unhold { port }
+        | Command::EnterRoom { port, .. }
+        | Command::Supervise { port, .. } => [Some(port), None],
+        Command::Join { a, b } => [Some(a), Some(b)],
+        _ => [None; 2],
     }
 }

@@ -139,7 +139,9 @@ impl Engine {
         }
         let home = match (&command, port_of(&command)) {
             (Command::PlayToRoom { room, .. }, _) => Some(inner.home_of(*room)),
-            (Command::Attach { tap, left, right, .. }, _) => Some(inner.house(&mut homes, *tap, [*left, *right])),
+            (Command::Attach { tap, left, right, .. } | Command::Record { tap, left, right, .. }, _) => {
+                Some(inner.house(&mut homes, *tap, [*left, *right]))
+            }
             (Command::MoveTap { tap, .. } | Command::SetTap { tap, .. }, _) => homes.taps.get(tap).copied(),
             (Command::Detach { tap }, _) => homes.taps.remove(tap),
             (Command::Close { port }, _) => homes.ports.remove(port),
@@ -329,6 +331,7 @@ fn port_of(command: &Command) -> Option<PortId> {
         | Command::Close { port } => Some(port),
         Command::PlayToRoom { .. }
         | Command::Attach { .. }
+        | Command::Record { .. }
         | Command::MoveTap { .. }
         | Command::SetTap { .. }
         | Command::Detach { .. } => None,

@@ -115,6 +115,9 @@ impl Board {
         if port.player.is_none() && !matches!(port.route, Route::Room | Route::Supervising) {
             self.refresh(seat);
         }
+        if sound == Fill::Sound && self.port(seat).is_some_and(|port| !port.recordings.is_empty()) {
+            self.copy_heard(seat, count, now); // before what supervisors say is added
+        }
         if !is_spoken_to || !self.has_voice(seat, count, now) {
             return sound;
         }

@@ -80,7 +80,9 @@ pub(super) struct Port {
     pub(super) due: Slot,
     /// The taps on it, and which side of them it is.
     pub(super) taps: Vec<(usize, Side)>,
-    /// How many of them its peer hears.
+    /// The recordings of it, and which side of them it is.
+    pub(super) recordings: Vec<(usize, Side)>,
+    /// How many of the taps its peer hears.
     pub(super) speakers: usize,
     /// What its peer is sent while the other end of the bridge sends nothing.
     pub(super) filler: Filler,
@@ -162,6 +164,7 @@ impl Port {
             digits: None,
             due: Slot::default(),
             taps: Vec::new(),
+            recordings: Vec::new(),
             speakers: 0,
             filler: Filler::Idle,
             reports: Reports::new(name),

@@ -19,9 +19,9 @@ use super::board::{Board, MAX_DATAGRAM, Settings, WATCH_SLOTS};
 use super::clock::{Moment, SLOTS_PER_TICK, Slot};
 use super::command::{Command, PortId, TapId};
 use super::port::Port;
+use super::recording::Watcher;
 use super::socket::{self, Pair, Sockets, Which};
 use super::stats::ShardStats;
-use super::tap::Tap;
 
 /// Events taken from `epoll` in one go; also the greatest number of packets between two looks at the clock.
 const BATCH: usize = 256;
@@ -39,10 +39,10 @@ pub(super) enum Order {
     Adopt(Box<Port>, Box<Pair>),
     /// Hand a port over, to be taken to another thread.
     Release(PortId, SyncSender<Option<(Box<Port>, Box<Pair>)>>),
-    /// Take a tap, on no port.
-    AdoptTap(Box<Tap>),
-    /// Hand a tap over, to be taken to another thread.
-    ReleaseTap(TapId, SyncSender<Option<Box<Tap>>>),
+    /// Take a tap or a recording, on no port.
+    AdoptTap(Watcher),
+    /// Hand a tap or a recording over, to be taken to another thread.
+    ReleaseTap(TapId, SyncSender<Option<Watcher>>),
     /// Close every port and end.
     Stop,
 }
@@ -180,11 +180,15 @@ impl Shard {
                         .and_then(|(seat, port)| self.sockets.take(seat).map(|pair| (port, Box::new(pair))));
                     let _ = reply.try_send(released);
                 }
-                Ok(Order::AdoptTap(tap)) => {
+                Ok(Order::AdoptTap(Watcher::Tap(tap))) => {
                     self.board.adopt_tap(tap);
                 }
+                Ok(Order::AdoptTap(Watcher::Recording(recording))) => {
+                    self.board.adopt_recording(recording);
+                }
                 Ok(Order::ReleaseTap(id, reply)) => {
-                    let _ = reply.try_send(self.board.release_tap(id));
+                    let tap = self.board.release_tap(id).map(Watcher::Tap);
+                    let _ = reply.try_send(tap.or_else(|| self.board.release_recording(id).map(Watcher::Recording)));
                 }
                 Ok(Order::Stop) => {
                     self.close_all();

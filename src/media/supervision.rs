@@ -32,8 +32,9 @@ impl Board {
 
     /// Puts a tap on other ports.
     pub(super) fn move_tap(&mut self, id: TapId, ports: [Option<PortId>; 2], now: Moment) {
-        if let Some(&at) = self.by_tap.get(&id) {
-            self.place(at, ports, now);
+        match self.by_tap.get(&id) {
+            Some(&at) => self.place(at, ports, now),
+            None => self.move_recording(id, ports, now),
         }
     }
 
@@ -53,6 +54,7 @@ impl Board {
         if let Some(tap) = self.release_tap(id) {
             tap.end();
         }
+        self.end_recording(id);
     }
 
     /// Takes a tap off the board as it is, to be put on another.
@@ -85,6 +87,7 @@ impl Board {
             }
         }
         self.count_speakers(seat);
+        self.lose_recorded(seat);
     }
 
     /// Puts the taps that wait for a port on it, now that it has come.
@@ -95,6 +98,7 @@ impl Board {
                 self.place(at, ports, now);
             }
         }
+        self.regain_recorded(id, now);
     }
 
     /// Drops what taps have buffered of a port whose peer is no longer listened to.
@@ -131,6 +135,9 @@ impl Board {
             let now = tap.due.start();
             tap.due = tap.due.after(SLOTS_PER_TICK);
             tap.speak(now);
+            if let Some(said) = tap.saying() {
+                self.copy_said(tap, said, now);
+            }
             let others = if tap.due > slot { self.others(at, tap) } else { SILENCE };
             given = tap.give(&others, now);
             self.frames_dropped += u64::from(given == Given::Dropped);
