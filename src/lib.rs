@@ -11,7 +11,7 @@
 //! | 4 shell | [`cli`] what a user types · [`pbx`] the composition root · [`spy`] the listening post |
 //! | 3 service | [`dialplan`] extensions.conf · [`control`] the control socket |
 //! | 2 call | [`call`] legs, channels, B2BUA, supervision |
-//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store · [`evidence`] the log of supervision · [`outbox`] recordings and their delivery |
+//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store · [`evidence`] the log of supervision · [`recorder`] calls on record · [`outbox`] recordings and their delivery |
 //! | 0 pure | [`sip`] · [`sdp`] · [`rtp`] · [`audio`] · [`config`]: no socket, thread, clock or tokio |
 //!
 //! # The ways through
@@ -33,6 +33,7 @@
 //! | `sip` task | 1 | SIP sockets, the stack | sockets, the next deadline, commands |
 //! | channel task | 1 per calling leg | its channel and the legs it dialled | anything async |
 //! | `media-N` thread | 1 per 2 cores | RTP sockets, ports, bridges, taps | epoll with the next slot, nothing else |
+//! | `recorder` thread | 1 | the files of recordings | its messages, 200 ms, the disk |
 //! | `records` thread | 1 | the file of detail records | its queue, the disk |
 //! | `astdb` thread | 1 | the store's writing connection | its queue, the disk |
 //! | `evidence` thread | 1 | the log of supervision | its queue, the disk |
@@ -59,6 +60,7 @@ pub mod evidence;
 pub mod media;
 pub mod outbox;
 pub mod pbx;
+pub mod recorder;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;

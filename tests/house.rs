@@ -46,11 +46,12 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("spy", 4, &["audio", "config", "control"]),
     ("control", 3, &["audio", "call", "config", "evidence"]),
     ("dialplan", 3, &["astdb", "audio", "call", "config", "media"]),
-    ("call", 2, &["audio", "config", "evidence", "media", "rtp", "sdp", "sip", "transport"]),
+    ("call", 2, &["audio", "config", "evidence", "media", "recorder", "rtp", "sdp", "sip", "transport"]),
     ("astdb", 1, &["config"]),
     ("evidence", 1, &[]),
     ("media", 1, &["audio", "rtp", "sdp"]),
     ("outbox", 1, &["config"]),
+    ("recorder", 1, &["audio", "media", "rtp"]),
     ("transport", 1, &["config", "sip"]),
     ("audio", 0, &[]),
     ("config", 0, &[]),
@@ -61,7 +62,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
 
 /// Arrows that stay on their layer: the shell's one entry, a codec's name, a secret.
 const SIDEWAYS: &[(&str, &str)] =
-    &[("cli", "pbx"), ("cli", "spy"), ("rtp", "audio"), ("sdp", "audio"), ("sip", "config")];
+    &[("cli", "pbx"), ("cli", "spy"), ("recorder", "media"), ("rtp", "audio"), ("sdp", "audio"), ("sip", "config")];
 
 /// What a pure room never touches: time, threads, sockets and the runtime come in as arguments or not at all.
 const IMPURE: &[&str] =

@@ -1,0 +1,150 @@
+//! What a packet's bytes become in a track, and how tracks become the bytes of a file. Pure. Above: `session`.
+
+use super::line::Stretch;
+use super::order::Form;
+use crate::audio::codec::Codec;
+use crate::audio::codec::g711;
+use crate::media::Content;
+
+impl Form {
+    /// The cell of silence.
+    pub(super) fn silence(self) -> i16 {
+        match self {
+            Self::Pcm16 => 0,
+            Self::AsCame(codec) => i16::from(codec.silence()),
+        }
+    }
+
+    /// How packets are stretched.
+    pub(super) fn stretch(self) -> Stretch {
+        match self {
+            Self::Pcm16 => Stretch::Lines,
+            Self::AsCame(_) => Stretch::Bytes,
+        }
+    }
+
+    /// How two cells become one.
+    pub(super) fn add(self) -> fn(i16, i16) -> i16 {
+        match self {
+            Self::Pcm16 => i16::saturating_add,
+            Self::AsCame(Codec::Pcmu) => |a, b| law_sum(a, b, Codec::Pcmu),
+            Self::AsCame(Codec::Pcma) => |a, b| law_sum(a, b, Codec::Pcma),
+        }
+    }
+
+    /// The cells of a payload, in the place of what is in `cells`; `steps` is the level, for 16 bit only.
+    pub(super) fn cells(self, content: Content, payload: &[u8], steps: i8, cells: &mut Vec<i16>) {
+        cells.clear();
+        match (self, content) {
+            (Self::Pcm16, Content::Sound(codec)) => {
+                cells.resize(payload.len(), 0);
+                codec.decode(payload, cells);
+            }
+            (Self::Pcm16, Content::Samples) => cells.extend(samples(payload)),
+            (Self::AsCame(law), Content::Sound(codec)) if law == codec => {
+                cells.extend(payload.iter().map(|&byte| i16::from(byte)));
+            }
+            (Self::AsCame(_), Content::Sound(Codec::Pcmu)) => {
+                cells.extend(payload.iter().map(|&byte| i16::from(g711::ULAW_TO_ALAW[usize::from(byte)])));
+            }
+            (Self::AsCame(_), Content::Sound(Codec::Pcma)) => {
+                cells.extend(payload.iter().map(|&byte| i16::from(g711::ALAW_TO_ULAW[usize::from(byte)])));
+            }
+            (Self::AsCame(law), Content::Samples) => {
+                cells.extend(samples(payload).map(|sample| to_law(sample, law)));
+            }
+            (_, Content::Digit | Content::Mark(_)) => {}
+        }
+        if steps.unsigned_abs() > 1 && self == Self::Pcm16 {
+            cells.iter_mut().for_each(|cell| *cell = louder(*cell, steps));
+        }
+    }
+
+    /// Adds the frames of tracks of the same length to `bytes`.
+    pub(super) fn write(self, tracks: &[&[i16]], bytes: &mut Vec<u8>) {
+        let frames = tracks.iter().map(|track| track.len()).min().unwrap_or(0);
+        match (self, tracks) {
+            (Self::Pcm16, [left, right]) => {
+                let start = bytes.len();
+                bytes.resize(start + 4 * frames, 0);
+                for (four, (left, right)) in bytes[start..].chunks_exact_mut(4).zip(left.iter().zip(*right)) {
+                    four[..2].copy_from_slice(&left.to_le_bytes());
+                    four[2..].copy_from_slice(&right.to_le_bytes());
+                }
+            }
+            (Self::Pcm16, _) => {
+                for at in 0..frames {
+                    bytes.extend(tracks.iter().flat_map(|track| track[at].to_le_bytes()));
+                }
+            }
+            (Self::AsCame(_), _) => {
+                for at in 0..frames {
+                    bytes.extend(tracks.iter().map(|track| track[at] as u8)); // a law's cells are bytes
+                }
+            }
+        }
+    }
+}
+
+/// A sample as loud as Asterisk's MixMonitor makes it: times `steps`, or divided by `-steps`.
+fn louder(sample: i16, steps: i8) -> i16 {
+    match steps {
+        1.. => sample.saturating_mul(steps.into()),
+        _ => sample / -i16::from(steps.max(-4)).min(-1),
+    }
+}
+
+fn samples(payload: &[u8]) -> impl Iterator<Item = i16> + '_ {
+    payload.as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair))
+}
+
+fn law_sum(a: i16, b: i16, law: Codec) -> i16 {
+    let mut sample = [0; 2];
+    law.decode(&[a as u8, b as u8], &mut sample); // a law's cells are bytes
+    to_law(sample[0].saturating_add(sample[1]), law)
+}
+
+fn to_law(sample: i16, law: Codec) -> i16 {
+    let mut byte = [0];
+    law.encode(&[sample], &mut byte);
+    i16::from(byte[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_law_kept_is_kept_byte_by_byte_and_the_other_is_rewritten() {
+        let all: Vec<u8> = (0..=255).collect();
+        let (mut cells, mut bytes) = (Vec::new(), Vec::new());
+        for (law, other) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+            let form = Form::AsCame(law);
+            form.cells(Content::Sound(law), &all, 0, &mut cells);
+            bytes.clear();
+            form.write(&[&cells], &mut bytes);
+            assert_eq!(bytes, all);
+            form.cells(Content::Sound(other), &all, 0, &mut cells);
+            bytes.clear();
+            form.write(&[&cells], &mut bytes);
+            let mut expected = all.clone();
+            other.transcode(law, &mut expected);
+            assert_eq!(bytes, expected);
+        }
+    }
+
+    #[test]
+    fn levels_multiply_divide_and_saturate() {
+        let payload: Vec<u8> = [100i16, -8_000, 20_000].iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut cells = Vec::new();
+        for (steps, expected) in [
+            (0, [100, -8_000, 20_000]),
+            (1, [100, -8_000, 20_000]),
+            (4, [400, -32_000, 32_767]),
+            (-4, [25, -2_000, 5_000]),
+        ] {
+            Form::Pcm16.cells(Content::Samples, &payload, steps, &mut cells);
+            assert_eq!(cells, expected, "{steps}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The files of a recording: frames go to their places, and after every write each file is a valid WAV: first the samples, then the
+//! sizes. Above: `session`. Below: `disk`, `wav`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::{Disk, Medium};
+use super::order::{Form, Part, RecorderError};
+use super::repair;
+use super::wav::{Beginning, Shape};
+
+/// Bytes of silence written at once.
+const FILL_BYTES: u64 = 65_536;
+/// Names tried for a further file.
+const MOST_PARTS: u32 = 10_000;
+
+/// The files of one recording. Frames are counted through all of them.
+#[derive(Debug)]
+pub(super) struct Parts {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    shape: Shape,
+    /// Frames of a file at most.
+    most: u64,
+    done: Vec<Part>,
+    medium: Box<dyn Medium>,
+    present: PathBuf,
+    /// The first frame of the present file, and the one after its last.
+    first: u64,
+    end: u64,
+}
+
+impl Parts {
+    /// Makes the first file, with no frame in it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RecorderError::File`] when it exists or cannot be made.
+    pub(super) fn create(disk: Arc<dyn Disk>, path: &Path, shape: Shape, most: u64) -> Result<Self, RecorderError> {
+        let failed = |source| RecorderError::File { path: path.to_owned(), source };
+        let mut medium = disk.create(path).map_err(failed)?;
+        medium.write_at(&shape.header(0), 0).map_err(failed)?;
+        let (path, present) = (path.to_owned(), path.to_owned());
+        Ok(Self { disk, path, shape, most: most.max(1), done: Vec::new(), medium, present, first: 0, end: 0 })
+    }
+
+    /// Opens a file that is there to go on at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`RecorderError::OtherForm`] when it looks different.
+    pub(super) fn append(disk: Arc<dyn Disk>, path: &Path, shape: Shape, most: u64) -> Result<Self, RecorderError> {
+        let failed = |source| RecorderError::File { path: path.to_owned(), source };
+        let medium = disk.open(path).map_err(failed)?;
+        let start = medium.read_start(usize::try_from(shape.header_bytes()).unwrap_or(0)).map_err(failed)?;
+        let other = || RecorderError::OtherForm { path: path.to_owned(), wanted: describe(&shape) };
+        if !Beginning::parse(&start).is_some_and(|beginning| beginning.is(&shape)) {
+            return Err(other());
+        }
+        let end = repair::repair_on(disk.as_ref(), path).map_err(|_| other())?.frames;
+        let (path, present) = (path.to_owned(), path.to_owned());
+        Ok(Self { disk, path, shape, most: most.max(1), done: Vec::new(), medium, present, first: 0, end })
+    }
+
+    /// The frame after the last one written.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// How many files were begun.
+    pub(super) fn count(&self) -> usize {
+        self.done.len() + 1
+    }
+
+    /// The present file.
+    pub(super) fn present(&self) -> &Path {
+        &self.present
+    }
+
+    /// Writes frames from a place on, also over former ones of the present file; what lies between the end and that place becomes
+    /// silence.
+    ///
+    /// # Errors
+    ///
+    /// What the system says. Then nothing, or only a part, is written, and the file is as valid as before.
+    pub(super) fn write(&mut self, from: u64, frames: &[u8]) -> io::Result<()> {
+        self.fill(from)?;
+        let frame_bytes = self.shape.frame_bytes();
+        let (mut from, mut rest) = (from, frames);
+        if from < self.first {
+            let passed = usize::try_from((self.first - from) * frame_bytes).unwrap_or(usize::MAX);
+            (from, rest) = (self.first, rest.get(passed..).unwrap_or_default());
+        }
+        while !rest.is_empty() {
+            if from >= self.first + self.most {
+                self.roll()?;
+            }
+            let room = usize::try_from((self.first + self.most - from) * frame_bytes).unwrap_or(usize::MAX);
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.medium.write_at(now, self.place(from))?;
+            from += now.len() as u64 / frame_bytes;
+            self.extend(from)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Begins a further file with the next frame.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; then the present file stays.
+    pub(super) fn roll(&mut self) -> io::Result<()> {
+        for number in self.count() as u32 + 1..=MOST_PARTS {
+            let path = further(&self.path, number);
+            let mut medium = match self.disk.create(&path) {
+                Ok(medium) => medium,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error),
+            };
+            let done = self.part();
+            medium.write_at(&self.shape.header(0), 0)?;
+            self.done.push(done);
+            (self.medium, self.present, self.first) = (medium, path, self.end);
+            return Ok(());
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// All files, as they are.
+    pub(super) fn into_parts(mut self) -> Vec<Part> {
+        let last = self.part();
+        self.done.push(last);
+        self.done
+    }
+
+    fn part(&self) -> Part {
+        let frames = self.end - self.first;
+        Part { path: self.present.clone(), frames, bytes: self.shape.file_bytes(frames) }
+    }
+
+    /// Where a frame of the present file lies.
+    fn place(&self, frame: u64) -> u64 {
+        self.shape.file_bytes(frame.saturating_sub(self.first))
+    }
+
+    /// Counts the frames before `end` into the file, by its header.
+    fn extend(&mut self, end: u64) -> io::Result<()> {
+        if end > self.end {
+            self.medium.write_at(&self.shape.header(end - self.first), 0)?;
+            self.end = end;
+        }
+        Ok(())
+    }
+
+    /// Writes silence up to a frame.
+    fn fill(&mut self, until: u64) -> io::Result<()> {
+        while self.end < until {
+            if self.end >= self.first + self.most {
+                self.roll()?;
+            }
+            let end = until.min(self.first + self.most);
+            match self.shape.form {
+                // Zeros are silence, and take no place on the disk. What a failed write left there goes first.
+                Form::Pcm16 => {
+                    self.medium.set_length(self.place(self.end))?;
+                    self.medium.set_length(self.place(end))?;
+                    self.extend(end)?;
+                }
+                Form::AsCame(codec) => {
+                    let frames = (end - self.end).min(FILL_BYTES / self.shape.frame_bytes());
+                    let bytes = vec![codec.silence(); (frames * self.shape.frame_bytes()) as usize]; // FILL_BYTES at most
+                    self.medium.write_at(&bytes, self.place(self.end))?;
+                    self.extend(self.end + frames)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a further file: `NAME-2.wav`.
+fn further(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+fn describe(shape: &Shape) -> String {
+    let samples = match shape.form {
+        Form::Pcm16 => "16 bit",
+        Form::AsCame(codec) => codec.name(),
+    };
+    format!("{samples}, {} tracks, {} Hz", shape.channels, shape.rate_hz)
+}

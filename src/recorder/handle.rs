@@ -1,0 +1,139 @@
+//! The handle to the recorder's thread, and to each recording that runs on it. Nothing here waits for a disk but `open` and `stop`.
+//! Above: `call::recording`. Below: `thread`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::{mpsc, oneshot};
+
+use super::disk::{Disk, System};
+use super::order::{Finished, Order, RecorderError};
+use super::session::Session;
+use super::thread::{self, Message};
+use crate::media::{Copies, Event};
+
+/// The recorder: one thread for all recordings. Clones are handles to the same one; it ends with the last handle and recording.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    messages: Sender<Message>,
+    disk: Arc<dyn Disk>,
+    next_id: Arc<AtomicU64>,
+}
+
+/// A recording that runs. Dropped, it is closed as by [`Running::stop`].
+#[derive(Debug)]
+pub struct Running {
+    id: u64,
+    path: PathBuf,
+    messages: Sender<Message>,
+}
+
+/// What can be asked of a recording.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// Cut time out from now on.
+    Pause,
+    /// Cut no more.
+    Resume,
+    /// Write silence from now on.
+    Mask,
+    /// Write what is heard again.
+    Unmask,
+    /// Close.
+    Stop(Option<oneshot::Sender<Finished>>),
+}
+
+impl Recorder {
+    /// Starts the thread `recorder`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecorderError::Start`] when the system refuses a thread.
+    pub fn start() -> Result<Self, RecorderError> {
+        Self::on(Arc::new(System))
+    }
+
+    /// Starts the thread with another disk.
+    pub(super) fn on(disk: Arc<dyn Disk>) -> Result<Self, RecorderError> {
+        let (messages, inbox) = channel();
+        let builder = std::thread::Builder::new().name("recorder".to_owned());
+        builder.spawn(move || thread::run(&inbox)).map_err(RecorderError::Start)?;
+        Ok(Self { messages, disk, next_id: Arc::default() })
+    }
+
+    /// Creates the file of a recording, whose time begins now. What comes back beside its handle goes into
+    /// [`Command::Record`](crate::media::Command::Record); `events` are told of that. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`RecorderError`] when the file exists, cannot be made, or the order contradicts itself.
+    pub fn open(&self, order: Order, events: mpsc::Sender<Event>) -> Result<(Running, Copies), RecorderError> {
+        let (copies, reader) = Copies::new(events);
+        let path = order.path.clone();
+        let session = Session::open(order, reader, Arc::clone(&self.disk), now_us())?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let running = Running { id, path, messages: self.messages.clone() };
+        self.messages.send(Message::Begin(id, Box::new(session))).map_err(|_| RecorderError::Ended)?;
+        Ok((running, copies))
+    }
+}
+
+impl Running {
+    /// The file.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// Cuts out the time from now on.
+    pub fn pause(&self) {
+        self.wish(Wish::Pause);
+    }
+
+    /// Goes on after a pause.
+    pub fn resume(&self) {
+        self.wish(Wish::Resume);
+    }
+
+    /// Writes silence in the place of sound from now on.
+    pub fn mask(&self) {
+        self.wish(Wish::Mask);
+    }
+
+    /// Writes sound again.
+    pub fn unmask(&self) {
+        self.wish(Wish::Unmask);
+    }
+
+    /// Writes what was heard until now, and closes the file.
+    ///
+    /// # Errors
+    ///
+    /// [`RecorderError::Ended`] when the recorder's thread is gone.
+    pub async fn stop(self) -> Result<Finished, RecorderError> {
+        let (reply, finished) = oneshot::channel();
+        self.wish(Wish::Stop(Some(reply)));
+        finished.await.map_err(|_| RecorderError::Ended)
+    }
+
+    fn wish(&self, wish: Wish) {
+        // A thread that is gone has closed all files.
+        let _ = self.messages.send(Message::Wish(self.id, wish, now_us()));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // After `stop` there is nothing left to stop.
+        self.wish(Wish::Stop(None));
+    }
+}
+
+/// The clock of the copies, in µs.
+pub(super) fn now_us() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    // The monotonic clock starts at 0 and stays below 2⁶⁴ ns for centuries.
+    time.tv_sec.cast_unsigned() * 1_000_000 + time.tv_nsec.cast_unsigned() / 1_000
+}

@@ -1,0 +1,284 @@
+//! One party's track: packets laid at their places in time, by their RTP time stamps tied to when they arrived. Pure.
+//! Above: `session`. Below: `tie`, which says where.
+//!
+//! A cell is one sample: 16 bit, or the byte of a law where sound is kept as it came. Places count cells from the beginning of the
+//! recording. The newest second stays changeable, so a packet that comes late still finds its place.
+
+use std::ops::Range;
+
+use super::order::{Packets, Why};
+use super::tie::{Place, Tie};
+use crate::media::Copied;
+
+/// Cells of a millisecond.
+pub(super) const CELLS_PER_MS: i64 = 8;
+/// Nothing is laid further than this after the beginning of what is kept: 60 s.
+const FARTHEST: i64 = 60_000 * CELLS_PER_MS;
+/// Nothing coming for this long is told.
+const NOTHING: i64 = 2_000 * CELLS_PER_MS;
+/// Stretches waiting for late packets at most.
+const MOST_HOLES: usize = 64;
+
+/// A stretch without sound, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hole {
+    pub(super) at: Range<i64>,
+    pub(super) why: Why,
+}
+
+/// A track.
+#[derive(Debug)]
+pub(super) struct Line {
+    silence: i16,
+    cells: Vec<i16>,
+    /// The place of the first cell kept.
+    base: i64,
+    /// After the newest sound.
+    end: i64,
+    /// Nothing is laid before this place, nor from that one on.
+    floor: i64,
+    ceiling: Option<i64>,
+    /// The first place that was changed since the last look.
+    changed: Option<i64>,
+    tie: Option<Tie>,
+    has_sound: bool,
+    /// Since when the party is on hold.
+    held_from: Option<i64>,
+    /// Copies were dropped: the next loss is ours.
+    has_dropped: bool,
+    /// Stretches that late packets may still fill, and those that none can.
+    holes: Vec<Hole>,
+    gone: Vec<Hole>,
+    pub(super) packets: Packets,
+}
+
+impl Line {
+    /// An empty track that begins at a place.
+    pub(super) fn new(start: i64, silence: i16) -> Self {
+        Self {
+            silence,
+            cells: Vec::new(),
+            base: start,
+            end: start,
+            floor: start,
+            ceiling: None,
+            changed: None,
+            tie: None,
+            has_sound: false,
+            held_from: None,
+            has_dropped: false,
+            holes: Vec::new(),
+            gone: Vec::new(),
+            packets: Packets::default(),
+        }
+    }
+
+    /// Takes a packet of the network that arrived at a place in time. `cells` may become a few more or fewer, to follow a clock that drifts.
+    pub(super) fn take(&mut self, copied: &Copied, arrived: i64, cells: &mut Vec<i16>, stretch: Stretch) {
+        self.packets.received += 1;
+        let length = cells.len() as i64;
+        if !self.tie.as_ref().is_some_and(|tie| tie.fits(copied, arrived, length)) {
+            self.tie = Some(Tie::new(copied, arrived, length, self.has_sound.then_some(self.end)));
+        }
+        let Some(tie) = &mut self.tie else { return };
+        let Place { start, skipped, step } = tie.place(copied, arrived, length);
+        stretch.apply(cells, step);
+        if skipped > 0 {
+            self.miss(skipped, start);
+        }
+        if start - self.end >= NOTHING && self.has_sound && self.held_from.is_none() {
+            self.gone.push(Hole { at: self.end..start, why: Why::Nothing });
+        }
+        let end = start + cells.len() as i64;
+        if end <= self.base {
+            self.packets.late += 1;
+            self.packets.lost = self.packets.lost.saturating_sub(1);
+            return;
+        }
+        if self.fill_holes(start..end) && skipped < 0 {
+            self.packets.lost = self.packets.lost.saturating_sub(1);
+        }
+        self.lay(start, cells, Laying::Replace);
+    }
+
+    /// Takes a packet without sound that has a number of its own.
+    pub(super) fn take_silent(&mut self, copied: &Copied) {
+        self.packets.received += 1;
+        if let Some(tie) = &mut self.tie {
+            let skipped = tie.pass(copied);
+            if skipped > 0 {
+                self.packets.lost += skipped.unsigned_abs();
+            }
+        }
+    }
+
+    /// Takes cells that the server made, which end at a place in time.
+    pub(super) fn take_made(&mut self, end: i64, cells: &[i16], laying: Laying) {
+        self.tie = None; // whatever comes from the network next has another clock
+        self.lay(end - cells.len() as i64, cells, laying);
+    }
+
+    /// Copies were dropped here.
+    pub(super) fn note_dropped(&mut self) {
+        self.has_dropped = true;
+    }
+
+    /// The party is on hold from here on, or no longer.
+    pub(super) fn hold(&mut self, at: i64) {
+        self.held_from.get_or_insert(at);
+    }
+
+    /// The party is on hold no longer.
+    pub(super) fn unhold(&mut self, at: i64) {
+        if let Some(from) = self.held_from.take().filter(|from| *from < at) {
+            self.gone.push(Hole { at: from..at, why: Why::Held });
+        }
+    }
+
+    /// Nothing that belongs at or after a place is taken, until `resume`.
+    pub(super) fn pause(&mut self, at: i64) {
+        self.ceiling = Some(at);
+    }
+
+    /// Takes up again: what belongs `cut` cells later than the pause comes right after what was before it.
+    pub(super) fn resume(&mut self, at: i64, cut: i64) {
+        self.ceiling = None;
+        self.floor = self.floor.max(at);
+        self.end = self.end.min(at);
+        self.held_from = self.held_from.map(|from| if from > at { (from - cut).max(at) } else { from });
+        if let Some(tie) = &mut self.tie {
+            tie.shift(-cut);
+        }
+    }
+
+    /// The first place changed since the last time.
+    pub(super) fn take_changed(&mut self) -> Option<i64> {
+        self.changed.take()
+    }
+
+    /// The cells of a stretch; what was not laid is silence.
+    pub(super) fn read(&mut self, at: Range<i64>) -> &[i16] {
+        let from = usize::try_from(at.start - self.base).unwrap_or(0);
+        let until = usize::try_from(at.end - self.base).unwrap_or(0);
+        if self.cells.len() < until {
+            self.cells.resize(until, self.silence);
+        }
+        self.cells.get(from..until).unwrap_or_default()
+    }
+
+    /// Forgets what is before a place; what is missing there stays missing.
+    pub(super) fn forget_before(&mut self, place: i64) {
+        let Some(count) = usize::try_from(place - self.base).ok().filter(|count| *count > 0) else { return };
+        self.cells.drain(..count.min(self.cells.len()));
+        self.base = place;
+        self.floor = self.floor.max(place);
+        let (gone, waiting) = std::mem::take(&mut self.holes).into_iter().partition(|hole| hole.at.end <= place);
+        self.holes = waiting;
+        self.gone.extend::<Vec<Hole>>(gone);
+    }
+
+    /// What can no longer be filled since the last time.
+    pub(super) fn take_gone(&mut self) -> impl Iterator<Item = Hole> + '_ {
+        self.gone.drain(..)
+    }
+
+    /// Ends everything that is open, at a place.
+    pub(super) fn finish(&mut self, at: i64) {
+        self.unhold(at);
+        let holes = std::mem::take(&mut self.holes);
+        self.gone.extend(holes);
+    }
+
+    fn lay(&mut self, start: i64, cells: &[i16], laying: Laying) {
+        let end = start + cells.len() as i64;
+        let from = start.max(self.floor).max(self.base);
+        let until = self.ceiling.map_or(end, |ceiling| end.min(ceiling));
+        if from >= until || until - self.base > FARTHEST {
+            return;
+        }
+        let silence = self.silence;
+        let (first, last) = ((from - self.base) as usize, (until - self.base) as usize); // 0 to FARTHEST
+        if self.cells.len() < last {
+            self.cells.resize(last, silence);
+        }
+        let new = &cells[(from - start) as usize..(until - start) as usize]; // start ≤ from < until ≤ end
+        for (cell, &new) in self.cells[first..last].iter_mut().zip(new) {
+            *cell = match laying {
+                Laying::Replace => new,
+                Laying::Add(add) => add(*cell, new),
+            };
+        }
+        self.end = self.end.max(until);
+        self.has_sound = true;
+        self.changed = Some(self.changed.map_or(from, |changed| changed.min(from)));
+    }
+
+    /// So many packets before `start` are missing.
+    fn miss(&mut self, count: i64, start: i64) {
+        let why = if std::mem::take(&mut self.has_dropped) { Why::Dropped } else { Why::Lost };
+        if why == Why::Lost {
+            self.packets.lost += count.unsigned_abs();
+        }
+        if start > self.end {
+            if self.holes.len() >= MOST_HOLES {
+                self.gone.push(self.holes.remove(0));
+            }
+            self.holes.push(Hole { at: self.end..start, why });
+        }
+    }
+
+    /// Takes a stretch out of the holes; `true` when it was in one.
+    fn fill_holes(&mut self, filled: Range<i64>) -> bool {
+        let hit = |hole: &Hole| hole.at.start < filled.end && filled.start < hole.at.end;
+        let Some(at) = self.holes.iter().position(hit) else { return false };
+        let hole = self.holes.remove(at);
+        for left in [hole.at.start..filled.start, filled.end..hole.at.end] {
+            // A few cells are the drift of a clock, not a gap.
+            if left.end - left.start > CELLS_PER_MS {
+                self.holes.push(Hole { at: left, why: hole.why });
+            }
+        }
+        true
+    }
+}
+
+/// How new cells go over what is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Laying {
+    /// In its place.
+    Replace,
+    /// Together with it.
+    Add(fn(i16, i16) -> i16),
+}
+
+/// How a packet becomes a few cells longer or shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stretch {
+    /// Along straight lines between samples.
+    Lines,
+    /// By one byte left out or said twice: bytes of a law stay as they came.
+    Bytes,
+}
+
+impl Stretch {
+    fn apply(self, cells: &mut Vec<i16>, step: i64) {
+        let Some(wanted) = cells.len().checked_add_signed(step as isize).filter(|wanted| *wanted > 0) else { return };
+        match self {
+            _ if step == 0 || cells.is_empty() => {}
+            Self::Lines => {
+                let mut to = vec![0; wanted];
+                crate::audio::stretch::stretch_into(cells, &mut to);
+                *cells = to;
+            }
+            Self::Bytes => {
+                let middle = cells.len() / 2;
+                while cells.len() < wanted {
+                    cells.insert(middle, cells[middle]);
+                }
+                while cells.len() > wanted {
+                    cells.remove(middle.min(cells.len() - 1));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Recordings: the copies that media threads make of a call, put on one timeline and into files that are whole at every moment.
+//!
+//! [`Recorder`] is a handle to one thread, which wakes a few times a second. [`Recorder::open`] makes a file and gives back the end of
+//! a ring for [`Command::Record`](crate::media::Command::Record); [`Running`] pauses, masks and stops. The way of a packet:
+//! a media thread's ring → `session` → `line` (one party's place in time, by RTP time stamps tied to arrivals) → `file` (parts of a
+//! recording on the `disk`, each a valid WAV by `wav` after every write). [`repair`] mends what a power failure left.
+
+mod cells;
+mod disk;
+mod file;
+mod handle;
+mod line;
+mod marks;
+mod order;
+mod repair;
+mod session;
+mod thread;
+mod tie;
+mod wav;
+
+pub use handle::{Recorder, Running};
+pub use order::{
+    Finished, Form, Gap, Layout, Levels, MOST_GAPS, Notice, Order, Packets, Part, ROLL_AT_BYTES, RecorderError, Side,
+    Span, Whispers, Why,
+};
+pub use repair::{RepairError, Repaired, repair};

@@ -1,0 +1,344 @@
+//! One recording: copies come out of its ring, go onto the tracks, and from there into the file, never more than a moment behind.
+//! Above: `thread`, which says when. Below: `line` (tracks), `cells` (bytes), `file`. Time is an argument, so tests need no clock.
+
+use std::sync::Arc;
+
+use super::disk::Disk;
+use super::file::Parts;
+use super::handle::Wish;
+use super::line::{CELLS_PER_MS, Laying, Line};
+use super::marks::Marks;
+use super::order::{Finished, Form, Layout, Notice, Order, Packets, RecorderError, Side, Whispers, Why};
+use super::wav::Shape;
+use crate::media::{Content, Copied, CopyReader, Mark, Origin};
+
+/// Samples a second of every recording: what the codecs carry.
+pub(super) const RATE_HZ: u32 = 8_000;
+/// So far behind the present samples are written: packets that are out of order have come by then.
+const LAG: i64 = 160 * CELLS_PER_MS;
+/// So long a packet can come too late and still be put in its place, in the file too.
+const PATIENCE: i64 = 1_000 * CELLS_PER_MS;
+/// What cannot be written is kept for so long.
+const BACKLOG: i64 = 5_000 * CELLS_PER_MS;
+/// After so many failures in a row, and again after as many, a further file is tried.
+const FAILURES_PER_FILE: u32 = 25;
+/// Beats between two looks at the free space.
+const BEATS_PER_LOOK: u32 = 10;
+
+/// A recording.
+#[derive(Debug)]
+pub(super) struct Session {
+    order: Order,
+    disk: Arc<dyn Disk>,
+    reader: CopyReader,
+    parts: Parts,
+    lines: [Line; 2],
+    /// What supervisors say, if it is wanted.
+    whispers: Option<Line>,
+    /// When it began, in µs, and the place in the file that this is.
+    start_us: u64,
+    first: i64,
+    marks: Marks,
+    /// Everything before this place is in the file.
+    written: i64,
+    /// From this place on a write failed that was to change what is there.
+    unsaved: Option<i64>,
+    /// The copy that was read but belongs after what is asked for.
+    waiting: Option<Copied>,
+    payload: Vec<u8>,
+    cells: Vec<i16>,
+    bytes: Vec<u8>,
+    /// Failures in a row, and the first of all.
+    failures: u32,
+    error: Option<String>,
+    beats: u32,
+}
+
+impl Session {
+    /// Makes or opens the file.
+    ///
+    /// # Errors
+    ///
+    /// [`RecorderError`] when that cannot be.
+    pub(super) fn open(
+        order: Order,
+        reader: CopyReader,
+        disk: Arc<dyn Disk>,
+        now_us: u64,
+    ) -> Result<Self, RecorderError> {
+        let keeps_law = matches!(order.form, Form::AsCame(_));
+        let changes = order.layout == Layout::Mix || order.levels != super::Levels::default();
+        if keeps_law && changes {
+            return Err(RecorderError::NotAsCame);
+        }
+        check_space(disk.as_ref(), &order)?;
+        let shape = Shape { form: order.form, channels: channels(&order), rate_hz: RATE_HZ };
+        let by_size = order.roll_at_bytes.saturating_sub(shape.header_bytes()) / shape.frame_bytes();
+        let by_time = order.segment.map_or(u64::MAX, |time| time.as_millis() as u64 * u64::from(RATE_HZ) / 1_000);
+        let most = by_size.min(by_time);
+        let parts = if order.append && order.path.exists() {
+            Parts::append(Arc::clone(&disk), &order.path, shape, most)?
+        } else {
+            Parts::create(Arc::clone(&disk), &order.path, shape, most)?
+        };
+        let first = i64::try_from(parts.end()).unwrap_or(0);
+        let line = || Line::new(first, order.form.silence());
+        let whispers = (order.whispers == Whispers::OwnTrack).then(line);
+        Ok(Self {
+            lines: [line(), line()],
+            whispers,
+            order,
+            disk,
+            reader,
+            parts,
+            start_us: now_us,
+            first,
+            marks: Marks::default(),
+            written: first,
+            unsaved: None,
+            waiting: None,
+            payload: Vec::new(),
+            cells: Vec::new(),
+            bytes: Vec::new(),
+            failures: 0,
+            error: None,
+            beats: 0,
+        })
+    }
+
+    /// Takes what came, and writes what is old enough.
+    pub(super) fn beat(&mut self, now_us: u64) {
+        self.drain(now_us);
+        self.beats = self.beats.wrapping_add(1);
+        let until = self.place(now_us) - LAG;
+        self.flush(until);
+    }
+
+    /// Does what is wanted as of a time.
+    pub(super) fn obey(&mut self, wish: &Wish, at_us: u64) {
+        self.drain(at_us);
+        let at = self.place(at_us);
+        match wish {
+            Wish::Pause => {
+                if self.marks.pause(at) {
+                    self.each_line(|line| line.pause(at));
+                }
+            }
+            Wish::Resume => {
+                if let Some((from, cut)) = self.marks.resume(at) {
+                    self.each_line(|line| line.resume(from, cut));
+                }
+            }
+            Wish::Mask => self.marks.mask(at),
+            Wish::Unmask => self.marks.unmask(at),
+            Wish::Stop(_) => {}
+        }
+    }
+
+    /// Writes everything until a time, and says what came of it all.
+    pub(super) fn finish(mut self, at_us: u64) -> Finished {
+        self.drain(at_us);
+        let end = self.marks.clip(self.place(at_us)).max(self.written);
+        self.flush(end);
+        if self.written < end {
+            self.marks.gap(&[Side::Left, Side::Right], self.written..end, Why::Disk);
+        }
+        self.marks.finish(self.place(at_us));
+        let mut packets = Packets::default();
+        for (side, line) in [Side::Left, Side::Right].into_iter().zip(&mut self.lines) {
+            line.finish(end);
+            self.marks.collect(side, line);
+            packets.received += line.packets.received;
+            packets.lost += line.packets.lost;
+            packets.late += line.packets.late;
+        }
+        let (gaps, pauses, masks) = self.marks.into_lists();
+        Finished {
+            form: self.order.form,
+            rate_hz: RATE_HZ,
+            channels: channels(&self.order),
+            frames: self.parts.end(),
+            files: self.parts.into_parts(),
+            gaps,
+            pauses,
+            masks,
+            packets,
+            dropped: self.reader.dropped(),
+            error: self.error,
+        }
+    }
+
+    /// The place in the recording of a time.
+    fn place(&self, at_us: u64) -> i64 {
+        let us = at_us.saturating_sub(self.start_us).min(i64::MAX as u64 / 8);
+        self.first + us.cast_signed() * CELLS_PER_MS / 1_000 - self.marks.cut()
+    }
+
+    /// Takes the copies that were made before a time, and those of that time.
+    fn drain(&mut self, until_us: u64) {
+        loop {
+            let next = self.waiting.take().or_else(|| self.reader.next(&mut self.payload));
+            match next {
+                Some(copied) if copied.at_us <= until_us => self.take(&copied),
+                later => {
+                    self.waiting = later;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, copied: &Copied) {
+        let at = self.place(copied.at_us);
+        let (form, levels) = (self.order.form, self.order.levels);
+        let (line, steps) = match copied.origin {
+            Origin::Left => (&mut self.lines[0], levels.spoken),
+            Origin::Right => (&mut self.lines[1], levels.heard),
+            Origin::Supervisor => match &mut self.whispers {
+                Some(line) => (line, 0),
+                None => return,
+            },
+        };
+        match copied.content {
+            Content::Sound(_) => {
+                form.cells(copied.content, &self.payload, steps, &mut self.cells);
+                line.take(copied, at, &mut self.cells, form.stretch());
+            }
+            Content::Samples => {
+                form.cells(copied.content, &self.payload, steps, &mut self.cells);
+                // Several supervisors share a track.
+                let is_whisper = copied.origin == Origin::Supervisor;
+                line.take_made(at, &self.cells, if is_whisper { Laying::Add(form.add()) } else { Laying::Replace });
+            }
+            Content::Digit => line.take_silent(copied),
+            Content::Mark(Mark::Held) => line.hold(at),
+            Content::Mark(Mark::Unheld) => line.unhold(at),
+            Content::Mark(Mark::Dropped(_)) => self.lines.iter_mut().for_each(Line::note_dropped),
+        }
+    }
+
+    /// Writes what changed, up to a place.
+    fn flush(&mut self, until: i64) {
+        let mut until = self.marks.clip(until);
+        if self.order.form != Form::Pcm16 {
+            until -= (until - self.first) % 2; // chunks of a WAV file have an even length
+        }
+        let changed = self.lines.iter_mut().chain(&mut self.whispers).filter_map(Line::take_changed).min();
+        let changed = changed.into_iter().chain(self.unsaved.take()).min();
+        let from = changed.unwrap_or(self.written).min(self.written);
+        if until > from {
+            self.gather(from, until);
+            let outcome = self.has_space().and_then(|()| self.write(from));
+            match outcome {
+                Ok(()) => self.succeed(until),
+                Err(error) => {
+                    self.unsaved = Some(from);
+                    self.fail(&error);
+                }
+            }
+        }
+        let (newest, kept) = (until.max(self.written), self.written - PATIENCE);
+        let forgotten = kept.max(newest - BACKLOG).max(self.first);
+        if forgotten > self.written {
+            self.marks.gap(&[Side::Left, Side::Right], self.written..forgotten, Why::Disk);
+            self.written = forgotten;
+        }
+        self.unsaved = self.unsaved.map(|from| from.max(forgotten));
+        self.each_line(|line| line.forget_before(forgotten));
+        for (side, line) in [Side::Left, Side::Right].into_iter().zip(&mut self.lines) {
+            self.marks.collect(side, line);
+        }
+    }
+
+    /// The bytes of a stretch of all tracks.
+    fn gather(&mut self, from: i64, until: i64) {
+        let form = self.order.form;
+        self.bytes.clear();
+        let [left, right] = &mut self.lines;
+        let (left, right) = (left.read(from..until), right.read(from..until));
+        let mixed: Vec<i16>;
+        let mut tracks: [&[i16]; 3] = [left, right, &[]];
+        let mut count = 2;
+        if self.order.layout == Layout::Mix {
+            mixed = left.iter().zip(right).map(|(left, right)| left.saturating_add(*right)).collect();
+            (tracks[0], count) = (&mixed, 1);
+        }
+        if let Some(line) = &mut self.whispers {
+            tracks[count] = line.read(from..until);
+            count += 1;
+        }
+        form.write(&tracks[..count], &mut self.bytes);
+        let frame_bytes = self.bytes.len() / usize::try_from(until - from).unwrap_or(1).max(1);
+        for mask in self.marks.masks_within(from..until) {
+            let bytes = (mask.start - from) as usize * frame_bytes..(mask.end - from) as usize * frame_bytes; // within
+            if let Some(bytes) = self.bytes.get_mut(bytes) {
+                bytes.fill(form.silence() as u8); // 0, or a law's byte
+            }
+        }
+    }
+
+    fn write(&mut self, from: i64) -> std::io::Result<()> {
+        let files = self.parts.count();
+        let outcome = self.parts.write(from.cast_unsigned(), &self.bytes);
+        if self.parts.count() > files {
+            self.tell(Notice::Rolled(self.parts.present().to_owned()));
+        }
+        outcome
+    }
+
+    fn has_space(&self) -> std::io::Result<()> {
+        // While it fails it is looked at every time.
+        let looks = self.order.floor_bytes > 0 && (self.failures > 0 || self.beats.is_multiple_of(BEATS_PER_LOOK));
+        match looks.then(|| check_space(self.disk.as_ref(), &self.order)) {
+            Some(Err(error @ RecorderError::Full { .. })) => Err(std::io::Error::other(error)),
+            // What cannot be asked is tried.
+            _ => Ok(()),
+        }
+    }
+
+    fn succeed(&mut self, until: i64) {
+        self.written = self.written.max(until);
+        if std::mem::take(&mut self.failures) > 0 {
+            self.tell(Notice::GoesOn);
+        }
+    }
+
+    fn fail(&mut self, error: &std::io::Error) {
+        self.failures += 1;
+        if self.failures == 1 {
+            let text = format!("{}: {error}", self.parts.present().display());
+            self.error.get_or_insert_with(|| text.clone());
+            self.tell(Notice::Failing(text));
+        }
+        if self.failures.is_multiple_of(FAILURES_PER_FILE) && self.parts.roll().is_ok() {
+            self.tell(Notice::Rolled(self.parts.present().to_owned()));
+        }
+    }
+
+    fn tell(&self, notice: Notice) {
+        if let Some(notices) = &self.order.notices {
+            let _ = notices.try_send(notice);
+        }
+    }
+
+    fn each_line(&mut self, act: impl FnMut(&mut Line)) {
+        self.lines.iter_mut().chain(&mut self.whispers).for_each(act);
+    }
+}
+
+fn channels(order: &Order) -> u16 {
+    let parties = if order.layout == Layout::Split { 2 } else { 1 };
+    parties + u16::from(order.whispers == Whispers::OwnTrack)
+}
+
+fn check_space(disk: &dyn Disk, order: &Order) -> Result<(), RecorderError> {
+    let (path, floor) = (order.path.clone(), order.floor_bytes);
+    if floor == 0 {
+        return Ok(());
+    }
+    match disk.free_bytes(&path) {
+        Ok(free) if free < floor => Err(RecorderError::Full { path, free, floor }),
+        Ok(_) => Ok(()),
+        Err(source) => Err(RecorderError::File { path, source }),
+    }
+}

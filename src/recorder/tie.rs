@@ -1,0 +1,177 @@
+//! A stream's time stamps tied to places in time. Pure. Above: `line`.
+//!
+//! A packet's *transit* is its arrival less the time stamp after its last sample. The least transit of the last second or two is the
+//! path without jitter, and that is where its sound belongs: two parties laid so are aligned whatever their jitter. Drift of a clock
+//! moves the least transit; places follow it by a cell or a few a packet.
+
+use crate::media::{Content, Copied};
+use crate::rtp::sequence;
+
+use super::line::CELLS_PER_MS;
+
+/// A number this far behind, or so far ahead, is a restarted sender (RFC 3550 A.1).
+const BEHIND: i64 = -100;
+const AHEAD: i64 = 3_000;
+/// Sooner than ever before by this much, or later, is another clock.
+const SOONER: i64 = 200 * CELLS_PER_MS;
+const LATER: i64 = 1_000 * CELLS_PER_MS;
+/// So many packets in a row that are this late, and do not catch up, are another clock as well.
+const LATE: i64 = 200 * CELLS_PER_MS;
+const LATE_IN_A_ROW: u32 = 8;
+/// Catching up: each packet of a burst is less late than the one before by about its length.
+const CATCHING_UP: i64 = 5 * CELLS_PER_MS;
+/// A new stream that begins this near the end of the sound before is laid right behind it.
+const NEAR: i64 = 60 * CELLS_PER_MS;
+/// Being off by this much or less is left alone; more is followed by at most so many cells a packet.
+const DEAD_BAND: i64 = 2;
+const MOST_STEP: i64 = 4;
+/// How long a window of transits lasts.
+const WINDOW: i64 = 1_000 * CELLS_PER_MS;
+/// Shorter packets are not stretched.
+const SHORTEST: i64 = 32;
+
+/// One stream's tie.
+#[derive(Debug)]
+pub(super) struct Tie {
+    ssrc: u32,
+    content: Content,
+    /// Highest number, unwrapped.
+    highest: i64,
+    /// Time stamp after the newest sample, unwrapped.
+    end: i64,
+    /// A place is a time stamp and this.
+    offset: i64,
+    transits: Transits,
+    last_transit: i64,
+    late_in_a_row: u32,
+}
+
+/// Where a packet belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its first cell.
+    pub(super) start: i64,
+    /// Numbers left out before it; negative when it is one of those left out before.
+    pub(super) skipped: i64,
+    /// Cells by which it is to become longer.
+    pub(super) step: i64,
+}
+
+impl Tie {
+    /// A tie of the stream of a packet that arrived at a place in time; `end` is the end of the sound before, if any.
+    pub(super) fn new(copied: &Copied, arrived: i64, length: i64, end: Option<i64>) -> Self {
+        let stamp = i64::from(copied.timestamp);
+        let transit = arrived - (stamp + length);
+        let start = arrived - length;
+        let start = end.filter(|end| (start - end).abs() <= NEAR).unwrap_or(start);
+        let mut transits = Transits::default();
+        transits.note(arrived, transit);
+        Self {
+            ssrc: copied.ssrc,
+            content: copied.content,
+            highest: i64::from(copied.sequence) - 1,
+            end: stamp,
+            offset: start - stamp,
+            transits,
+            last_transit: transit,
+            late_in_a_row: 0,
+        }
+    }
+
+    /// Whether a packet goes on with this stream.
+    pub(super) fn fits(&self, copied: &Copied, arrived: i64, length: i64) -> bool {
+        let transit = arrived - (self.unwrap(copied) + length);
+        let least = self.transits.least().unwrap_or(transit);
+        self.is_of(copied)
+            && (BEHIND..AHEAD).contains(&(self.number(copied) - self.highest))
+            && (-SOONER..=LATER).contains(&(transit - least))
+            && self.late_in_a_row < LATE_IN_A_ROW
+    }
+
+    /// Where a packet that fits belongs.
+    pub(super) fn place(&mut self, copied: &Copied, arrived: i64, length: i64) -> Place {
+        let (number, stamp) = (self.number(copied), self.unwrap(copied));
+        let transit = arrived - (stamp + length);
+        self.transits.note(arrived, transit);
+        self.note_late(transit);
+        let start = stamp + self.offset;
+        let ahead = number - self.highest;
+        if ahead <= 0 {
+            return Place { start, skipped: -1, step: 0 };
+        }
+        (self.highest, self.end) = (number, stamp + length);
+        let off = self.transits.least().unwrap_or(transit) - self.offset;
+        let step = if off.abs() <= DEAD_BAND || length < SHORTEST {
+            0
+        } else {
+            (off.abs() / 32).clamp(1, MOST_STEP) * off.signum()
+        };
+        self.offset += step;
+        Place { start, skipped: ahead - 1, step }
+    }
+
+    /// Takes the number of a packet without sound; how many were left out before it.
+    pub(super) fn pass(&mut self, copied: &Copied) -> i64 {
+        let ahead = self.number(copied) - self.highest;
+        if copied.ssrc != self.ssrc || !(1..AHEAD).contains(&ahead) {
+            return 0;
+        }
+        self.highest += ahead;
+        ahead - 1
+    }
+
+    /// Moves everything by so many cells.
+    pub(super) fn shift(&mut self, cells: i64) {
+        self.offset += cells;
+        self.transits.shift(cells);
+        self.last_transit += cells;
+    }
+
+    fn is_of(&self, copied: &Copied) -> bool {
+        (self.ssrc, self.content) == (copied.ssrc, copied.content)
+    }
+
+    fn number(&self, copied: &Copied) -> i64 {
+        let low = self.highest as u16; // the low 16 bits, on purpose
+        self.highest + i64::from(sequence::distance(low, copied.sequence))
+    }
+
+    fn unwrap(&self, copied: &Copied) -> i64 {
+        sequence::unwrap_timestamp(self.end, copied.timestamp)
+    }
+
+    /// A time stamp that stood still while time passed makes all later packets late by the same; a burst catches up.
+    fn note_late(&mut self, transit: i64) {
+        let is_late = self.transits.least().is_some_and(|least| transit - least > LATE);
+        let catches_up = self.last_transit - transit > CATCHING_UP;
+        self.late_in_a_row = if is_late && !catches_up { self.late_in_a_row + 1 } else { 0 };
+        self.last_transit = transit;
+    }
+}
+
+/// The least transit of the last one to two windows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Transits {
+    present: Option<i64>,
+    before: Option<i64>,
+    since: i64,
+}
+
+impl Transits {
+    fn note(&mut self, now: i64, transit: i64) {
+        match self.present {
+            Some(present) if now - self.since <= WINDOW => self.present = Some(present.min(transit)),
+            former => (self.before, self.present, self.since) = (former, Some(transit), now),
+        }
+    }
+
+    fn least(&self) -> Option<i64> {
+        self.present.map(|present| self.before.map_or(present, |before| before.min(present)))
+    }
+
+    fn shift(&mut self, cells: i64) {
+        self.present = self.present.map(|transit| transit + cells);
+        self.before = self.before.map(|transit| transit + cells);
+        self.since += cells;
+    }
+}
