@@ -12,6 +12,7 @@ pub mod paths;
 mod read;
 mod remotes;
 mod secret;
+mod serve;
 mod settings;
 mod supervision;
 mod template;
@@ -28,6 +29,7 @@ pub use remotes::{
     RemoteUrl, RequestMethod, RequestSettings, S3Settings,
 };
 pub use secret::Secret;
+pub use serve::ServeSettings;
 pub use settings::*;
 pub use supervision::{
     Announce, AnnounceTo, CodeFor, OnAgentLeave, SPY_LETTERS, SupervisionCodes, SupervisionSettings, USUAL_SPY_PARAMS,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::error::{ConfigError, Problem};
+use super::serve;
 use super::settings::*;
 use super::supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionCodes, SupervisionSettings, spy_params};
 use super::units::parse_duration;
@@ -67,6 +68,7 @@ fn overlay(config: &mut Config, document: Document<'_>, files: Files<'_>) -> Res
         section.set("hide_names", &mut config.astdb.hide_names, Value::bool)
     })?;
     within(&root, "limits", |section| limits(&mut config.limits, section))?;
+    within(&root, "serve", |section| serve::serve(&mut config.serve, section, files.base))?;
     root.finish()
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::remotes::RemoteSettings;
+use super::serve::ServeSettings;
 use super::supervision::{SupervisionSettings, USUAL_SPY_PARAMS};
 use super::{Match, Secret};
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub astdb: AstdbSettings,
     /// `[limits]`
     pub limits: Limits,
+    /// `[serve]`
+    pub serve: ServeSettings,
 }
 
 /// `[sip]`: where and as whom we speak SIP.
