@@ -123,7 +123,8 @@ mod tests {
     fn an_origin_is_a_scheme_a_host_and_a_port() {
         assert_eq!(origin("https://pbx.example/").as_deref(), Ok("https://pbx.example"));
         assert_eq!(origin("http://127.0.0.1:8080").as_deref(), Ok("http://127.0.0.1:8080"));
-        for wrong in ["pbx.example", "http://pbx.example", "https://pbx.example/x", "ftp://pbx.example", "https://a@b/"] {
+        for wrong in ["pbx.example", "http://pbx.example", "https://pbx.example/x", "ftp://pbx.example", "https://a@b/"]
+        {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
     }

@@ -39,7 +39,8 @@ pub fn check(key: &Secret, what: &str, given: (&str, &str), now: Timestamp) -> R
 
 fn mac(key: &Secret, what: &str, expires: &str) -> Hmac<Sha256> {
     // HMAC takes keys of every length (RFC 2104 §2): this never fails, and an empty key would only make links nobody checks.
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
     mac.update(format!("wirechief link 1\n{what}\n{expires}\n").as_bytes());
     mac
 }

@@ -137,7 +137,8 @@ impl Recipients {
 pub fn identities(path: &std::path::Path) -> Result<Vec<Identity>, SealError> {
     let text = short_text(path)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let identities: Vec<_> = lines.map(Identity::from_str).collect::<Result<_, _>>().map_err(|_| SealError::Identity)?;
+    let identities: Vec<_> =
+        lines.map(Identity::from_str).collect::<Result<_, _>>().map_err(|_| SealError::Identity)?;
     if identities.is_empty() { Err(SealError::Identity) } else { Ok(identities) }
 }
 

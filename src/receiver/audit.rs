@@ -92,7 +92,8 @@ mod tests {
         let path = folder.path().join("downloads.jsonl");
         let audit = Audit::new(path.clone());
         let from = IpAddr::from([127, 0, 0, 1]);
-        let line = Line { event: Event::Download, who: "a\nb", from, what: "../x\r\n{\"", id: None, status: 404, why: None };
+        let line =
+            Line { event: Event::Download, who: "a\nb", from, what: "../x\r\n{\"", id: None, status: 404, why: None };
         audit.write(&line).unwrap();
         audit.write(&Line { why: Some("liar"), ..line }).unwrap();
         let text = std::fs::read_to_string(path).unwrap();

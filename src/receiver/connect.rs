@@ -48,7 +48,12 @@ const HEAD_BYTES: usize = 32 * 1024;
 pub(super) struct From(pub(super) IpAddr);
 
 /// Serves connections until `stop`, then lets those under way end.
-pub(super) async fn serve(listener: TcpListener, app: Router, tls: Option<TlsAcceptor>, stop: impl Future<Output = ()>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    tls: Option<TlsAcceptor>,
+    stop: impl Future<Output = ()>,
+) {
     let (stopping, stopped) = watch::channel(());
     // Dropped by the last connection: receiving nothing proves that all have ended.
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);

@@ -14,7 +14,8 @@ use super::login::Gate;
 use super::page::{Entry, encoded};
 use super::users::{Users, Viewer, private_secret};
 use crate::config::{Limits, Secret, ServeSettings};
-use crate::outbox::{Filter, Listed, Manifest, Outbox, OutboxError, RecordingId, Which, stem};
+use crate::outbox::manifest::stem;
+use crate::outbox::{Filter, Listed, Manifest, Outbox, OutboxError, RecordingId, Which};
 
 /// Recordings on one page.
 const PER_PAGE: u32 = 50;
@@ -130,7 +131,8 @@ impl Desk {
         let first = stem(name).trim_end_matches(|c: char| c.is_ascii_digit());
         let first = first.strip_suffix('-').unwrap_or(stem(name));
         for text in [stem(name), first] {
-            let filter = Filter { which: Which::Closed, text: Some(text.to_owned()), limit: Some(ALIKE), ..Filter::default() };
+            let filter =
+                Filter { which: Which::Closed, text: Some(text.to_owned()), limit: Some(ALIKE), ..Filter::default() };
             found.extend(self.outbox.list(&filter)?.into_iter().map(|listed| listed.id));
         }
         found.sort_unstable();

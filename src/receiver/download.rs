@@ -138,14 +138,15 @@ pub(super) fn find(desk: &Desk, asked: &Asked, viewer: Option<&Viewer>) -> Resul
 fn by_name(desk: &Desk, name: &str) -> Result<(Manifest, usize), Kept> {
     let mut found = None;
     let is_bare = !name.contains('/');
-    for id in desk.outbox.find_files(name)? {
+    for id in desk.find_files(name)? {
         let Some(manifest) = desk.outbox.get(id)? else { continue };
         let is_it = |file: &str| file == name || (is_bare && file.rsplit('/').next() == Some(name));
         let exact = manifest.files().position(|(file, ..)| file == name);
         if let Some(at) = exact {
             return Ok((manifest, at));
         }
-        if let Some(at) = manifest.files().position(|(file, ..)| is_it(file)) {
+        let alike = manifest.files().position(|(file, ..)| is_it(file));
+        if let Some(at) = alike {
             if found.is_some() {
                 return Err(Kept::Missing);
             }
@@ -197,7 +198,8 @@ impl Found {
         if let Err(error) = file.seek(SeekFrom::Start(first.saturating_sub(head_bytes))) {
             return Body::from_stream(stream::once(async move { Err::<Bytes, _>(error) }));
         }
-        let source: Pin<Box<dyn AsyncRead + Send>> = Box::pin(head.chain(tokio::fs::File::from_std(file)).take(length));
+        let source: Pin<Box<dyn AsyncRead + Send>> =
+            Box::pin(AsyncReadExt::chain(head, tokio::fs::File::from_std(file)).take(length));
         let left = (source, length);
         Body::from_stream(stream::try_unfold(left, |(mut source, left)| async move {
             let mut block = vec![0; BLOCK_BYTES];

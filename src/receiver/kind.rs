@@ -127,7 +127,8 @@ fn is_mp3_frame(bytes: &[u8]) -> bool {
 
 /// Each frame begins with the signature 0xD in its upper half (RFC 3551 §4.5.8.1).
 fn is_gsm(head: &[u8]) -> bool {
-    head.len() >= GSM_FRAME_BYTES && head.chunks_exact(GSM_FRAME_BYTES).all(|frame| frame.first().is_some_and(|byte| byte >> 4 == 0xd))
+    head.len() >= GSM_FRAME_BYTES
+        && head.chunks_exact(GSM_FRAME_BYTES).all(|frame| frame.first().is_some_and(|byte| byte >> 4 == 0xd))
 }
 
 #[cfg(test)]
@@ -141,7 +142,8 @@ mod tests {
 
     #[test]
     fn s128_s129_s130_the_extension_decides_in_capitals_or_not() {
-        let kinds = [("a.mp3", "audio/mpeg"), ("a.wav", "audio/x-wav"), ("a.Wav", "audio/x-wav"), ("a.WAV", "audio/x-wav")];
+        let kinds =
+            [("a.mp3", "audio/mpeg"), ("a.wav", "audio/x-wav"), ("a.Wav", "audio/x-wav"), ("a.WAV", "audio/x-wav")];
         for (name, content_type) in kinds.into_iter().chain([("a.gsm", "audio/x-gsm"), ("a.b.GSM", "audio/x-gsm")]) {
             assert_eq!(Kind::of(name, Door::ByName).map(Kind::content_type), Some(content_type), "{name}");
         }
@@ -159,7 +161,14 @@ mod tests {
         assert!(Kind::Mp3.fits(&[b"ID3\x04\0\0\0\0\0\x02xx".as_slice(), &mp3].concat()), "behind a tag");
         let listed = [b"RIFF\x24\0\0\0WAVELIST\x03\0\0\0abc\0fmt ".as_slice(), &[0; 24]].concat();
         assert!(Kind::Wav.fits(&listed), "another chunk may come first, and is padded");
-        for liar in [b"<?php system(1); ?>".as_slice(), b"RIFF\0\0\0\0AVI LIST", b"RIFF\0\0\0\0WAVE<script>", b"", b"RIFF", &[0; 99]] {
+        for liar in [
+            b"<?php system(1); ?>".as_slice(),
+            b"RIFF\0\0\0\0AVI LIST",
+            b"RIFF\0\0\0\0WAVE<script>",
+            b"",
+            b"RIFF",
+            &[0; 99],
+        ] {
             for kind in [Kind::Wav, Kind::Mp3, Kind::Gsm, Kind::Flac, Kind::Ogg, Kind::Age] {
                 assert!(!kind.fits(liar), "{kind:?} {liar:?}");
             }

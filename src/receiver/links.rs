@@ -28,13 +28,15 @@ pub fn key(path: &Path) -> Result<Secret, ReceiverError> {
 /// Written aside and given its name only when it is whole; of two who make one at once the first wins.
 fn make(path: &Path) -> io::Result<()> {
     let mut bytes = zeroize::Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *bytes)?;
-    let text: zeroize::Zeroizing<String> = zeroize::Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
+    getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    let text: zeroize::Zeroizing<String> =
+        zeroize::Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let aside = Path::new(&name);
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside)?;
-    let made = writeln!(file, "{}", *text).and_then(|()| file.sync_all()).and_then(|()| std::fs::hard_link(aside, path));
+    let made =
+        writeln!(file, "{}", *text).and_then(|()| file.sync_all()).and_then(|()| std::fs::hard_link(aside, path));
     std::fs::remove_file(aside)?;
     match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

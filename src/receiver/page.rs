@@ -73,7 +73,9 @@ pub fn html(page: &Page<'_>) -> String {
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'; media-src http: https:; base-uri 'none'\">"
         );
     }
-    out.push_str("<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"referrer\" content=\"no-referrer\">\n");
+    out.push_str(
+        "<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"referrer\" content=\"no-referrer\">\n",
+    );
     let _ = writeln!(out, "<title>Recordings</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Recordings</h1>");
     if let Some(search) = page.search {
         let _ = writeln!(
@@ -159,7 +161,8 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
 
 /// Controls, line separators, and marks of Unicode's bidirectional algorithm (UAX 9).
 fn misleads(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -188,8 +191,14 @@ mod tests {
             download: all(),
         };
         let bad = html(&Page { entries: &[entry], search: Some(evil), number: 2, has_more: true });
-        let good = html(&Page { entries: &[Entry { audio: Some("a".into()), ..Entry::default() }], search: Some("x"), number: 2, has_more: true });
-        let names = |html: &str| elements(html).iter().map(|tag| tag.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>();
+        let good = html(&Page {
+            entries: &[Entry { audio: Some("a".into()), ..Entry::default() }],
+            search: Some("x"),
+            number: 2,
+            has_more: true,
+        });
+        let names =
+            |html: &str| elements(html).iter().map(|tag| tag.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&bad), names(&good), "no element more");
         assert!(!bad.contains("<script") && !bad.contains("<img") && !bad.contains('\u{202e}') && !bad.contains('\0'));
         assert!(bad.contains("&lt;script&gt;"), "it is shown all the same");

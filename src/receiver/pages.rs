@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::header::{self, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
@@ -52,14 +53,14 @@ pub(super) struct Signed {
 pub(super) async fn index(
     State(desk): State<Arc<Desk>>,
     Extension(From(from)): Extension<From>,
-    search: Option<Query<Search>>,
+    search: Result<Query<Search>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
     let viewer = match desk.gate.viewer(&headers, from).await {
         Ok(viewer) => viewer,
         Err(refusal) => return not_let_in(&desk, from, "/", refusal).await,
     };
-    let Query(Search { q, page }) = search.unwrap_or_default();
+    let Search { q, page } = search.map(|Query(search)| search).unwrap_or_default();
     if q.len() > SEARCH_LIMIT {
         return text(StatusCode::BAD_REQUEST, "400 That is too long to search for");
     }
@@ -90,12 +91,20 @@ pub(super) async fn index(
 pub(super) async fn by_name(
     State(desk): State<Arc<Desk>>,
     Extension(From(from)): Extension<From>,
-    call: Option<Query<Call>>,
+    call: Result<Query<Call>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let name = call.unwrap_or_default().0.call;
+    let name = call.map(|Query(query)| query.call).unwrap_or_default();
     match desk.gate.viewer(&headers, from).await {
-        Ok(viewer) => send(desk, Asking { event: Event::Download, viewer: Some(viewer), from, name: name.clone() }, Asked::Name(name), headers).await,
+        Ok(viewer) => {
+            send(
+                desk,
+                Asking { event: Event::Download, viewer: Some(viewer), from, name: name.clone() },
+                Asked::Name(name),
+                headers,
+            )
+            .await
+        }
         Err(refusal) => not_let_in(&desk, from, &name, refusal).await,
     }
 }
@@ -104,7 +113,7 @@ pub(super) async fn by_name(
 pub(super) async fn by_id(
     State(desk): State<Arc<Desk>>,
     Extension(From(from)): Extension<From>,
-    id: Option<Path<String>>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let name = id.map(|Path(id)| id).unwrap_or_default();
@@ -124,12 +133,12 @@ pub(super) async fn by_id(
 pub(super) async fn by_link(
     State(desk): State<Arc<Desk>>,
     Extension(From(from)): Extension<From>,
-    id: Option<Path<String>>,
-    signed: Option<Query<Signed>>,
+    id: Result<Path<String>, PathRejection>,
+    signed: Result<Query<Signed>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
     let name = id.map(|Path(id)| id).unwrap_or_default();
-    let Query(signed) = signed.unwrap_or_default();
+    let signed = signed.map(|Query(signed)| signed).unwrap_or_default();
     match links::check(&desk.link_key, &name, (&signed.expires, &signed.sig)) {
         Ok((id, part)) => {
             send(desk, Asking { event: Event::Link, viewer: None, from, name }, Asked::Id(id, part), headers).await

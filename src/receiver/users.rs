@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -60,7 +61,8 @@ impl Users {
     /// It cannot be read, others may read it, or a line of it is none.
     pub(super) fn open(path: &Path) -> Result<Self, ReceiverError> {
         let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(|error| ReceiverError::io("asking for random bytes", path)(error.into()))?;
+        let failed = ReceiverError::io("asking for random bytes", path);
+        getrandom::fill(&mut key).map_err(|error| failed(io::Error::other(error.to_string())))?;
         let users = Self { path: path.to_owned(), known: Mutex::default(), key };
         users.refresh()?;
         Ok(users)
@@ -120,7 +122,8 @@ impl Users {
 }
 
 /// A hash that no password has: its bytes are not what argon2id makes of anything known.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$d2lyZWNoaWVmLW5vYm9keQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$d2lyZWNoaWVmLW5vYm9keQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Line>, ReceiverError> {
     let mut users = BTreeMap::new();
@@ -130,12 +133,13 @@ fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Line>, ReceiverErro
             continue;
         }
         let wrong = |what| ReceiverError::Users { path: path.to_owned(), line: at + 1, what };
-        let (name, rest) = line.split_once(':').ok_or_else(|| wrong("write NAME:HASH, as `rec serve --add-user` does"))?;
+        let (name, rest) =
+            line.split_once(':').ok_or_else(|| wrong("write NAME:HASH, as `rec serve --add-user` does"))?;
         let (hash, words) = rest.split_once(':').unwrap_or((rest, ""));
         if !is_name(name) {
             return Err(wrong("a name is made of letters, digits and . _ + - @"));
         }
-        if argon2::password_hash::PasswordHash::new(hash).is_err() || !hash.starts_with("$argon2id$") {
+        if PasswordHash::new(hash).is_err() || !hash.starts_with("$argon2id$") {
             return Err(wrong("there is no argon2id hash behind the name"));
         }
         let words = words.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
@@ -158,7 +162,11 @@ pub fn with_user(text: &str, name: &str, password: &Secret, words: Option<&str>)
     if !is_name(name) {
         return Err(format!("`{}`: a name is made of letters, digits and . _ + - @", name.escape_debug()));
     }
-    let hash = Argon2::default().hash_password(password.expose().as_bytes()).map_err(|error| error.to_string())?;
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
+    let hash: PasswordHash = Argon2::default()
+        .hash_password_with_salt(password.expose().as_bytes(), &salt)
+        .map_err(|error| error.to_string())?;
     let before = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
     let kept = before.and_then(|rest| rest.split_once(':')).map_or("", |(_, words)| words);
     let words = words.unwrap_or(kept);
@@ -218,8 +226,12 @@ mod tests {
         let ann = Viewer { name: "ann".into(), words: vec!["sales".into(), "1001".into()] };
         assert_eq!(users.viewer("ann", "one"), Some(ann.clone()));
         assert_eq!(users.viewer("ann", "one"), Some(ann.clone()), "remembered");
-        assert_eq!((users.viewer("ann", "two"), users.viewer("bob", "one"), users.viewer("ann", "")), (None, None, None));
-        let two = with_user(&with_user(&one, "bob", &secret("b"), None).unwrap(), "ann", &secret("another"), None).unwrap();
+        assert_eq!(
+            (users.viewer("ann", "two"), users.viewer("bob", "one"), users.viewer("ann", "")),
+            (None, None, None)
+        );
+        let two =
+            with_user(&with_user(&one, "bob", &secret("b"), None).unwrap(), "ann", &secret("another"), None).unwrap();
         assert!(two.starts_with("# ours\n") && two.lines().count() == 3);
         private(&path, &two);
         assert_eq!(users.viewer("ann", "one"), None, "an old password is forgotten");
@@ -232,7 +244,9 @@ mod tests {
     fn a_users_file_that_is_none_or_open_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users");
-        for wrong in ["ann", "ann:secret", "a b:$argon2id$x", "ann:$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA"] {
+        for wrong in
+            ["ann", "ann:secret", "a b:$argon2id$x", "ann:$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA"]
+        {
             private(&path, &format!("# one\n{wrong}\n"));
             assert!(matches!(Users::open(&path), Err(ReceiverError::Users { line: 2, .. })), "{wrong}");
         }
