@@ -8,6 +8,7 @@ mod conferences;
 mod console;
 mod evidence;
 mod originate;
+mod recordings;
 pub mod selftest;
 pub mod sources;
 mod spy_words;
@@ -52,6 +53,8 @@ use self::{
 
 /// How long calls may take to say goodbye when the server stops.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long recordings may take to be brought to the disk then.
+const CLOSING: Duration = Duration::from_secs(30);
 /// How often registrations are looked through.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
@@ -145,7 +148,9 @@ impl Pbx {
         let media = Engine::start(media_config(&config))?;
         let (keys, store) = KeyKeeper::of(&config.astdb, &settings.state);
         let env = Arc::new(Env::new(&config, &plan).with_store(store));
-        let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), (records, evidence)));
+        let recordings = recordings::opened(&config, &settings.state);
+        recordings::announced_by(&recordings, &env);
+        let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), (records, evidence, recordings)));
         let (stop, stop_wanted) = mpsc::channel(4);
         let house = Arc::new(House {
             exchange,
@@ -223,6 +228,13 @@ impl Pbx {
             }
         }
         let _ = tokio::time::timeout(GOODBYE, exchange.live.idle()).await;
+        let whole = async {
+            exchange.recordings.idle().await;
+            exchange.all_recorded().await;
+        };
+        if tokio::time::timeout(CLOSING, whole).await.is_err() {
+            tracing::error!("recordings are not closed: the next start finishes them");
+        }
         let _ = self.close_control.send(true);
         let _ = self.control.await;
         for task in &self.tasks {

@@ -34,6 +34,7 @@ mod phones;
 mod process;
 mod prompts;
 mod readme;
+mod recording;
 mod register;
 mod reload;
 mod selftest;

@@ -136,7 +136,7 @@ impl Channel {
 
     fn made(mut leg: Leg, (call, part): (Arc<CallFacts>, Part), exchange: &Arc<Exchange>, caller: CallerId) -> Self {
         let mut variables = std::mem::take(&mut leg.inherited);
-        variables.seen_by(leg.facts.groups.mirror());
+        variables.seen_by(leg.facts.groups.mirror(&leg.facts.noted));
         Self {
             kin: leg.facts.uuid.as_str().into(),
             about: Box::default(),
@@ -282,7 +282,12 @@ impl Channel {
     /// # Errors
     /// The phone has hung up, or its offer cannot be met.
     pub async fn answer(&mut self) -> Result<(), Gone> {
-        self.answer_like(None)
+        let is_new = !self.leg.is_up() && self.part == Part::Caller;
+        self.answer_like(None)?;
+        if is_new {
+            self.exchange.answered_by_script(&self.call, &self.leg.facts);
+        }
+        Ok(())
     }
 
     pub(super) fn answer_like(&mut self, prefer: Option<crate::audio::codec::Codec>) -> Result<(), Gone> {

@@ -85,6 +85,9 @@ pub struct DetailRecord {
     pub fields: BTreeMap<String, String>,
     /// Both legs, the calling one first, then those that answered.
     pub legs: Vec<LegRecord>,
+    /// The ids of its recordings: each is in the outbox by then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recorded: Vec<String>,
 }
 
 /// Hands records to the writer thread; the thread ends when the last handle is gone.
@@ -218,6 +221,7 @@ mod tests {
             user_field: String::new(),
             fields: BTreeMap::new(),
             legs: Vec::new(),
+            recorded: Vec::new(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! The end of a channel: the phone is told, everything is given back, the detail record is written.
 //! Above: whoever ran the channel's script. Below: `leg`, `detail_record`.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -9,6 +11,7 @@ use crate::{
         cause::Cause,
         channel::Channel,
         detail_record::{DetailRecord, LegRecord},
+        exchange::Exchange,
         leg::Closing,
     },
     media::PortStats,
@@ -60,10 +63,16 @@ impl Channel {
         let mut legs = vec![own];
         legs.append(&mut self.ended_legs);
         let exchange = self.exchange.clone();
+        let recordings = exchange.recordings.take_call(&record.uuid);
+        let promised = Promised::of(&exchange);
         tokio::spawn(async move {
+            let _promised = promised;
             for (mut leg, closing) in legs {
                 leg.count(&closing.stats().await.unwrap_or_default());
                 record.legs.push(leg);
+            }
+            for recording in recordings {
+                record.recorded.extend(recording.kept().await.map(|id| id.to_string()));
             }
             exchange.journal.note(
                 "call.ended",
@@ -98,7 +107,24 @@ impl Channel {
             cause: cause.number(),
             cause_text: cause.text().into(),
             legs: Vec::new(),
+            recorded: Vec::new(),
         }
+    }
+}
+
+/// A record that is to be written, however its task ends.
+struct Promised(Arc<Exchange>);
+
+impl Promised {
+    fn of(exchange: &Arc<Exchange>) -> Self {
+        exchange.unrecorded.send_modify(|waiting| *waiting += 1);
+        Self(exchange.clone())
+    }
+}
+
+impl Drop for Promised {
+    fn drop(&mut self) {
+        self.0.unrecorded.send_modify(|waiting| *waiting -= 1);
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
         journal::Journal,
         live::{Live, Order},
         login::Doorkeeper,
+        recording::Recordings,
         room::Rooms,
         supervision::Spies,
         trace::Traces,
@@ -59,6 +60,10 @@ pub struct Exchange {
     pub journal: Journal,
     /// Detail records.
     pub records: Records,
+    /// The recordings.
+    pub recordings: Recordings,
+    /// Calls whose records wait for their numbers and recordings.
+    pub(super) unrecorded: watch::Sender<usize>,
     /// The log of supervision: [`Log::append`] before anything is heard.
     pub evidence: Log,
     /// Who wants to follow calls that are yet to come.
@@ -88,9 +93,9 @@ pub enum SoftHangup<'a> {
 }
 
 impl Exchange {
-    /// Puts the handles together; `files` are the detail records and the log of supervision.
-    pub fn new(sip: Sip, media: Engine, settings: Arc<Config>, files: (Records, Log)) -> Self {
-        let (records, evidence) = files;
+    /// Puts the handles together; `files` are the detail records, the log of supervision and the recordings.
+    pub fn new(sip: Sip, media: Engine, settings: Arc<Config>, files: (Records, Log, Recordings)) -> Self {
+        let (records, evidence, recordings) = files;
         let realm = settings.sip.realm.clone();
         Self {
             sip,
@@ -102,6 +107,8 @@ impl Exchange {
             rooms: Rooms::default(),
             journal: Journal::default(),
             records,
+            recordings,
+            unrecorded: watch::Sender::new(0),
             evidence,
             traces: Traces::default(),
             spies: Spies::default(),
@@ -130,6 +137,12 @@ impl Exchange {
     /// From now on new calls are refused with 503.
     pub fn close_door(&self) {
         self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns when the records of all calls that ended are on their way to the disk.
+    pub async fn all_recorded(&self) {
+        // The sender lives as long as this does.
+        let _ = self.unrecorded.subscribe().wait_for(|waiting| *waiting == 0).await;
     }
 
     /// No new calls are taken.

@@ -23,6 +23,7 @@ use crate::{
         keyboard::{Keyboard, Row},
         line::Line,
         live::{LegFacts, LegNow, LegState, Order, Way},
+        noted::Noted,
         pressing::GAP_MS,
         talks::{SpyGroups, Talks},
         variables::Variables,
@@ -138,6 +139,7 @@ impl Leg {
             began: Instant::now(),
             shared: Mutex::default(),
             groups: SpyGroups::default(),
+            noted: Noted::of(&exchange.settings.load()),
             talks: watch::Sender::new(Talks::Nobody),
             orders,
             now: Mutex::new(LegNow {

@@ -16,6 +16,7 @@ use crate::{
         channel::Position,
         holding::Holders,
         leaving::Leave,
+        noted::Noted,
         pressing::QueuedKeys,
         talks::{Side, SpyGroups, Talks},
         variables::Variables,
@@ -138,6 +139,8 @@ pub struct LegFacts {
     pub shared: Mutex<Variables>,
     /// The supervision groups that its channel's variables name.
     pub groups: SpyGroups,
+    /// The variables of its channel that are kept with recordings.
+    pub noted: Noted,
     /// Whom it talks with; told anew as well when the leg is answered, held or taken back.
     pub talks: watch::Sender<Talks>,
     /// Reaches the owning task.
@@ -197,6 +200,11 @@ impl LegFacts {
     /// Tells everybody who waits that something about it is different.
     pub(super) fn touch(&self) {
         self.talks.send_modify(|_| ());
+    }
+
+    /// It is half of a Local pair.
+    pub fn is_local(&self) -> bool {
+        self.name.starts_with("Local/")
     }
 
     /// Its name without the number at the end: `SIP/1001`.

@@ -133,6 +133,7 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
     let caller = CallerId { name: String::new(), number: leg.facts.number.clone() };
     let mut channel = Channel::new(leg, exchange, caller, wanted.position).with_max_forwards(max_forwards);
     channel.about_mut().connected = wanted.caller;
+    exchange.answered_by_script(channel.call(), channel.facts());
     Ok(match kin {
         Some(kin) => channel.with_kin(kin),
         None => channel,

@@ -191,6 +191,7 @@ impl Exchange {
     pub fn mute_in_room(&self, member: &Member, muted: bool) {
         member.is_muted.store(muted, Ordering::Relaxed);
         self.media.send(media::Command::MuteInRoom { port: member.leg.port, muted });
+        self.recordings.settle(&[&member.leg]);
     }
 }
 
@@ -260,6 +261,8 @@ impl Membership {
         member.leg.become_talking(Talks::Room(room.to_owned()));
         exchange.spies.settle(&[&member.leg]);
         exchange.media.send(media::Command::EnterRoom { room: id, port: member.leg.port, muted: false });
+        exchange.recordings.settle(&[&member.leg]);
+        exchange.room_is_entered(room);
         if parties > 1 {
             exchange.media.send(media::Command::PlayToRoom { room: id, source: sounds.entered });
         }
@@ -285,6 +288,7 @@ impl Drop for Membership {
         exchange.media.send(media::Command::LeaveRoom { port: member.leg.port });
         member.leg.talks_with_nobody();
         exchange.spies.settle(&[&member.leg]);
+        exchange.recordings.settle(&[&member.leg]);
         if parties > 0 {
             exchange.media.send(media::Command::PlayToRoom { room: *id, source: left.clone() });
         }

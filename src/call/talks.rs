@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::call::live::LegFacts;
+use crate::call::{live::LegFacts, noted::Noted};
 
 /// A side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,9 +65,9 @@ impl SpyGroups {
         self.0.subscribe()
     }
 
-    /// What keeps it up to date.
-    pub(super) fn mirror(&self) -> Mirror {
-        Mirror(Some(self.clone()))
+    /// What keeps it, and what is noted for recordings, up to date.
+    pub(super) fn mirror(&self, noted: &Noted) -> Mirror {
+        Mirror(Some((self.clone(), noted.clone())))
     }
 }
 
@@ -77,9 +77,9 @@ pub fn group_names(text: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Lets [`SpyGroups`] follow the variables of the one channel it was made for: a copy of those variables is another channel's.
+/// Lets [`SpyGroups`] and [`Noted`] follow the variables of the one channel it was made for: a copy of those variables is another channel's.
 #[derive(Debug, Default)]
-pub(super) struct Mirror(Option<SpyGroups>);
+pub(super) struct Mirror(Option<(SpyGroups, Noted)>);
 
 impl Clone for Mirror {
     fn clone(&self) -> Self {
@@ -90,7 +90,8 @@ impl Clone for Mirror {
 impl Mirror {
     /// A variable was set, or taken away.
     pub(super) fn sees(&self, name: &str, value: Option<&str>) {
-        let Some(groups) = &self.0 else { return };
+        let Some((groups, noted)) = &self.0 else { return };
+        noted.sees(name, value);
         let Some(at) = VARIABLES.iter().position(|variable| *variable == name) else { return };
         let names = value.map(group_names).unwrap_or_default();
         groups.0.send_if_modified(|all| {
@@ -111,7 +112,7 @@ mod tests {
     fn s012_s013_a_legs_groups_follow_its_variables_with_either_separator_and_no_limit() {
         let (groups, mut variables) = (SpyGroups::default(), Variables::default());
         variables.set("eavesdrop_group", "early".into());
-        variables.seen_by(groups.mirror());
+        variables.seen_by(groups.mirror(&Noted::default()));
         assert_eq!(groups.all(), ["early"], "what was set before is seen as well");
         let many: Vec<_> = (0..20).map(|number| format!("g{number}")).collect();
         variables.set("eavesdrop_group", many.join(","));
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn a_copy_of_the_variables_says_nothing_about_the_leg() {
         let (groups, mut variables) = (SpyGroups::default(), Variables::default());
-        variables.seen_by(groups.mirror());
+        variables.seen_by(groups.mirror(&Noted::default()));
         let mut copy = variables.clone();
         copy.set("SPYGROUP", "another".into());
         assert!(groups.all().is_empty());

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve::ServeSettings;
 use super::settings::*;
-use super::units::print_duration;
+use super::units::{print_duration, print_size};
+use super::{RecordChoice, RecordingSettings};
 
 impl Config {
     /// All settings, defaults included, secrets masked.
@@ -52,7 +52,7 @@ impl Config {
                 "key_file": self.astdb.key_file,
                 "hide_names": self.astdb.hide_names,
             },
-            "serve": shown_serve(&self.serve),
+            "recording": shown_recording(&self.recording),
             "limits": {
                 "calls": self.limits.calls,
                 "calls_per_user": self.limits.calls_per_user,
@@ -80,34 +80,6 @@ impl Config {
     }
 }
 
-fn shown_serve(serve: &ServeSettings) -> Value {
-    let mut shown = json!({
-        "bind": serve.bind.to_string(),
-        "link_key_file": serve.link_key_file,
-        "log": serve.log,
-        "largest": serve.largest,
-        "pull_from": serve.pull_from,
-    });
-    let files = [
-        ("users_file", &serve.users_file),
-        ("token_file", &serve.token_file),
-        ("signing_key_file", &serve.signing_key_file),
-        ("receipt_key_file", &serve.receipt_key_file),
-        ("tls_certificate", &serve.tls_certificate),
-        ("tls_key", &serve.tls_key),
-        ("pull_ca_file", &serve.pull_ca_file),
-    ];
-    for (key, file) in files {
-        if let Some(file) = file {
-            shown[key] = json!(file);
-        }
-    }
-    if let Some(base) = &serve.base {
-        shown["base"] = base.as_str().into();
-    }
-    shown
-}
-
 fn masked_user(user: &User) -> Value {
     let mut shown = json!({
         "password": "***",
@@ -123,7 +95,7 @@ fn masked_user(user: &User) -> Value {
     if let Some(groups) = &user.spy_groups {
         shown["spy_groups"] = groups.clone().into();
     }
-    shown
+    with_record(shown, user.record)
 }
 
 fn shown_trunk(trunk: &Trunk) -> Value {
@@ -134,7 +106,33 @@ fn shown_trunk(trunk: &Trunk) -> Value {
     if let Some(context) = &trunk.context {
         shown_trunk["context"] = context.as_str().into();
     }
-    shown_trunk
+    with_record(shown_trunk, trunk.record)
+}
+
+/// The same with the rule for recording, where there is one.
+fn with_record(mut shown: Value, record: Option<RecordChoice>) -> Value {
+    if let Some(record) = record {
+        shown["record"] = record.as_str().into();
+    }
+    shown
+}
+
+fn shown_recording(recording: &RecordingSettings) -> Value {
+    json!({
+        "spool": recording.spool,
+        "name": recording.name,
+        "channels": recording.channels.as_str(),
+        "form": recording.form.as_str(),
+        "whispers": recording.whispers.as_str(),
+        "roll": print_size(recording.roll),
+        "free_space_floor": print_size(recording.free_space_floor),
+        "record": recording.record.as_str(),
+        "rooms": recording.rooms,
+        "required": recording.required,
+        "announce": recording.announce.as_deref().unwrap_or_default(),
+        "announce_to": recording.announce_to.as_str(),
+        "variables": recording.variables,
+    })
 }
 
 fn shown(matches: &[super::Match]) -> Value {

@@ -10,9 +10,9 @@ mod matching;
 mod nearest;
 pub mod paths;
 mod read;
+mod recording;
 mod remotes;
 mod secret;
-mod serve;
 mod settings;
 mod supervision;
 mod template;
@@ -24,18 +24,18 @@ pub use error::{ConfigError, Place, Problem};
 pub use matching::{Match, MatchError};
 pub use nearest::nearest;
 pub use read::{Reader, load};
+pub use recording::{RecordChannels, RecordChoice, RecordForm, RecordWhispers, RecordingSettings};
 pub use remotes::{
     Login, NoticeSettings, OAuth2Settings, PushWhen, ReceiptForm, ReceiptSettings, RemoteKind, RemoteSettings,
     RemoteUrl, RequestMethod, RequestSettings, S3Settings,
 };
 pub use secret::Secret;
-pub use serve::ServeSettings;
 pub use settings::*;
 pub use supervision::{
     Announce, AnnounceTo, CodeFor, OnAgentLeave, SPY_LETTERS, SupervisionCodes, SupervisionSettings, USUAL_SPY_PARAMS,
 };
 pub use template::{Form, Template, sample};
-pub use units::{parse_duration, parse_size, print_duration};
+pub use units::{parse_duration, parse_size, print_duration, print_size};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::error::{ConfigError, Problem};
-use super::serve;
+use super::recording::{choice, recording};
 use super::settings::*;
 use super::supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionCodes, SupervisionSettings, spy_params};
 use super::units::parse_duration;
@@ -67,8 +67,8 @@ fn overlay(config: &mut Config, document: Document<'_>, files: Files<'_>) -> Res
         section.set("key_file", &mut config.astdb.key_file, path)?;
         section.set("hide_names", &mut config.astdb.hide_names, Value::bool)
     })?;
+    within(&root, "recording", |section| recording(&mut config.recording, section))?;
     within(&root, "limits", |section| limits(&mut config.limits, section))?;
-    within(&root, "serve", |section| serve::serve(&mut config.serve, section, files.base))?;
     root.finish()
 }
 
@@ -196,6 +196,7 @@ fn user(config: &mut Config, key: &str, section: &Section<'_>, files: Files<'_>)
     section.set("spy_groups", &mut user.spy_groups, |value| value.list(name).map(Some))?;
     section.set("SPY_PARAMS", &mut user.spy_params, |value| value.parse(spy_params))?;
     section.set("spy_params", &mut user.spy_params, |value| value.parse(spy_params))?;
+    section.set("record", &mut user.record, |value| choice(value).map(Some))?;
     config.users.insert(key.to_owned(), user);
     Ok(())
 }
@@ -215,13 +216,14 @@ fn trunk(config: &mut Config, key: &str, section: &Section<'_>) -> Result<(), Co
         (Some(trunk), Some((host, port))) => Trunk { host, port, ..trunk },
         (None, None) => return Err(section.missing("host")),
         (None, Some((host, port))) => {
-            Trunk { host, port, transport: SipTransport::Udp, matches: Vec::new(), context: None }
+            Trunk { host, port, transport: SipTransport::Udp, matches: Vec::new(), context: None, record: None }
         }
     };
     let transports = [SipTransport::Udp, SipTransport::Tcp].map(|transport| (transport.as_str(), transport));
     section.set("transport", &mut trunk.transport, |value| value.word(&transports))?;
     section.set("match", &mut trunk.matches, |value| value.list(|item| item.parse(str::parse::<Match>)))?;
     section.set("context", &mut trunk.context, |value| name(value).map(Some))?;
+    section.set("record", &mut trunk.record, |value| choice(value).map(Some))?;
     config.trunks.insert(key.to_owned(), trunk);
     Ok(())
 }

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::recording::{RecordChoice, RecordingSettings};
 use super::remotes::RemoteSettings;
-use super::serve::ServeSettings;
 use super::supervision::{SupervisionSettings, USUAL_SPY_PARAMS};
 use super::{Match, Secret};
 
@@ -38,10 +38,10 @@ pub struct Config {
     pub log: LogSettings,
     /// `[astdb]`
     pub astdb: AstdbSettings,
+    /// `[recording]`
+    pub recording: RecordingSettings,
     /// `[limits]`
     pub limits: Limits,
-    /// `[serve]`
-    pub serve: ServeSettings,
 }
 
 /// `[sip]`: where and as whom we speak SIP.
@@ -224,6 +224,8 @@ pub struct User {
     pub spy_groups: Option<Vec<String>>,
     /// Letters of `ChanSpy` for the supervision codes that the user dials.
     pub spy_params: String,
+    /// Which of the user's calls are recorded; `None`: as `[recording]` says.
+    pub record: Option<RecordChoice>,
 }
 
 impl User {
@@ -238,6 +240,7 @@ impl User {
             groups: Vec::new(),
             spy_groups: None,
             spy_params: USUAL_SPY_PARAMS.to_owned(),
+            record: None,
         }
     }
 }
@@ -290,6 +293,8 @@ pub struct Trunk {
     pub matches: Vec<Match>,
     /// Context of its calls; absent: calls from it are refused.
     pub context: Option<String>,
+    /// Which of its calls are recorded; `None`: as `[recording]` says.
+    pub record: Option<RecordChoice>,
 }
 
 /// `[control]`: the control socket.

@@ -60,6 +60,13 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
+/// Writes a size so that [`parse_size`] reads it back: the largest unit that divides it.
+pub fn print_size(bytes: u64) -> String {
+    let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+    let fits = |(shift, _): &&(u32, &str)| bytes >= 1 << shift && bytes.is_multiple_of(1 << shift);
+    units.iter().find(fits).map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     text.split_at(end)
@@ -101,6 +108,9 @@ mod tests {
     fn sizes_are_powers_of_1024() {
         assert_eq!(parse_size("64M"), Ok(64 << 20));
         assert_eq!(parse_size("512"), Ok(512));
+        for bytes in [0, 512, 1 << 10, 3 << 20, 2 << 30, (2 << 30) + 1] {
+            assert_eq!(parse_size(&print_size(bytes)), Ok(bytes));
+        }
         for text in ["", "M", "64X", "1.5G", "99999999999T", "-1"] {
             assert!(parse_size(text).is_err(), "{text}");
         }

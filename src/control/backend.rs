@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::protocol::{
     Bridge, Bridged, CallDetail, CallInfo, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Hear,
-    HeardFrame, Held, Hold, Hungup, LogVerify, Mode, Originate, Originated, Party, Perms, Pressed, RegistrationInfo,
-    ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyEnd, SpyFacts, SpyInfo,
-    SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Transfer, Transferred, Unlock,
-    UserInfo, VoiceFrame,
+    HeardFrame, Held, Hold, Hungup, LogVerify, Mode, Originate, Originated, Party, Perms, Pressed, RecordTarget,
+    RecordVerb, Recorded, RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget,
+    SettingsInForce, SpyEnd, SpyFacts, SpyInfo, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder, TraceWanted,
+    Traced, Transfer, Transferred, Unlock, UserInfo, VoiceFrame,
 };
 
 use crate::evidence::{Report, Wanted};
@@ -68,6 +68,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Takes back a party that is held by order.
     fn unhold(&self, wanted: Hold) -> BoxFuture<'_, Result<Held, Fault>>;
+
+    /// Begins, ends or changes recordings; what has ended is complete when this returns.
+    fn record<'a>(
+        &'a self,
+        who: &'a Identity,
+        wanted: (RecordVerb, RecordTarget),
+    ) -> BoxFuture<'a, Result<Recorded, Fault>>;
 
     /// Calls an endpoint and connects it with an application; returns when the call is under way.
     fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>>;

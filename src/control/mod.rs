@@ -13,6 +13,7 @@ pub mod frame;
 mod link;
 mod perms;
 pub mod protocol;
+mod recording;
 pub mod server;
 pub mod socket;
 mod store;

@@ -14,6 +14,7 @@ pub use super::calls::{CallDetail, CallInfo, CallState, LegDetail, LegDirection,
 pub use super::conferences::{MemberInfo, RoomChanged, RoomInfo, RoomMute, RoomTarget};
 pub use super::evidence::LogVerify;
 pub use super::perms::{Perms, UserPerms};
+pub use super::recording::{RecordTarget, RecordVerb, Recorded, RecordingInfo};
 pub use super::store::{
     KeyForm, StoreChange, StoreEntry, StoreGeneration, StoreKey, StoreList, StoreOrder, StoreSelect, StoreValue,
     StoreVerified, Unlock,
@@ -95,6 +96,18 @@ pub mod method {
     pub const ROOM_KICK: &str = "room.kick";
     /// [`super::RoomMute`] → [`super::RoomChanged`].
     pub const ROOM_MUTE: &str = "room.mute";
+    /// [`super::RecordTarget`] → [`super::Recorded`].
+    pub const RECORD_START: &str = "record.start";
+    /// [`super::RecordTarget`] → [`super::Recorded`], complete.
+    pub const RECORD_STOP: &str = "record.stop";
+    /// [`super::RecordTarget`] → [`super::Recorded`].
+    pub const RECORD_PAUSE: &str = "record.pause";
+    /// [`super::RecordTarget`] → [`super::Recorded`].
+    pub const RECORD_RESUME: &str = "record.resume";
+    /// [`super::RecordTarget`] → [`super::Recorded`].
+    pub const RECORD_MASK: &str = "record.mask";
+    /// [`super::RecordTarget`] → [`super::Recorded`].
+    pub const RECORD_UNMASK: &str = "record.unmask";
     /// A list of [`super::CodeInfo`].
     pub const CODES: &str = "codes";
     /// [`super::RecordsSince`] → a list of detail records.

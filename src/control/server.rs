@@ -15,8 +15,9 @@ pub use super::backend::{Backend, BoxFuture, Identity, SpyControl, SpyNews, SpyS
 use super::frame::Frame;
 use super::link::{Link, LinkError, params_of, request_of, to_value};
 use super::protocol::{
-    Body, ConsoleLine, EventRecord, EventsSince, Fault, FaultCode, Hangup, Originate, RecordsSince, ReloadWhat,
-    Request, SpyRequest, Stop, Stopping, StoreList, StoreOrder, Target, TraceWanted, Traced, Unlock, method,
+    Body, ConsoleLine, EventRecord, EventsSince, Fault, FaultCode, Hangup, Originate, RecordVerb, RecordsSince,
+    ReloadWhat, Request, SpyRequest, Stop, Stopping, StoreList, StoreOrder, Target, TraceWanted, Traced, Unlock,
+    method,
 };
 pub use super::socket::{Bound, SocketConfig, SocketError};
 use super::supervision::{
@@ -211,7 +212,10 @@ impl Client {
             method::SPY_PERMS => Ok(to_value(&self.backend.perms())),
             method::SETTINGS => Ok(to_value(&self.backend.settings())),
             method::RELOAD => Ok(to_value(&self.backend.reload(params_of::<ReloadWhat>(request)?).await?)),
-            other => Err(Fault::new(FaultCode::Usage, format!("no method is named `{other}`"))),
+            other => match RecordVerb::of(other) {
+                Some(verb) => Ok(to_value(&self.backend.record(&self.who, (verb, params_of(request)?)).await?)),
+                None => Err(Fault::new(FaultCode::Usage, format!("no method is named `{other}`"))),
+            },
         }
     }
 
@@ -228,7 +232,7 @@ impl Client {
             method::ROOM_MUTE,
             method::RELOAD,
         ];
-        if CHANGES.contains(&request.method.as_str()) {
+        if CHANGES.contains(&request.method.as_str()) || RecordVerb::of(&request.method).is_some() {
             info!(uid = self.who.uid, account = self.who.account, method = request.method, "control request");
         }
     }

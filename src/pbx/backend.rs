@@ -18,9 +18,9 @@ use crate::{
         protocol::{
             Bridge, Bridged, CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault,
             FaultCode, Held, Hold, Hungup, LegDetail, LegDirection, LegInfo, LogVerify, MediaInfo, Originate,
-            Originated, Perms, Pressed, RegistrationInfo, Reload, ReloadReport, ReloadWhat, RoomChanged, RoomInfo,
-            RoomMute, RoomTarget, SettingsInForce, SpyInfo, SpyRequest, Status, Stop, StoreKey, StoreList, StoreOrder,
-            TraceWanted, Traced, Transfer, Transferred, Unlock, UserInfo,
+            Originated, Perms, Pressed, RecordTarget, RecordVerb, Recorded, RegistrationInfo, Reload, ReloadReport,
+            ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, SpyInfo, SpyRequest, Status,
+            Stop, StoreKey, StoreList, StoreOrder, TraceWanted, Traced, Transfer, Transferred, Unlock, UserInfo,
         },
         server::{Backend, BoxFuture, Identity, SpySession},
     },
@@ -83,6 +83,14 @@ impl Backend for Desk {
 
     fn unhold(&self, wanted: Hold) -> BoxFuture<'_, Result<Held, Fault>> {
         Box::pin(self.house.unhold(wanted))
+    }
+
+    fn record<'a>(
+        &'a self,
+        who: &'a Identity,
+        wanted: (RecordVerb, RecordTarget),
+    ) -> BoxFuture<'a, Result<Recorded, Fault>> {
+        Box::pin(self.house.record(who, wanted))
     }
 
     fn originate(&self, request: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {
@@ -215,7 +223,7 @@ impl House {
             ports: media.ports_open,
             registrations: exchange.registrar().len() as u64,
             spies: exchange.spies.count() as u64,
-            recordings: 0,
+            recordings: exchange.recordings.count() as u64,
             tick_late_p99_us: media.tick_late_p99_us,
             store_locked: self.keys.is_locked(),
             stopping: exchange.is_closing(),
@@ -223,7 +231,13 @@ impl House {
     }
 
     fn call_info(&self, call: &CallFacts) -> CallInfo {
-        info(call, count(self.exchange.spies.on_call(&call.uuid)), leg_info)
+        info(call, self.watchers(call), leg_info)
+    }
+
+    /// How many listen to a call, and whether it is recorded.
+    fn watchers(&self, call: &CallFacts) -> (u32, bool) {
+        let spied = count(self.exchange.spies.on_call(&call.uuid));
+        (spied, self.exchange.recordings.is_any_recorded(&call.legs()))
     }
 
     async fn call_detail(&self, uuid: &str) -> Result<CallDetail, Fault> {
@@ -233,7 +247,7 @@ impl House {
         for leg in call.legs() {
             media.insert(leg.uuid.clone(), self.exchange.media.port_stats(leg.port).await);
         }
-        Ok(info(&call, count(self.exchange.spies.on_call(&call.uuid)), |leg| LegDetail {
+        Ok(info(&call, self.watchers(&call), |leg| LegDetail {
             leg: leg_info(leg),
             channel: leg.name.clone(),
             call_id: leg.call_id.clone(),
@@ -390,7 +404,7 @@ async fn variables_of(call: &CallFacts) -> BTreeMap<String, BTreeMap<String, Str
     all
 }
 
-fn info<L>(call: &CallFacts, spied: u32, leg: impl Fn(&LegFacts) -> L) -> CallInfo<L> {
+fn info<L>(call: &CallFacts, (spied, recorded): (u32, bool), leg: impl Fn(&LegFacts) -> L) -> CallInfo<L> {
     let legs = call.legs();
     let states: Vec<_> = legs.iter().map(|leg| shown(&leg.now())).collect();
     let any = |wanted: LegState| states.contains(&wanted);
@@ -410,7 +424,7 @@ fn info<L>(call: &CallFacts, spied: u32, leg: impl Fn(&LegFacts) -> L) -> CallIn
         state,
         started: call.started,
         duration_s: call.began.elapsed().as_secs_f64(),
-        recorded: false,
+        recorded,
         spied,
         legs: legs.iter().map(|l| leg(l)).collect(),
     }

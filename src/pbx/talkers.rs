@@ -16,7 +16,12 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     audio::{file, prompts, resample},
-    call::{CallerId, Cause, Channel, Exchange, Originate, Position, detail_record::Records, inbound, originate},
+    call::{
+        CallerId, Cause, Channel, Exchange, Originate, Position,
+        detail_record::Records,
+        inbound, originate,
+        recording::{Recordings, Spool},
+    },
     config::{Config, Guests, Secret},
     evidence::{EvidenceError, Log},
     media::{Engine, MediaConfig, MediaError, Source},
@@ -93,7 +98,8 @@ impl Talkers {
         let everyone = "127.0.0.0/8".parse().map_err(|_| TalkersError::Sound("guests"))?;
         config.guests = Some(Guests { context: "agent".into(), from: vec![everyone] });
         let records = Records::open(&folder.join("talkers.jsonl"))?;
-        let files = (records, Log::at(&folder.join("talkers-spy.log"))?);
+        let recordings = Recordings::new(Spool::at(folder.join("talkers-recordings")));
+        let files = (records, Log::at(&folder.join("talkers-spy.log"))?, recordings);
         let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), files));
         let (channels, incoming) = mpsc::channel(4);
         let tasks = vec![

@@ -152,6 +152,28 @@ impl Backend for Fake {
         answer(found(&wanted.uuid).map(|()| Held { uuid: wanted.uuid, held: false }))
     }
 
+    fn record<'a>(
+        &'a self,
+        _: &'a Identity,
+        (verb, target): (RecordVerb, RecordTarget),
+    ) -> BoxFuture<'a, Result<Recorded, Fault>> {
+        let state = match verb {
+            RecordVerb::Start | RecordVerb::Resume | RecordVerb::Unmask => "recording",
+            RecordVerb::Pause => "paused",
+            RecordVerb::Mask => "masked",
+            RecordVerb::Stop => "finished",
+        };
+        let RecordTarget { uuid, file } = target;
+        answer(found(&uuid).map(|()| {
+            let id = "44444444-4444-4444-8444-444444444444".into();
+            let file = file.unwrap_or_else(|| "call.wav".into());
+            let state = state.into();
+            Recorded {
+                recordings: vec![RecordingInfo { id, uuid, call: CALLER.into(), file, state, ..Default::default() }],
+            }
+        }))
+    }
+
     fn codes(&self) -> Vec<CodeInfo> {
         let application = "Playback(vm-goodbye)".into();
         vec![CodeInfo { code: "*77".into(), context: "internal".into(), application, ..CodeInfo::default() }]

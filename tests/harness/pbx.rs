@@ -151,6 +151,11 @@ impl TestPbx {
         Store::new(Setup::new(state.join(usual.file), state.join(usual.key_file), "test"))
     }
 
+    /// Where it keeps its recordings.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.folder.path().join("state/recordings")
+    }
+
     pub(crate) fn address(&self, transport: Transport) -> SocketAddr {
         let transport = match transport {
             Transport::Udp => sip::Transport::Udp,

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 use wirechief::control::protocol::{
     Bridge, Bridged, CallDetail, CallInfo, CallState, CodeInfo, ConsoleSaid, Dtmf, EventRecord, Fault, FaultCode, Held,
-    Hold, Hungup, LegDetail, LegInfo, MediaInfo, Originate, Originated, Pressed, RegistrationInfo, ReloadReport,
-    ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, Status, Stop, TraceWanted, Traced,
-    Transfer, Transferred, UserInfo,
+    Hold, Hungup, LegDetail, LegInfo, MediaInfo, Originate, Originated, Pressed, RecordTarget, RecordVerb, Recorded,
+    RegistrationInfo, ReloadReport, ReloadWhat, RoomChanged, RoomInfo, RoomMute, RoomTarget, SettingsInForce, Status,
+    Stop, TraceWanted, Traced, Transfer, Transferred, UserInfo,
 };
 use wirechief::control::server::{
     Backend, Bound, BoxFuture, Identity, Limits, SocketConfig, SpyControl, SpyNews, SpySession, SpySound, run,
@@ -340,6 +340,10 @@ impl Backend for Tones {
 
     fn unhold(&self, _: Hold) -> BoxFuture<'_, Result<Held, Fault>> {
         Box::pin(async { Ok(Held::default()) })
+    }
+
+    fn record<'a>(&'a self, _: &'a Identity, _: (RecordVerb, RecordTarget)) -> BoxFuture<'a, Result<Recorded, Fault>> {
+        Box::pin(async { Ok(Recorded::default()) })
     }
 
     fn originate(&self, _: Originate) -> BoxFuture<'_, Result<Originated, Fault>> {

@@ -81,6 +81,9 @@ impl Channel {
         let is_sent = self.is_leaving() || callee.is_leaving();
         let goes_on = if is_sent { None } else { together.goes_on_with_supervisor(end) };
         drop(together);
+        if !matches!(end, BridgeEnd::Key(..) | BridgeEnd::TimeOver) {
+            self.exchange.clone().recorded_talk_ends(&[&self.leg.facts, &callee.leg.facts]).await;
+        }
         for party in [&*self, &*callee] {
             match end {
                 // They may go on talking, held as before.
@@ -128,6 +131,8 @@ impl Together {
         a.talks_with(&b, Party::A);
         b.talks_with(&a, Party::B);
         exchange.spies.settle(&[&a, &b]);
+        exchange.recordings.settle(&[&a, &b]);
+        exchange.talk_begins((&caller.call, caller.linked_id()), [&a, &b]);
         exchange.live.note_change();
         Self { exchange, call: caller.call.clone(), caller: a, callee: b }
     }
@@ -151,6 +156,7 @@ impl Drop for Together {
         caller.talks_with_nobody();
         callee.talks_with_nobody();
         exchange.spies.settle(&[caller, callee]);
+        exchange.recordings.settle(&[caller, callee]);
         exchange.media.send(media::Command::Part { port: caller.port });
         exchange.live.note_change();
     }

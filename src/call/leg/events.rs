@@ -99,7 +99,8 @@ impl Leg {
     pub(super) fn on_media(&mut self, event: &media::Event) -> Option<LegEvent> {
         match *event {
             media::Event::Digit { digit, ms, .. } => Some(LegEvent::Digit { digit, ms, by_info: false }),
-            media::Event::Played { id, .. } => {
+            media::Event::Played { id, finished } => {
+                self.exchange.recordings.played(id, finished);
                 let next = self.keyboard.pressed(id);
                 self.presses(next);
                 Some(LegEvent::Played(id))

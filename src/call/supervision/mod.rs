@@ -29,4 +29,5 @@ pub use refused::SpyError;
 pub use registry::{Running, Spies};
 pub use session::{Ears, End, Ended, News, Session, attach, may_ever, none_found, refuse};
 pub use state::{Facts, Where};
+pub(in crate::call) use tap::next_tap_id;
 pub use wish::{Hear, Party, Phone, Rights, Via, Wish};

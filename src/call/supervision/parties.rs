@@ -206,7 +206,7 @@ pub(super) fn person_on(live: &Live, leg: &Arc<LegFacts>) -> Arc<LegFacts> {
 
 /// The leg is half of a Local pair.
 pub(super) fn is_local(leg: &LegFacts) -> bool {
-    leg.name.starts_with("Local/")
+    leg.is_local()
 }
 
 fn other_half(live: &Live, leg: &LegFacts) -> Option<Arc<LegFacts>> {

@@ -146,6 +146,7 @@ mod tests {
             groups: groups.iter().map(ToString::to_string).collect(),
             spy_groups: spy_groups.map(|g| g.iter().map(ToString::to_string).collect()),
             spy_params: String::new(),
+            record: None,
         }
     }
 

@@ -37,8 +37,7 @@ pub(super) struct Tap {
 impl Tap {
     /// A new tap that hears nobody; the ends for its supervisor, and what the media thread tells of it.
     pub(super) fn open(media: &Engine) -> (Self, Ends, mpsc::Receiver<Event>) {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let tap = TapId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let tap = next_tap_id();
         let (out, frames) = rtrb::RingBuffer::new(FRAMES);
         let (voice, from_voice) = rtrb::RingBuffer::new(VOICE);
         let (events, told) = mpsc::channel(EVENTS);
@@ -68,6 +67,12 @@ impl Drop for Tap {
     fn drop(&mut self) {
         self.media.send(Command::Detach { tap: self.id });
     }
+}
+
+/// Numbers taps, and recordings, which share their numbers.
+pub(in crate::call) fn next_tap_id() -> TapId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    TapId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whom the supervisor of a pair hears, and who hears him. `to` is the side that hears a whisper; `None`: that party is not there.

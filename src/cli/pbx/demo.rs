@@ -130,6 +130,7 @@ fn settings(state: &Path, talkers: SocketAddr, sockets: Vec<PathBuf>) -> Result<
             transport: SipTransport::Udp,
             matches: from.into_iter().collect(),
             context: Some("outside".into()),
+            record: None,
         },
     );
     let plan = vec![(PathBuf::from("demo.conf"), PLAN.to_owned())];

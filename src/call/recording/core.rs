@@ -1,0 +1,303 @@
+//! A recording as it stands: whom it follows, which ports it is on, who was in it, how far it is.
+//! Above: `session` runs it, the bridge lets it settle. Below: media commands.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    call::{
+        exchange::Exchange,
+        live::LegFacts,
+        recording::wish::{While, Wish},
+        supervision::{Mode, next_tap_id},
+        talks::{Side, Talks},
+    },
+    media::{Command, PortId, TapId},
+    outbox::{Manifest, RecordingId},
+    recorder::Running,
+};
+
+/// How far a recording is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The parties are being told, or its file is being made.
+    Beginning,
+    /// It runs.
+    Running,
+    /// Nothing is recorded for a while: the time is cut out.
+    Paused,
+    /// Silence is recorded for a while.
+    Masked,
+    /// It is whole and in the outbox.
+    Finished,
+    /// It did not begin, or was not ended as it should.
+    Failed(Arc<str>),
+}
+
+impl Phase {
+    /// The word of the JSON shapes.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Beginning => "beginning",
+            Self::Running => "recording",
+            Self::Paused => "paused",
+            Self::Masked => "masked",
+            Self::Finished => "finished",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Sound gets into the file.
+    pub fn is_recording(&self) -> bool {
+        *self == Self::Running
+    }
+
+    /// Nothing more comes.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Finished | Self::Failed(_))
+    }
+}
+
+/// Whom a recording follows.
+pub(super) enum Follows {
+    /// One leg through all its talks.
+    Leg {
+        leg: Arc<LegFacts>,
+        /// Where it is heard, whatever side of later talks it comes to be on.
+        side: Side,
+    },
+    /// Whoever is in a conference room.
+    Room(String),
+}
+
+/// What all holders of a recording share.
+pub(super) struct Core {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) id: RecordingId,
+    pub(super) wish: Wish,
+    pub(super) follows: Follows,
+    /// The UUID of the call it began in; empty for a room.
+    pub(super) call: String,
+    pub(super) began: Timestamp,
+    tap: TapId,
+    state: Mutex<State>,
+    pub(super) phase: watch::Sender<Phase>,
+    /// Somebody wants its end, or it has reached it.
+    pub(super) is_ending: AtomicBool,
+    /// Wakes its task.
+    pub(super) nudge: Notify,
+}
+
+/// What changes of a recording.
+pub(super) struct State {
+    /// What will stand in its manifest.
+    pub(super) manifest: Manifest,
+    /// The recorder's handle, while there is a file.
+    pub(super) running: Option<Running>,
+    /// The ports it is on, left and right; `None` before it records.
+    on: Option<[Option<PortId>; 2]>,
+    /// Paused because its leg talks with nobody.
+    is_cut: bool,
+    /// It has been in a talk.
+    pub(super) has_talked: bool,
+    /// It is in the outbox, open or whole.
+    pub(super) is_kept: bool,
+    /// Everybody who was in it.
+    pub(super) legs: Vec<(Side, Arc<LegFacts>)>,
+    /// Who listens now: the session, its place among the manifest's listeners, its highest mode.
+    pub(super) listening: Vec<(String, usize, Mode)>,
+}
+
+impl Core {
+    pub(super) fn new(exchange: &Arc<Exchange>, (wish, follows): (Wish, Follows), manifest: Manifest) -> Arc<Self> {
+        Arc::new(Self {
+            exchange: exchange.clone(),
+            id: manifest.id,
+            wish,
+            follows,
+            call: manifest.call.clone(),
+            began: manifest.started,
+            tap: next_tap_id(),
+            state: Mutex::new(State {
+                manifest,
+                running: None,
+                on: None,
+                is_cut: false,
+                has_talked: false,
+                is_kept: false,
+                legs: Vec::new(),
+                listening: Vec::new(),
+            }),
+            phase: watch::Sender::new(Phase::Beginning),
+            is_ending: AtomicBool::new(false),
+            nudge: Notify::new(),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Whole between any two statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tap(&self) -> TapId {
+        self.tap
+    }
+
+    /// The leg it follows.
+    pub(super) fn leg(&self) -> Option<&Arc<LegFacts>> {
+        match &self.follows {
+            Follows::Leg { leg, .. } => Some(leg),
+            Follows::Room(_) => None,
+        }
+    }
+
+    /// Its end is wanted.
+    pub(super) fn ends(&self) {
+        self.is_ending.store(true, Ordering::Release);
+        self.nudge.notify_waiters();
+        self.nudge.notify_one();
+    }
+
+    /// It ends, or has ended: its leg is over, or somebody wants it.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
+            || self.phase.borrow().is_over()
+            || self.leg().is_some_and(|leg| matches!(*leg.talks.borrow(), Talks::Ended))
+    }
+
+    /// One of these legs can be heard in it.
+    pub(super) fn concerns(&self, legs: &[&Arc<LegFacts>]) -> bool {
+        let is_one = |leg: &Arc<LegFacts>| legs.iter().any(|other| Arc::ptr_eq(other, leg));
+        match &self.follows {
+            Follows::Leg { leg, .. } => is_one(leg) || peer_of(leg).as_ref().is_some_and(is_one),
+            Follows::Room(room) => {
+                legs.iter().any(|leg| matches!(&*leg.talks.borrow(), Talks::Room(name) if name == room))
+                    || self.lock().on.is_some_and(|on| legs.iter().any(|leg| on.contains(&Some(leg.port))))
+            }
+        }
+    }
+
+    /// From now on it records: its tap exists, on these ports.
+    pub(super) fn is_on(&self, ports: [Option<PortId>; 2]) {
+        self.lock().on = Some(ports);
+    }
+
+    /// Who is heard left and right now, the leg it follows first where there is one.
+    pub(super) fn heard(&self) -> Heard {
+        match &self.follows {
+            Follows::Leg { leg, side } => {
+                let talks = leg.talks.borrow().clone();
+                let peer = match talks {
+                    Talks::Ended => return Heard::default(),
+                    Talks::With { peer, .. } => peer.upgrade(),
+                    Talks::Nobody | Talks::Room(_) => None,
+                };
+                Heard::of(*side, Some(leg.clone()), peer)
+            }
+            Follows::Room(room) => {
+                let members = self.exchange.rooms.members(room, None);
+                // What somebody says whom the others do not hear is nobody's business: he who is heard lends his ears.
+                let ears = members.iter().find(|member| !member.is_muted());
+                Heard::of(Side::A, ears.map(|member| member.leg.clone()), None)
+            }
+        }
+    }
+
+    /// Goes to where the leg, or the room, is now; at once, without waiting for anything.
+    pub(super) fn settle(self: &Arc<Self>) {
+        let heard = self.heard();
+        let everybody = self.everybody();
+        let mut state = self.lock();
+        for (side, leg) in &everybody {
+            if !state.legs.iter().any(|(_, known)| Arc::ptr_eq(known, leg)) {
+                state.legs.push((*side, leg.clone()));
+            }
+        }
+        let talks = heard.is_talk();
+        if state.on.is_some_and(|on| on != heard.ports()) {
+            self.exchange.media.send(Command::MoveTap {
+                tap: self.tap,
+                left: heard.ports()[0],
+                right: heard.ports()[1],
+            });
+            state.on = Some(heard.ports());
+        }
+        if self.wish.during == While::Talking && state.is_cut == talks {
+            state.is_cut = !talks;
+            let is_paused = *self.phase.borrow() == Phase::Paused;
+            if let Some(running) = state.running.as_ref().filter(|_| !is_paused) {
+                if talks { running.resume() } else { running.pause() }
+            }
+        }
+        state.has_talked |= talks;
+        drop(state);
+        // The records of their calls name it.
+        for (call, _) in everybody.iter().filter_map(|(_, leg)| self.exchange.live.find(&leg.uuid)) {
+            self.exchange.recordings.belongs_to(self, &call.uuid);
+        }
+        self.nudge.notify_one();
+    }
+
+    /// Everybody who can be heard in it now.
+    pub(super) fn everybody(&self) -> Vec<(Side, Arc<LegFacts>)> {
+        match &self.follows {
+            Follows::Leg { .. } => self.heard().legs().map(|(side, leg)| (side, leg.clone())).collect(),
+            Follows::Room(room) => {
+                let members = self.exchange.rooms.members(room, None);
+                members.iter().map(|member| (Side::A, member.leg.clone())).collect()
+            }
+        }
+    }
+
+    /// A port went to another media thread under the tap: it is put there again.
+    pub(super) fn lost_a_side(self: &Arc<Self>) {
+        let ports = self.heard().ports();
+        self.exchange.media.send(Command::MoveTap { tap: self.tap, left: ports[0], right: ports[1] });
+    }
+}
+
+/// Who is heard.
+#[derive(Default)]
+pub(super) struct Heard {
+    left: Option<Arc<LegFacts>>,
+    right: Option<Arc<LegFacts>>,
+}
+
+impl Heard {
+    fn of(side: Side, own: Option<Arc<LegFacts>>, peer: Option<Arc<LegFacts>>) -> Self {
+        match side {
+            Side::A => Self { left: own, right: peer },
+            Side::B => Self { left: peer, right: own },
+        }
+    }
+
+    /// Both ports.
+    pub(super) fn ports(&self) -> [Option<PortId>; 2] {
+        [&self.left, &self.right].map(|leg| leg.as_ref().map(|leg| leg.port))
+    }
+
+    /// Both legs, as far as there are.
+    pub(super) fn legs(&self) -> impl Iterator<Item = (Side, &Arc<LegFacts>)> {
+        [(Side::A, &self.left), (Side::B, &self.right)]
+            .into_iter()
+            .filter_map(|(side, leg)| leg.as_ref().map(|leg| (side, leg)))
+    }
+
+    /// Two talk with each other.
+    pub(super) fn is_talk(&self) -> bool {
+        self.left.is_some() && self.right.is_some()
+    }
+}
+
+/// Whom a leg talks with.
+pub(super) fn peer_of(leg: &LegFacts) -> Option<Arc<LegFacts>> {
+    match &*leg.talks.borrow() {
+        Talks::With { peer, .. } => peer.upgrade(),
+        _ => None,
+    }
+}

@@ -1,0 +1,136 @@
+//! What of a recording waits for the disk: its name and row in the outbox, its file, its end. All of it away from the tasks that serve
+//! calls.
+//! Above: `session`. Below: `outbox` and `recorder`.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::{sync::mpsc, task::spawn_blocking};
+
+use crate::{
+    audio::codec::Codec,
+    call::{
+        recording::{
+            core::{Core, Follows},
+            facts,
+            wish::{IfThere, RecordError},
+        },
+        talks::Side,
+    },
+    config::{RecordChannels, RecordForm, RecordWhispers, RecordingSettings},
+    media::{Copies, Event},
+    outbox::Manifest,
+    recorder::{Form, Layout, Levels, Order, Running, Whispers},
+};
+
+/// Puts a recording into the outbox: with the name that it has from now on.
+pub(super) async fn begin(core: &Arc<Core>) -> Result<Manifest, RecordError> {
+    let core = core.clone();
+    let begun = spawn_blocking(move || {
+        let manifest = core.lock().manifest.clone();
+        let spool = core.exchange.recordings.spool();
+        let outbox = spool.outbox()?;
+        has_room(&core)?;
+        let begun = match core.wish.if_there {
+            IfThere::Number => outbox.begin(&manifest),
+            IfThere::Append => outbox.begin(&manifest),
+        };
+        Ok(begun?)
+    });
+    begun.await.unwrap_or(Err(RecordError::Lost))
+}
+
+/// Whether as much of the disk is free as the settings demand.
+fn has_room(core: &Core) -> Result<(), RecordError> {
+    let floor = core.exchange.settings.load().recording.free_space_floor;
+    let space = rustix::fs::statvfs(core.exchange.recordings.spool().folder());
+    let space = space.map_err(|error| RecordError::Space(error.into()))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if free < floor { Err(RecordError::Floor { free, floor }) } else { Ok(()) }
+}
+
+/// Makes the file.
+pub(super) async fn open(core: &Arc<Core>, events: mpsc::Sender<Event>) -> Result<(Running, Copies), RecordError> {
+    let core = core.clone();
+    let opened = spawn_blocking(move || {
+        let tools = core.exchange.recordings.spool().tools()?;
+        facts::at_answer(&core);
+        let manifest = core.lock().manifest.clone();
+        tools.outbox.update(&manifest)?;
+        Ok(tools.recorder.open(order(&core, &manifest.file), events)?)
+    });
+    opened.await.unwrap_or(Err(RecordError::Lost))
+}
+
+/// How it is recorded.
+fn order(core: &Core, file: &str) -> Order {
+    let settings = core.exchange.settings.load();
+    let settings = &settings.recording;
+    let wish = &core.wish;
+    let layout = match (wish.channels.unwrap_or(settings.channels), &core.follows) {
+        (_, Follows::Room(_)) | (RecordChannels::Mix, _) => Layout::Mix,
+        (RecordChannels::Split, Follows::Leg { .. }) => Layout::Split,
+    };
+    let [own, heard] = wish.volumes;
+    let levels = match &core.follows {
+        Follows::Leg { side: Side::B, .. } => Levels { spoken: heard, heard: own },
+        _ => Levels { spoken: own, heard },
+    };
+    Order {
+        layout,
+        form: form(core, settings, layout, levels),
+        whispers: match wish.whispers.unwrap_or(settings.whispers) {
+            RecordWhispers::LeaveOut => Whispers::LeaveOut,
+            RecordWhispers::OwnTrack => Whispers::OwnTrack,
+        },
+        append: wish.if_there == IfThere::Append,
+        roll_at_bytes: settings.roll,
+        levels,
+        floor_bytes: settings.free_space_floor,
+        ..Order::new(core.exchange.recordings.spool().folder().join(file))
+    }
+}
+
+/// As it came only where it can be kept so: G.711, both sides apart, at their own level.
+fn form(core: &Core, settings: &RecordingSettings, layout: Layout, levels: Levels) -> Form {
+    let is_kept = core.wish.form.unwrap_or(settings.form) == RecordForm::AsCame
+        && layout == Layout::Split
+        && levels == Levels::default();
+    let codec = core.leg().and_then(|leg| leg.now().codec);
+    match codec.filter(|_| is_kept) {
+        Some("ulaw") => Form::AsCame(Codec::Pcmu),
+        Some("alaw") => Form::AsCame(Codec::Pcma),
+        _ => Form::Pcm16,
+    }
+}
+
+/// Closes the file, and finishes it in the outbox: on the disk when this returns.
+pub(super) async fn finish(core: &Arc<Core>) -> Result<(), RecordError> {
+    let Some(running) = core.lock().running.take() else { return Err(RecordError::Lost) };
+    let finished = running.stop().await?;
+    core.lock().manifest.ended = Some(Timestamp::now());
+    facts::at_end(core, &finished);
+    let core = core.clone();
+    let done = spawn_blocking(move || {
+        let manifest = core.lock().manifest.clone();
+        let whole = core.exchange.recordings.spool().outbox()?.finish(manifest)?;
+        let file = whole.file.clone();
+        core.lock().manifest = whole;
+        match finished.error {
+            Some(why) => Err(RecordError::Writing { file, why }),
+            None => Ok(()),
+        }
+    });
+    done.await.unwrap_or(Err(RecordError::Lost))
+}
+
+/// There is nothing to keep: no row, no manifest, no file.
+pub(super) async fn abandon(core: &Arc<Core>) -> Result<(), RecordError> {
+    let core = core.clone();
+    let done = spawn_blocking(move || {
+        core.exchange.recordings.spool().outbox()?.abandon(core.id)?;
+        core.lock().is_kept = false;
+        Ok(())
+    });
+    done.await.unwrap_or(Err(RecordError::Lost))
+}

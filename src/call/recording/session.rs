@@ -1,0 +1,391 @@
+//! A recording's life: it takes its name, waits for the answer, tells the parties, follows its leg, and is in the outbox, whole, before
+//! anybody is told that it is over.
+//! Above: the rules, the dialplan and the control socket. Below: `core` says where it is, `files` does what waits for the disk.
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    call::{
+        cause::Cause,
+        exchange::Exchange,
+        live::{LegFacts, LegState, Order},
+        recording::{
+            beep, consent,
+            core::{Core, Follows, Phase},
+            facts, files,
+            wish::{RecordError, Until, While, Wish},
+        },
+        talks::{Side, Talks},
+    },
+    media::{self, Command},
+    outbox::{Manifest, RecordingId},
+};
+
+/// A recording, for whoever began it or found it. Dropping it changes nothing.
+#[derive(Clone)]
+pub struct RecordingHandle(Arc<Core>);
+
+/// Begins to record a leg: when this returns its name is taken, and it records as soon as the leg is answered.
+///
+/// # Errors
+/// The leg is not there, the disk too full, or the spool does not take it: nothing is left behind.
+pub async fn start(exchange: &Arc<Exchange>, uuid: &str, wish: Wish) -> Result<RecordingHandle, RecordError> {
+    let (call, leg) = exchange.live.find(uuid).ok_or_else(|| RecordError::NoSuchCall(uuid.to_owned()))?;
+    let side = match &*leg.talks.borrow() {
+        Talks::Ended => return Err(RecordError::Ended(uuid.to_owned())),
+        Talks::With { side, .. } => *side,
+        // Who called is left, whoever he is going to talk with.
+        Talks::Nobody | Talks::Room(_) if call.uuid == leg.uuid => Side::A,
+        Talks::Nobody | Talks::Room(_) => Side::B,
+    };
+    let manifest = facts::at_start(exchange, &wish, &call, &leg);
+    begin(exchange, (wish, Follows::Leg { leg, side }), manifest).await
+}
+
+/// The same for whatever a recording can follow.
+pub(super) async fn begin(
+    exchange: &Arc<Exchange>,
+    (wish, follows): (Wish, Follows),
+    manifest: Manifest,
+) -> Result<RecordingHandle, RecordError> {
+    let core = register(exchange, (wish, follows), manifest);
+    let taken = take_name(&core).await;
+    goes_on(&core, taken)
+}
+
+/// Puts it on the list, so that the end of its call waits for it from now on.
+pub(super) fn register(exchange: &Arc<Exchange>, what: (Wish, Follows), manifest: Manifest) -> Arc<Core> {
+    let core = Core::new(exchange, what, manifest);
+    exchange.recordings.begins(&core);
+    core.settle();
+    core
+}
+
+/// Takes its name, and puts it into the outbox.
+pub(super) async fn take_name(core: &Arc<Core>) -> Result<(), RecordError> {
+    let manifest = files::begin(core).await?;
+    let mut state = core.lock();
+    state.manifest = manifest;
+    state.is_kept = true;
+    Ok(())
+}
+
+/// Lets it run on its own, or takes it off the list.
+pub(super) fn goes_on(core: &Arc<Core>, taken: Result<(), RecordError>) -> Result<RecordingHandle, RecordError> {
+    match taken {
+        Ok(()) => {
+            tokio::spawn(run(core.clone()));
+            Ok(RecordingHandle(core.clone()))
+        }
+        Err(error) => {
+            fails(core, &error);
+            core.exchange.recordings.ends(core);
+            Err(error)
+        }
+    }
+}
+
+/// From its name to its end.
+async fn run(core: Arc<Core>) {
+    let ended = match record(&core).await {
+        Ok(()) => files::finish(&core).await,
+        // Nobody answered, or the call ended while the parties were told: there is nothing to keep.
+        Err(RecordError::Ended(_)) => files::abandon(&core).await,
+        Err(error) => {
+            let _ = files::abandon(&core).await;
+            Err(error)
+        }
+    };
+    match ended {
+        Ok(()) => {
+            let (manifest, is_kept) = {
+                let state = core.lock();
+                (state.manifest.clone(), state.is_kept)
+            };
+            core.phase.send_replace(Phase::Finished);
+            if is_kept {
+                core.exchange.journal.note(
+                    "recording.finished",
+                    json!({"uuid": core.call, "recording": core.id.to_string(), "file": manifest.file,
+                           "duration_s": manifest.audio.duration_s, "sha256": manifest.audio.sha256}),
+                );
+            }
+        }
+        Err(error) => fails(&core, &error),
+    }
+    core.exchange.recordings.ends(&core);
+    core.exchange.recording_changed();
+}
+
+/// Tells of a recording that is not as it should be; where it has to be, the call ends.
+fn fails(core: &Arc<Core>, error: &RecordError) {
+    let call = &core.call;
+    tracing::error!(call, recording = %core.id, %error, "a recording failed");
+    core.phase.send_replace(Phase::Failed(error.to_string().into()));
+    core.exchange
+        .journal
+        .note("recording.failed", json!({"uuid": call, "recording": core.id.to_string(), "error": error.to_string()}));
+    if core.exchange.settings.load().recording.required
+        && let Some(leg) = core.leg()
+    {
+        tracing::error!(call, "the call ends: [recording] required");
+        // A full queue holds orders of somebody who ends it as well.
+        let _ = leg.orders.try_send(Order::Hangup(Cause::NETWORK_FAILURE));
+    }
+}
+
+/// Records from the answer to the end; the file is closed afterwards.
+async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
+    answered(core).await?;
+    consent::tell(core).await?;
+    if core.is_ending() {
+        return Err(RecordError::Ended(core.call.clone()));
+    }
+    let (events, told) = mpsc::channel(16);
+    let (running, copies) = files::open(core, events).await?;
+    let heard = core.heard();
+    let [left, right] = heard.ports();
+    core.exchange.media.send(Command::Record { tap: core.tap(), left, right, copies });
+    core.is_on([left, right]);
+    if core.wish.during == While::Talking && !heard.is_talk() {
+        running.pause();
+    }
+    core.lock().running = Some(running);
+    // What has changed since it was asked where to begin.
+    core.settle();
+    core.phase.send_replace(Phase::Running);
+    let file = core.lock().manifest.file.clone();
+    core.exchange.journal.note(
+        "recording.started",
+        json!({"uuid": core.call, "recording": core.id.to_string(), "file": file, "reason": core.wish.by.to_string()}),
+    );
+    core.exchange.recording_changed();
+    follow(core, told).await;
+    core.exchange.media.send(Command::Detach { tap: core.tap() });
+    Ok(())
+}
+
+/// Returns once the leg is answered.
+async fn answered(core: &Arc<Core>) -> Result<(), RecordError> {
+    let Some(leg) = core.leg() else { return Ok(()) };
+    let mut talks = leg.talks.subscribe();
+    loop {
+        if core.is_ending() {
+            return Err(RecordError::Ended(leg.uuid.clone()));
+        }
+        if matches!(leg.now().state, LegState::Up | LegState::Held) {
+            return Ok(());
+        }
+        tokio::select! {
+            _ = talks.changed() => {}
+            () = core.nudge.notified() => {}
+        }
+    }
+}
+
+/// Keeps up with its leg until that is over, or somebody wants its end.
+async fn follow(core: &Arc<Core>, mut told: mpsc::Receiver<media::Event>) {
+    let mut spies = core.exchange.spies.changes();
+    spies.mark_changed();
+    let mut beep = beep::Beat::of(core);
+    let mut talks = core.leg().map(|leg| leg.talks.subscribe());
+    while !core.is_ending() && !is_empty(core) {
+        facts::note_listeners(core);
+        tokio::select! {
+            () = core.nudge.notified() => {}
+            () = changed(&mut talks) => core.settle(),
+            () = beep.next() => beep.sounds(core),
+            _ = spies.changed() => {}
+            event = told.recv() => match event {
+                Some(media::Event::SideEmpty { .. }) => core.lost_a_side(),
+                // Nobody reads what is recorded any more: its file cannot be written.
+                Some(media::Event::TapEnded { .. }) | None => break,
+                Some(_) => {}
+            },
+        }
+    }
+    facts::note_listeners(core);
+}
+
+/// A room that everybody has left.
+fn is_empty(core: &Arc<Core>) -> bool {
+    match &core.follows {
+        Follows::Leg { .. } => false,
+        Follows::Room(room) => core.exchange.rooms.members(room, None).is_empty(),
+    }
+}
+
+async fn changed(talks: &mut Option<watch::Receiver<Talks>>) {
+    match talks {
+        Some(talks) => {
+            let _ = talks.changed().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl RecordingHandle {
+    pub(super) fn of(core: Arc<Core>) -> Self {
+        Self(core)
+    }
+
+    /// Its id: that of its manifest and of its delivery.
+    pub fn id(&self) -> RecordingId {
+        self.0.id
+    }
+
+    /// Its file, relative to the spool.
+    pub fn file(&self) -> String {
+        self.0.lock().manifest.file.clone()
+    }
+
+    /// Its file.
+    pub fn path(&self) -> PathBuf {
+        self.0.exchange.recordings.spool().folder().join(self.file())
+    }
+
+    /// The leg that it follows; `None` for one of a room.
+    pub fn leg(&self) -> Option<&Arc<LegFacts>> {
+        self.0.leg()
+    }
+
+    /// The UUID of the call that it began in; empty for one of a room.
+    pub fn call(&self) -> &str {
+        &self.0.call
+    }
+
+    /// Since when.
+    pub fn began(&self) -> Timestamp {
+        self.0.began
+    }
+
+    /// What was wished for.
+    pub fn wish(&self) -> &Wish {
+        &self.0.wish
+    }
+
+    /// How far it is.
+    pub fn phase(&self) -> Phase {
+        self.0.phase.borrow().clone()
+    }
+
+    /// What is known of it so far.
+    pub fn manifest(&self) -> Manifest {
+        self.0.lock().manifest.clone()
+    }
+
+    /// Records nothing until [`Self::resume`]: the time is cut out.
+    pub fn pause(&self) {
+        self.turn(Phase::Paused);
+    }
+
+    /// The end of a pause.
+    pub fn resume(&self) {
+        if self.phase() == Phase::Paused {
+            self.turn(Phase::Running);
+        }
+    }
+
+    /// Records silence until [`Self::unmask`].
+    pub fn mask(&self) {
+        self.turn(Phase::Masked);
+    }
+
+    /// The end of the silence.
+    pub fn unmask(&self) {
+        if self.phase() == Phase::Masked {
+            self.turn(Phase::Running);
+        }
+    }
+
+    fn turn(&self, to: Phase) {
+        let state = self.0.lock();
+        let Some(running) = &state.running else { return };
+        let from = self.phase();
+        if from == to || from.is_over() {
+            return;
+        }
+        match from {
+            Phase::Paused => running.resume(),
+            Phase::Masked => running.unmask(),
+            _ => {}
+        }
+        match to {
+            Phase::Paused => running.pause(),
+            Phase::Masked => running.mask(),
+            _ => {}
+        }
+        self.0.phase.send_replace(to);
+        drop(state);
+        self.0.exchange.recording_changed();
+    }
+
+    /// Ends it; when this returns its file is closed, and it is in the outbox.
+    ///
+    /// # Errors
+    /// It is not as it should be: what there is of it is kept.
+    pub async fn stop(&self) -> Result<Manifest, RecordError> {
+        self.0.ends();
+        self.ended().await
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It is not as it should be: what there is of it is kept.
+    pub async fn ended(&self) -> Result<Manifest, RecordError> {
+        let mut phase = self.0.phase.subscribe();
+        // The sender lives in the core that this holds.
+        let ended = phase.wait_for(Phase::is_over).await.map(|phase| phase.clone());
+        match ended {
+            Ok(Phase::Failed(why)) => Err(RecordError::Writing { file: self.file(), why: why.to_string() }),
+            Ok(_) => Ok(self.manifest()),
+            Err(_) => Err(RecordError::Lost),
+        }
+    }
+
+    /// Its id, once it is known whether anything is kept of it: one that ends is waited for.
+    pub(in crate::call) async fn kept(&self) -> Option<RecordingId> {
+        if self.is_ending() {
+            // Whatever went wrong is in the log.
+            let _ = self.ended().await;
+        }
+        self.0.lock().is_kept.then_some(self.0.id)
+    }
+
+    /// Its end is wanted; nobody waits for it.
+    pub(in crate::call) fn ends(&self) {
+        self.0.ends();
+    }
+
+    /// Its leg is over, or somebody has ended it.
+    pub(in crate::call) fn is_ending(&self) -> bool {
+        self.0.is_ending()
+    }
+
+    /// A talk of these legs is over: whether it is to end with it.
+    pub(in crate::call) fn ends_with_talk(&self) -> bool {
+        self.0.wish.until == Until::Talk && self.0.lock().has_talked
+    }
+
+    /// Two handles of one recording.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Exchange {
+    /// A talk of these legs is over: recordings that were to last as long are complete when this returns.
+    pub(in crate::call) async fn recorded_talk_ends(&self, legs: &[&Arc<LegFacts>]) {
+        for recording in self.recordings.following(legs) {
+            if recording.ends_with_talk() {
+                // Whatever went wrong is in the log.
+                let _ = recording.stop().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Where recordings lie: the outbox of the spool, opened with the first recording, and the one recorder of this server.
+//! Above: `files`, and the composition root, which repairs and delivers. Below: `outbox` and `recorder`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use crate::{call::recording::wish::RecordError, outbox::Outbox, recorder::Recorder};
+
+/// The spool of a server.
+pub struct Spool {
+    folder: PathBuf,
+    tools: Mutex<Option<Tools>>,
+}
+
+/// What a recording is made with.
+#[derive(Clone)]
+pub(super) struct Tools {
+    pub(super) outbox: Outbox,
+    pub(super) recorder: Recorder,
+}
+
+impl Spool {
+    /// The spool in `folder`, which is made with the first recording.
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder, tools: Mutex::default() }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether it was ever made.
+    pub fn is_there(&self) -> bool {
+        self.folder.is_dir()
+    }
+
+    /// Its outbox. Waits for the disk.
+    ///
+    /// # Errors
+    /// The folder cannot be a spool, or its queue cannot be opened.
+    pub fn outbox(&self) -> Result<Outbox, RecordError> {
+        self.tools().map(|tools| tools.outbox)
+    }
+
+    /// The same with the recorder.
+    pub(super) fn tools(&self) -> Result<Tools, RecordError> {
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tools) = &*tools {
+            return Ok(tools.clone());
+        }
+        let made = Tools { outbox: Outbox::open(&self.folder)?, recorder: Recorder::start()? };
+        *tools = Some(made.clone());
+        Ok(made)
+    }
+}

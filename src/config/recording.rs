@@ -1,0 +1,191 @@
+//! `[recording]`: which calls are recorded, how, where the files lie and what they are called, who is told.
+//! Above: `call::recording` obeys it. Below: `read` fills it.
+
+use std::path::PathBuf;
+
+use super::error::ConfigError;
+use super::supervision::AnnounceTo;
+use super::units::parse_size;
+use super::value::{Section, Value};
+
+/// The largest file that any player opens: the sizes within a WAV file have 32 bits, and a part is closed somewhat later than asked.
+const LARGEST_PART: u64 = 4_000_000_000;
+/// A second of two sides is 32 kB: smaller parts than this are more names than sound.
+const SMALLEST_PART: u64 = 64 * 1024;
+
+/// `[recording]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordingSettings {
+    /// Folder of the recordings and of what is known of them, relative to the state folder; 0700.
+    pub spool: PathBuf,
+    /// What a recording is called, without its ending; `/` makes folders within the spool.
+    pub name: String,
+    /// Where the two sides go.
+    pub channels: RecordChannels,
+    /// How sound is kept.
+    pub form: RecordForm,
+    /// What becomes of what supervisors say to one party.
+    pub whispers: RecordWhispers,
+    /// Size of a file, in bytes, at which a further part begins.
+    pub roll: u64,
+    /// Free space of the spool's file system, in bytes, below which nothing new is recorded.
+    pub free_space_floor: u64,
+    /// Calls that are recorded, where neither a user nor a trunk says otherwise.
+    pub record: RecordChoice,
+    /// Conference rooms that are recorded: one file of all who are in it.
+    pub rooms: Vec<String>,
+    /// Whether a call that is to be recorded and cannot be ends.
+    pub required: bool,
+    /// The sound that tells parties of it, played before the recording begins.
+    pub announce: Option<String>,
+    /// Which parties hear it.
+    pub announce_to: AnnounceTo,
+    /// Channel variables that are kept with a recording.
+    pub variables: Vec<String>,
+}
+
+impl Default for RecordingSettings {
+    fn default() -> Self {
+        Self {
+            spool: PathBuf::from("recordings"),
+            name: "{start}-{direction}-{caller}-{callee}-{uuid}".to_owned(),
+            channels: RecordChannels::default(),
+            form: RecordForm::default(),
+            whispers: RecordWhispers::default(),
+            roll: 2 << 30,
+            free_space_floor: 500 << 20,
+            record: RecordChoice::default(),
+            rooms: Vec::new(),
+            required: false,
+            announce: None,
+            announce_to: AnnounceTo::default(),
+            variables: Vec::new(),
+        }
+    }
+}
+
+/// Which calls are recorded by rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordChoice {
+    /// None.
+    #[default]
+    Never,
+    /// Those that come in from a trunk or a guest.
+    In,
+    /// Those of a user that go out to a trunk or another host.
+    Out,
+    /// All, from the moment they are answered.
+    Always,
+}
+
+impl RecordChoice {
+    const ALL: [Self; 4] = [Self::Never, Self::In, Self::Out, Self::Always];
+
+    /// The word for it in a settings file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Always => "always",
+        }
+    }
+}
+
+/// Where the two sides of a call go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordChannels {
+    /// The party that called left, the one that answered right.
+    #[default]
+    Split,
+    /// Both in one channel.
+    Mix,
+}
+
+impl RecordChannels {
+    /// The word for it in a settings file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Mix => "mix",
+        }
+    }
+}
+
+/// How sound is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordForm {
+    /// Linear samples of 16 bits, which everything plays.
+    #[default]
+    Pcm,
+    /// As the phones sent it, where it can be kept so.
+    AsCame,
+}
+
+impl RecordForm {
+    /// The word for it in a settings file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pcm => "pcm",
+            Self::AsCame => "as-came",
+        }
+    }
+}
+
+/// What becomes of what supervisors say to one party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordWhispers {
+    /// It is not recorded.
+    #[default]
+    LeaveOut,
+    /// It has a track of its own.
+    OwnTrack,
+}
+
+impl RecordWhispers {
+    /// The word for it in a settings file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LeaveOut => "leave-out",
+            Self::OwnTrack => "own-track",
+        }
+    }
+}
+
+/// Reads the section into `settings`.
+pub(super) fn recording(settings: &mut RecordingSettings, section: &Section<'_>) -> Result<(), ConfigError> {
+    section.set("spool", &mut settings.spool, |value| text(value).map(PathBuf::from))?;
+    section.set("name", &mut settings.name, text)?;
+    let channels = [RecordChannels::Split, RecordChannels::Mix].map(|word| (word.as_str(), word));
+    section.set("channels", &mut settings.channels, |value| value.word(&channels))?;
+    let forms = [RecordForm::Pcm, RecordForm::AsCame].map(|word| (word.as_str(), word));
+    section.set("form", &mut settings.form, |value| value.word(&forms))?;
+    let whispers = [RecordWhispers::LeaveOut, RecordWhispers::OwnTrack].map(|word| (word.as_str(), word));
+    section.set("whispers", &mut settings.whispers, |value| value.word(&whispers))?;
+    section.set("roll", &mut settings.roll, |value| match value.parse(parse_size)? {
+        size if (SMALLEST_PART..=LARGEST_PART).contains(&size) => Ok(size),
+        _ => Err(value.bad("a part of a recording has 64K to 3G")),
+    })?;
+    section.set("free_space_floor", &mut settings.free_space_floor, |value| value.parse(parse_size))?;
+    section.set("record", &mut settings.record, choice)?;
+    section.set("rooms", &mut settings.rooms, |value| value.list(text))?;
+    section.set("required", &mut settings.required, Value::bool)?;
+    section.set("announce", &mut settings.announce, |value| {
+        value.str().map(|name| Some(name.to_owned()).filter(|name| !name.is_empty()))
+    })?;
+    let to = [AnnounceTo::Both, AnnounceTo::Agent, AnnounceTo::Customer].map(|word| (word.as_str(), word));
+    section.set("announce_to", &mut settings.announce_to, |value| value.word(&to))?;
+    section.set("variables", &mut settings.variables, |value| value.list(text))
+}
+
+/// `record = "always"`.
+pub(super) fn choice(value: &Value<'_>) -> Result<RecordChoice, ConfigError> {
+    value.word(&RecordChoice::ALL.map(|choice| (choice.as_str(), choice)))
+}
+
+fn text(value: &Value<'_>) -> Result<String, ConfigError> {
+    match value.str()? {
+        "" => Err(value.bad("must not be empty")),
+        text => Ok(text.to_owned()),
+    }
+}

@@ -1,0 +1,62 @@
+//! A recording's file, read by the letter of the RIFF form: what each track sounds like, and when.
+
+use std::path::Path;
+
+use super::tone::{self, Sound};
+
+/// Samples a second.
+const RATE: usize = 8_000;
+
+/// A WAV file of 16 bit samples.
+pub(crate) struct Tape {
+    /// One for each channel.
+    pub(crate) tracks: Vec<Vec<i16>>,
+}
+
+impl Tape {
+    pub(crate) fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
+        assert_eq!((&bytes[..4], &bytes[8..12]), (&b"RIFF"[..], &b"WAVE"[..]), "{}", path.display());
+        assert_eq!(word(4) + 8, bytes.len(), "the size in the header is that of the file");
+        let (mut at, mut channels) = (12, 0);
+        while &bytes[at..at + 4] != b"data" {
+            if &bytes[at..at + 4] == b"fmt " {
+                assert_eq!((half(at + 8), word(at + 12), half(at + 22)), (1, RATE, 16), "PCM, 8 kHz, 16 bit");
+                channels = usize::from(half(at + 10));
+            }
+            at += 8 + word(at + 4);
+        }
+        let sound = &bytes[at + 8..at + 8 + word(at + 4)];
+        let mut tracks = vec![Vec::new(); channels];
+        for frame in sound.chunks_exact(2 * channels) {
+            for (track, sample) in tracks.iter_mut().zip(frame.chunks_exact(2)) {
+                track.push(i16::from_le_bytes([sample[0], sample[1]]));
+            }
+        }
+        Self { tracks }
+    }
+
+    pub(crate) fn ms(&self) -> usize {
+        self.tracks[0].len() * 1_000 / RATE
+    }
+
+    /// What a track sounds like in the tenth of a second that begins there.
+    pub(crate) fn sounds(&self, track: usize, at_ms: usize) -> Result<Sound, String> {
+        let samples = &self.tracks[track];
+        let from = at_ms * RATE / 1_000;
+        tone::heard(samples.get(from..from + tone::WINDOW).ok_or_else(|| format!("only {} ms", self.ms()))?)
+    }
+
+    /// Tenths of a second in which a track sounds like this.
+    pub(crate) fn tenths(&self, track: usize, sound: &Sound) -> Vec<usize> {
+        let windows = self.tracks[track].chunks_exact(tone::WINDOW).enumerate();
+        windows.filter(|(_, window)| tone::heard(window).as_ref() == Ok(sound)).map(|(at, _)| at).collect()
+    }
+
+    /// How many of them.
+    pub(crate) fn has(&self, track: usize, sound: &Sound) -> usize {
+        self.tenths(track, sound).len()
+    }
+}
