@@ -9,7 +9,7 @@
 //! | layer | rooms |
 //! |---|---|
 //! | 4 shell | [`cli`] what a user types · [`pbx`] the composition root · [`spy`] the listening post |
-//! | 3 service | [`dialplan`] extensions.conf · [`control`] the control socket |
+//! | 3 service | [`dialplan`] extensions.conf · [`control`] the control socket · [`receiver`] the recordings' pages, and deliveries taken in |
 //! | 2 call | [`call`] legs, channels, B2BUA, supervision |
 //! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store · [`evidence`] the log of supervision · [`recorder`] calls on record · [`outbox`] recordings and their delivery |
 //! | 0 pure | [`sip`] · [`sdp`] · [`rtp`] · [`audio`] · [`config`]: no socket, thread, clock or tokio |
@@ -60,6 +60,7 @@ pub mod evidence;
 pub mod media;
 pub mod outbox;
 pub mod pbx;
+pub mod receiver;
 pub mod recorder;
 pub mod rtp;
 pub mod sdp;

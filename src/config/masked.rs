@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::serve::ServeSettings;
 use super::settings::*;
 use super::units::{print_duration, print_size};
 use super::{RecordChoice, RecordingSettings};
@@ -53,6 +54,7 @@ impl Config {
                 "hide_names": self.astdb.hide_names,
             },
             "recording": shown_recording(&self.recording),
+            "serve": shown_serve(&self.serve),
             "limits": {
                 "calls": self.limits.calls,
                 "calls_per_user": self.limits.calls_per_user,
@@ -78,6 +80,34 @@ impl Config {
         let short = self.users.iter().filter(|(_, user)| user.password.expose().chars().count() < 12);
         short.map(|(name, _)| format!("the password of user {name} has fewer than 12 characters")).collect()
     }
+}
+
+fn shown_serve(serve: &ServeSettings) -> Value {
+    let mut shown = json!({
+        "bind": serve.bind.to_string(),
+        "link_key_file": serve.link_key_file,
+        "log": serve.log,
+        "largest": serve.largest,
+        "pull_from": serve.pull_from,
+    });
+    let files = [
+        ("users_file", &serve.users_file),
+        ("token_file", &serve.token_file),
+        ("signing_key_file", &serve.signing_key_file),
+        ("receipt_key_file", &serve.receipt_key_file),
+        ("tls_certificate", &serve.tls_certificate),
+        ("tls_key", &serve.tls_key),
+        ("pull_ca_file", &serve.pull_ca_file),
+    ];
+    for (key, file) in files {
+        if let Some(file) = file {
+            shown[key] = json!(file);
+        }
+    }
+    if let Some(base) = &serve.base {
+        shown["base"] = base.as_str().into();
+    }
+    shown
 }
 
 fn masked_user(user: &User) -> Value {

@@ -13,6 +13,7 @@ mod read;
 mod recording;
 mod remotes;
 mod secret;
+mod serve;
 mod settings;
 mod supervision;
 mod template;
@@ -30,6 +31,7 @@ pub use remotes::{
     RemoteUrl, RequestMethod, RequestSettings, S3Settings,
 };
 pub use secret::Secret;
+pub use serve::ServeSettings;
 pub use settings::*;
 pub use supervision::{
     Announce, AnnounceTo, CodeFor, OnAgentLeave, SPY_LETTERS, SupervisionCodes, SupervisionSettings, USUAL_SPY_PARAMS,

@@ -11,6 +11,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, Problem};
 use super::recording::{choice, recording};
+use super::serve;
 use super::settings::*;
 use super::supervision::{Announce, AnnounceTo, OnAgentLeave, SupervisionCodes, SupervisionSettings, spy_params};
 use super::units::parse_duration;
@@ -69,6 +70,7 @@ fn overlay(config: &mut Config, document: Document<'_>, files: Files<'_>) -> Res
     })?;
     within(&root, "recording", |section| recording(&mut config.recording, section))?;
     within(&root, "limits", |section| limits(&mut config.limits, section))?;
+    within(&root, "serve", |section| serve::serve(&mut config.serve, section, files.base))?;
     root.finish()
 }
 

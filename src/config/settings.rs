@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::recording::{RecordChoice, RecordingSettings};
 use super::remotes::RemoteSettings;
+use super::serve::ServeSettings;
 use super::supervision::{SupervisionSettings, USUAL_SPY_PARAMS};
 use super::{Match, Secret};
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub recording: RecordingSettings,
     /// `[limits]`
     pub limits: Limits,
+    /// `[serve]`
+    pub serve: ServeSettings,
 }
 
 /// `[sip]`: where and as whom we speak SIP.

@@ -7,8 +7,10 @@
 //! (`outbox.sqlite3`), the lock of the run that pushes (`push.lock`), and the locks by which writers show that they live
 //! (`.writers`). Any number of processes work on it at once.
 
+mod aside;
 mod delivery;
 mod error;
+pub mod link;
 mod list;
 pub mod manifest;
 pub mod name;
@@ -16,9 +18,11 @@ pub mod push;
 mod queue;
 pub mod remote;
 mod schema;
+pub mod seal;
 pub mod spool;
 mod store;
 
+pub use aside::Aside;
 pub use delivery::{Delivery, DeliveryState, RemoteStatus};
 pub use error::OutboxError;
 pub use list::{Filter, Listed, Order, Which};

@@ -300,7 +300,7 @@ impl Spool {
     }
 
     /// Opens the folder that holds a name, part by part and through no link; returns it with the name's last part.
-    fn folder_of<'a>(&self, name: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+    pub(super) fn folder_of<'a>(&self, name: &'a str) -> io::Result<(OwnedFd, &'a str)> {
         check_name(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         let mut folder = self.folder.as_fd().try_clone_to_owned()?;
         let mut rest = name;
@@ -358,6 +358,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Brings a folder's names to the disk: without it a new or renamed file may be gone after a power failure.
-fn sync(folder: &OwnedFd) -> io::Result<()> {
+pub(super) fn sync(folder: &OwnedFd) -> io::Result<()> {
     Ok(rustix::fs::fsync(folder)?)
 }

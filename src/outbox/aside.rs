@@ -1,0 +1,74 @@
+//! A file that is written aside and takes its name only when it is whole. Above: `seal`, and whoever receives recordings.
+//! Below: the spool.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, openat, renameat_with, unlinkat};
+
+use super::error::OutboxError;
+use super::spool::{Spool, check_name, sync};
+
+/// A file without a name yet, in the spool's own folder; gone with this value unless it was placed.
+#[derive(Debug)]
+pub struct Aside {
+    folder: OwnedFd,
+    temporary: String,
+    file: File,
+}
+
+impl Spool {
+    /// Begins a file, for its owner alone.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub fn begin_aside(&self) -> Result<Aside, OutboxError> {
+        let temporary = format!(".{}.part", uuid::Uuid::new_v4().simple());
+        let failed = OutboxError::io("writing", self.path());
+        let begun = || -> io::Result<Aside> {
+            let (folder, _) = self.folder_of(&temporary)?;
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = File::from(openat(&folder, temporary.as_str(), flags, Mode::RUSR | Mode::WUSR)?);
+            Ok(Aside { folder, temporary: temporary.clone(), file })
+        };
+        begun().map_err(failed)
+    }
+
+    /// Brings a file to the disk and gives it its name, which nothing else has.
+    ///
+    /// # Errors
+    /// The disk fails, or the name is taken or leaves the spool.
+    pub fn place_aside(&self, aside: &Aside, name: &str) -> Result<(), OutboxError> {
+        check_name(name)?;
+        self.make_folders(name)?;
+        let placed = || -> io::Result<()> {
+            aside.file.sync_all()?;
+            let (folder, last) = self.folder_of(name)?;
+            renameat_with(&aside.folder, aside.temporary.as_str(), &folder, last, RenameFlags::NOREPLACE)?;
+            sync(&folder)
+        };
+        placed().map_err(OutboxError::io("placing", &self.path().join(name)))
+    }
+
+    /// Opens a file to write over what is in it, through no link.
+    pub(super) fn open_to_overwrite(&self, name: &str) -> io::Result<File> {
+        let (folder, last) = self.folder_of(name)?;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(openat(folder, last, flags, Mode::empty())?))
+    }
+}
+
+impl Aside {
+    /// The file itself.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // One that was placed has this name no more.
+        let _ = unlinkat(&self.folder, self.temporary.as_str(), AtFlags::empty());
+    }
+}

@@ -1,0 +1,99 @@
+//! Signed links: who has one may fetch one recording until a time, and needs no login. Pure but for the key's file.
+//! Above: remotes that are only given notice, `rec link`, `rec index`; `receiver` checks what comes back.
+//!
+//! `BASE/r/KEY?expires=SECONDS&sig=HEX`: the recording's id, with `.2`, `.3` for its further files; the end of its time in seconds
+//! since 1970; HMAC-SHA-256 under the key's text of `wirechief link 1`, KEY and SECONDS, each ended by LF.
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use sha2::Sha256;
+
+use crate::config::Secret;
+
+/// Links that hold longer are refused, in seconds: a slip of the keyboard is no right for ever. Ten years.
+const LONGEST_S: i64 = 10 * 366 * 86_400;
+
+/// The link to what has this key ([`super::remote::Parcel::key`]) below `base`, such as `https://pbx.example:8443`.
+pub fn link(base: &str, key: &Secret, what: &str, expires: Timestamp) -> String {
+    let seconds = expires.as_second();
+    let signature = super::spool::hex(&mac(key, what, &seconds.to_string()).finalize().into_bytes());
+    format!("{}/r/{what}?expires={seconds}&sig={signature}", base.trim_end_matches('/'))
+}
+
+/// Whether a link was made here and its time is not over; the signature is compared in constant time.
+///
+/// # Errors
+/// Why it does not hold, in words for whoever followed it.
+pub fn check(key: &Secret, what: &str, given: (&str, &str), now: Timestamp) -> Result<(), &'static str> {
+    const FALSE: &str = "This link does not hold";
+    let (expires, signature) = given;
+    let signature = unhex(signature).ok_or(FALSE)?;
+    mac(key, what, expires).verify_slice(&signature).map_err(|_| FALSE)?;
+    let seconds: i64 = expires.parse().map_err(|_| FALSE)?;
+    match seconds.saturating_sub(now.as_second()) {
+        left if left <= 0 => Err("This link has expired"),
+        left if left > LONGEST_S => Err(FALSE),
+        _ => Ok(()),
+    }
+}
+
+fn mac(key: &Secret, what: &str, expires: &str) -> Hmac<Sha256> {
+    // HMAC takes keys of every length (RFC 2104 §2): this never fails, and an empty key would only make links nobody checks.
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    mac.update(format!("wirechief link 1\n{what}\n{expires}\n").as_bytes());
+    mac
+}
+
+/// 64 small hexadecimal digits as 32 bytes.
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let is_hex = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2).filter(|_| is_hex)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
+
+    fn parts(link: &str) -> (String, String, String) {
+        let rest = link.strip_prefix("https://pbx.example/r/").unwrap();
+        let (what, query) = rest.split_once("?expires=").unwrap();
+        let (expires, signature) = query.split_once("&sig=").unwrap();
+        (what.to_owned(), expires.to_owned(), signature.to_owned())
+    }
+
+    #[test]
+    fn s125_a_link_holds_until_its_time_and_for_its_recording_alone() {
+        let (key, end) = (Secret::new("k".into()), Timestamp::from_second(1_800_000_000).unwrap());
+        let (what, expires, signature) = parts(&link("https://pbx.example/", &key, ID, end));
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let holds = |what: &str, expires: &str, signature: &str, now| check(&key, what, (expires, signature), now);
+        assert_eq!(holds(&what, &expires, &signature, at(-1)), Ok(()));
+        assert_eq!(holds(&what, &expires, &signature, at(0)), Err("This link has expired"));
+        assert!(holds(&what, "1900000000", &signature, at(-1)).is_err(), "its end cannot be moved");
+        assert!(holds(&format!("{ID}.2"), &expires, &signature, at(-1)).is_err(), "nor what it leads to");
+        assert!(check(&Secret::new("other".into()), &what, (&expires, &signature), at(-1)).is_err());
+    }
+
+    #[test]
+    fn every_bit_of_a_signature_counts() {
+        let (key, end) = (Secret::new("k".into()), Timestamp::from_second(1_800_000_000).unwrap());
+        let (what, expires, signature) = parts(&link("https://pbx.example", &key, ID, end));
+        let bytes = unhex(&signature).unwrap();
+        for bit in 0..256 {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let flipped = super::super::spool::hex(&flipped);
+            assert!(check(&key, &what, (&expires, &flipped), Timestamp::UNIX_EPOCH).is_err(), "bit {bit}");
+        }
+        for wrong in ["", "00", &signature.to_uppercase(), &format!("{signature}0"), "é".repeat(32).as_str()] {
+            assert!(check(&key, &what, (&expires, wrong), Timestamp::UNIX_EPOCH).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Connections: accepted in bounded number, wrapped in TLS where it is set, spoken to in HTTP/1.1 with limits on everything, ended
+//! gracefully. Above: `Receiver::serve`. Below: hyper.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::error::ReceiverError;
+use super::guard::Guarded;
+
+/// Connections at once, and from one address.
+const CONNECTIONS: usize = 512;
+const CONNECTIONS_OF_ONE: usize = 64;
+/// The head of a request has to be there after this time, counted from the connection or from the answer before.
+const HEAD_TIME: Duration = Duration::from_secs(15);
+/// TLS has to be agreed on after this time.
+const TLS_TIME: Duration = Duration::from_secs(10);
+/// One who does not read an answer for so long is gone.
+const READ_TIME: Duration = Duration::from_secs(60);
+/// What is under way when the server is told to end may take so long.
+const GRACE: Duration = Duration::from_secs(30);
+/// Lines of a request's head, and its bytes.
+const HEADERS: usize = 64;
+const HEAD_BYTES: usize = 32 * 1024;
+
+/// The address a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct From(pub(super) IpAddr);
+
+/// Serves connections until `stop`, then lets those under way end.
+pub(super) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    tls: Option<TlsAcceptor>,
+    stop: impl Future<Output = ()>,
+) {
+    let (stopping, stopped) = watch::channel(());
+    // Dropped by the last connection: receiving nothing proves that all have ended.
+    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let sources = Arc::new(Sources::default());
+    let mut stop = pin!(stop);
+    loop {
+        let permit = Arc::clone(&room).acquire_owned();
+        let next = async { (permit.await, listener.accept().await) };
+        let (permit, accepted) = tokio::select! {
+            next = next => next,
+            () = &mut stop => break,
+        };
+        let Ok(permit) = permit else { break };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // no more files, a connection that is gone already: the next may do better
+                tracing::warn!(%error, "no connection could be taken");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Some(seat) = sources.seat(from.ip()) else { continue };
+        let held = (permit, seat, alive.clone());
+        let (app, tls, stopped) = (app.clone(), tls.clone(), stopped.clone());
+        tokio::spawn(async move {
+            connection(stream, (app, tls), from, stopped).await;
+            drop::<(OwnedSemaphorePermit, Seat, _)>(held);
+        });
+    }
+    drop((stopping, alive));
+    if timeout(GRACE, ended.recv()).await.is_err() {
+        tracing::warn!("some answers were cut short");
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    (app, tls): (Router, Option<TlsAcceptor>),
+    from: SocketAddr,
+    stopped: watch::Receiver<()>,
+) {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return speak(Guarded::new(stream, READ_TIME), app, from, stopped).await };
+    match timeout(TLS_TIME, tls.accept(stream)).await {
+        Ok(Ok(stream)) => speak(Guarded::new(stream, READ_TIME), app, from, stopped).await,
+        Ok(Err(error)) => tracing::debug!(%error, %from, "no TLS"),
+        Err(_) => tracing::debug!(%from, "no TLS in time"),
+    }
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    app: Router,
+    from: SocketAddr,
+    mut stopped: watch::Receiver<()>,
+) {
+    let service = tower_service_fn(app, from.ip().to_canonical());
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_headers(HEADERS).max_buf_size(HEAD_BYTES);
+    let mut conversation = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let done = tokio::select! {
+        done = conversation.as_mut() => done,
+        _ = stopped.changed() => {
+            conversation.as_mut().graceful_shutdown();
+            conversation.await
+        }
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, %from, "a connection ended early");
+    }
+}
+
+/// The application as hyper's service, each request with the address it came from.
+fn tower_service_fn(
+    app: Router,
+    from: IpAddr,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = axum::response::Response,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Send {
+    let app = TowerToHyperService::new(app);
+    hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(From(from));
+        hyper::service::Service::call(&app, request)
+    })
+}
+
+/// How many connections each address has.
+#[derive(Debug, Default)]
+struct Sources(Mutex<HashMap<IpAddr, usize>>);
+
+/// One of them.
+struct Seat(Arc<Sources>, IpAddr);
+
+impl Sources {
+    fn seat(self: &Arc<Self>, from: IpAddr) -> Option<Seat> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(from).or_default();
+        if *count >= CONNECTIONS_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Seat(Arc::clone(self), from))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// TLS of at least version 1.2 with a certificate chain and its key.
+pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ReceiverError> {
+    let wrong = |path: &Path, what: String| ReceiverError::Tls { path: path.to_owned(), what };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect)
+        .map_err(|error| wrong(certificate, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(wrong(certificate, "there is no certificate in it".to_owned()));
+    }
+    // read first as any secret is: a key that others may read is refused
+    let text = super::users::private_text(key)?;
+    let secret = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| wrong(key, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(certificate, error.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(|error| wrong(certificate, error.to_string()))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

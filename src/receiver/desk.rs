@@ -1,0 +1,198 @@
+//! What the handlers share: the outbox, the gate, the record of who took what, the keys. Above: all handlers.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use jiff::tz::TimeZone;
+
+use super::audit::{Audit, Event, Line};
+use super::error::ReceiverError;
+use super::login::Gate;
+use super::page::{Entry, encoded};
+use super::users::{Users, Viewer, private_secret};
+use crate::config::{Limits, Secret, ServeSettings};
+use crate::outbox::manifest::stem;
+use crate::outbox::{Filter, Listed, Manifest, Outbox, OutboxError, RecordingId, Which};
+
+/// Recordings on one page.
+const PER_PAGE: u32 = 50;
+/// Recordings looked at for one whose name is not given with its folders.
+const ALIKE: u32 = 1_000;
+
+/// What a server of recordings works with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// `[serve]`
+    pub settings: ServeSettings,
+    /// Where the log and the links' key are kept.
+    pub state: PathBuf,
+    /// The recordings.
+    pub spool: PathBuf,
+    /// The groups of each configured user.
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// How often a login may be wrong.
+    pub limits: Limits,
+}
+
+/// What the handlers share.
+pub(super) struct Desk {
+    pub(super) outbox: Outbox,
+    pub(super) gate: Gate,
+    pub(super) audit: Audit,
+    pub(super) settings: ServeSettings,
+    pub(super) link_key: Secret,
+    pub(super) signing_key: Option<Secret>,
+    pub(super) receipt_key: Option<Secret>,
+    groups: BTreeMap<String, Vec<String>>,
+}
+
+impl Desk {
+    /// Opens the outbox and reads the secrets.
+    pub(super) fn open(setup: Setup) -> Result<Self, ReceiverError> {
+        let Setup { settings, state, spool, groups, limits } = setup;
+        let secret = |file: &Option<PathBuf>| file.as_deref().map(private_secret).transpose();
+        let users = settings.users_file.as_deref().map(Users::open).transpose()?;
+        let link_key = super::links::key(&state.join(&settings.link_key_file))?;
+        Ok(Self {
+            outbox: Outbox::open(&spool)?,
+            gate: Gate::new(users, secret(&settings.token_file)?, limits),
+            audit: Audit::new(state.join(&settings.log)),
+            signing_key: secret(&settings.signing_key_file)?,
+            receipt_key: secret(&settings.receipt_key_file)?,
+            link_key,
+            settings,
+            groups,
+        })
+    }
+
+    /// Puts an answer on record; blocks for the disk.
+    ///
+    /// # Errors
+    /// The status to answer with, when that could not be done: nothing leaves without a line.
+    pub(super) fn record(&self, line: &Line<'_>) -> Result<(), StatusCode> {
+        self.audit.write(line).map_err(|error| {
+            tracing::error!(%error, "downloads cannot be put on record: none is served");
+            StatusCode::SERVICE_UNAVAILABLE
+        })
+    }
+
+    /// The same for a refusal, which goes out all the same.
+    pub(super) fn note(&self, event: Event, who: &str, from: IpAddr, refused: (&str, u16, &str)) {
+        let (what, status, why) = refused;
+        let _ = self.record(&Line { event, who, from, what, id: None, status, why: Some(why) });
+    }
+
+    /// Whether a recording is for this viewer: of all, or of an agent, a user, a group or a trunk of his.
+    pub(super) fn may_see(&self, viewer: &Viewer, manifest: &Manifest) -> bool {
+        if viewer.words.is_empty() {
+            return true;
+        }
+        let users = manifest.parties.iter().filter_map(|party| party.user.as_ref()).chain(&manifest.agent);
+        let groups = users.clone().filter_map(|user| self.groups.get(user)).flatten();
+        users.chain(groups).chain(&manifest.trunk).any(|word| viewer.words.contains(word))
+    }
+
+    /// A page of the recordings that this viewer may see, and whether more follow; blocks for the disk.
+    pub(super) fn entries(&self, viewer: &Viewer, search: &str, page: u64) -> Result<(Vec<Entry>, bool), OutboxError> {
+        let mut skip = u32::try_from((page.max(1) - 1).saturating_mul(PER_PAGE.into())).unwrap_or(u32::MAX);
+        let text = (!search.is_empty()).then(|| search.to_owned());
+        let wanted = usize::try_from(PER_PAGE).unwrap_or(usize::MAX) + 1;
+        let mut filter = Filter { which: Which::Closed, text, ..Filter::default() };
+        let mut shown = Vec::new();
+        if viewer.words.is_empty() {
+            (filter.skip, filter.limit) = (skip, Some(PER_PAGE + 1));
+            shown = self.outbox.list(&filter)?;
+        } else {
+            // What is not for this viewer leaves no gap either.
+            for listed in self.outbox.list(&filter)? {
+                let is_his = self.outbox.get(listed.id)?.is_some_and(|manifest| self.may_see(viewer, &manifest));
+                match (is_his, skip) {
+                    (true, 0) => shown.push(listed),
+                    (true, _) => skip -= 1,
+                    (false, _) => {}
+                }
+                if shown.len() == wanted {
+                    break;
+                }
+            }
+        }
+        let has_more = shown.len() == wanted;
+        shown.truncate(wanted - 1);
+        Ok((shown.iter().map(entry).collect(), has_more))
+    }
+
+    /// The recordings that may have a file of this name, or with this last part of its name.
+    pub(super) fn find_files(&self, name: &str) -> Result<Vec<RecordingId>, OutboxError> {
+        let mut found = self.outbox.find(name)?;
+        // a further part of a recording has the first one's name with a number behind it
+        let first = stem(name).trim_end_matches(|c: char| c.is_ascii_digit());
+        let first = first.strip_suffix('-').unwrap_or(stem(name));
+        for text in [stem(name), first] {
+            let filter =
+                Filter { which: Which::Closed, text: Some(text.to_owned()), limit: Some(ALIKE), ..Filter::default() };
+            found.extend(self.outbox.list(&filter)?.into_iter().map(|listed| listed.id));
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+}
+
+/// A recording as the page shows it.
+pub(super) fn entry(listed: &Listed) -> Entry {
+    let file = listed.file.clone().unwrap_or_default();
+    let id = listed.id.to_string();
+    let is_audio = !listed.sealed;
+    Entry {
+        date: listed.started.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        caller: named(&listed.from_name, &listed.from),
+        number: listed.to.clone(),
+        agent: listed.agent.clone().unwrap_or_default(),
+        duration: clock(listed.duration),
+        delivered: delivered(listed),
+        audio: is_audio.then(|| format!("/recordings/{id}")),
+        download: if is_audio { format!("/download.php?call={}", encoded(&file)) } else { format!("/recordings/{id}") },
+        file,
+    }
+}
+
+/// `Alice <1001>`, or what there is of it.
+fn named(name: &str, number: &str) -> String {
+    match (name, number) {
+        ("", number) => number.to_owned(),
+        (name, "") => name.to_owned(),
+        (name, number) => format!("{name} <{number}>"),
+    }
+}
+
+/// `3:07`, `1:02:03`.
+pub(super) fn clock(duration: Duration) -> String {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_millis() >= 500);
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+fn delivered(listed: &Listed) -> String {
+    match (listed.delivered, listed.wanted, listed.parked) {
+        (_, 0, _) => "-".to_owned(),
+        (done, wanted, _) if done == wanted => "yes".to_owned(),
+        (done, wanted, 0) => format!("{done} of {wanted}"),
+        (done, wanted, parked) => format!("{done} of {wanted}, {parked} parked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_on_a_clock() {
+        let times = [(0, "0:00"), (499, "0:00"), (500, "0:01"), (187_000, "3:07"), (3_723_000, "1:02:03")];
+        for (ms, text) in times {
+            assert_eq!(clock(Duration::from_millis(ms)), text);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! A recording on its way out: found in the outbox, opened below the spool, checked against its name, sent whole or in part.
+//! Above: `pages`. Below: `outbox::Spool`, which follows no link.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::pin::Pin;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{self, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use futures_util::stream;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::answer::{header_text, missing, text};
+use super::desk::Desk;
+use super::disposition::attachment;
+use super::kind::{Door, HEAD_BYTES, Kind};
+use super::range::{self, Wanted};
+use super::users::Viewer;
+use crate::outbox::{Manifest, OutboxError, RecordingId, State, seal};
+
+/// Bytes read from the disk at once.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A file by its name within the spool, or by the last part of that.
+    Name(String),
+    /// A recording, and which of its files, from 1.
+    Id(RecordingId, usize),
+}
+
+/// A file that may leave.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) id: RecordingId,
+    name: String,
+    kind: Kind,
+    /// What comes before the file: the header of a sealed one.
+    head: Vec<u8>,
+    file: File,
+    /// Bytes in all.
+    size: u64,
+    sha256: String,
+}
+
+/// Why a file does not leave.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Kept {
+    /// It is not there, or not for this viewer: both look alike.
+    #[error("there is no such recording")]
+    Missing,
+    /// It is not what its name says.
+    #[error("it is mislabelled: it is not what its name says")]
+    Liar(RecordingId),
+    /// It has no byte.
+    #[error("it is empty")]
+    Empty(RecordingId),
+    /// It has another length than when it was recorded.
+    #[error("it has changed since it was recorded")]
+    Changed(RecordingId),
+    /// Its key was shredded.
+    #[error("its key has been shredded")]
+    Shredded(RecordingId),
+    /// The outbox or the disk.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The disk.
+    #[error("reading: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Kept {
+    /// The recording, when it is known.
+    pub(super) fn id(&self) -> Option<RecordingId> {
+        match self {
+            Self::Liar(id) | Self::Empty(id) | Self::Changed(id) | Self::Shredded(id) => Some(*id),
+            Self::Missing | Self::Outbox(_) | Self::Io(_) => None,
+        }
+    }
+
+    /// The answer.
+    pub(super) fn answer(&self) -> Response {
+        match self {
+            Self::Missing | Self::Empty(_) => missing(),
+            Self::Liar(_) => text(StatusCode::UNPROCESSABLE_ENTITY, "422 This file is not what its name says"),
+            Self::Changed(_) => text(StatusCode::CONFLICT, "409 This file has changed since it was recorded"),
+            Self::Shredded(_) => text(StatusCode::GONE, "410 The key of this recording has been shredded"),
+            Self::Outbox(OutboxError::Io { .. }) => missing(),
+            Self::Outbox(_) | Self::Io(_) => text(StatusCode::SERVICE_UNAVAILABLE, "503 The recordings cannot be read"),
+        }
+    }
+}
+
+/// Finds what was asked for; blocks for the disk.
+pub(super) fn find(desk: &Desk, asked: &Asked, viewer: Option<&Viewer>) -> Result<Found, Kept> {
+    let (manifest, at, door) = match asked {
+        Asked::Id(id, part) => (desk.outbox.get(*id)?.ok_or(Kept::Missing)?, part.saturating_sub(1), Door::ById),
+        Asked::Name(name) => {
+            // before anything is looked up: what no page ever named
+            Kind::of(name, Door::ByName).ok_or(Kept::Missing)?;
+            let (manifest, at) = by_name(desk, name)?;
+            (manifest, at, Door::ByName)
+        }
+    };
+    let is_closed = matches!(manifest.state, State::Finished | State::Interrupted);
+    if !is_closed || viewer.is_some_and(|viewer| !desk.may_see(viewer, &manifest)) {
+        return Err(Kept::Missing);
+    }
+    let file = manifest.files().nth(at).map(|(file, bytes, sha256)| (file.to_owned(), bytes, sha256.to_owned()));
+    let (name, bytes, sha256) = file.ok_or(Kept::Missing)?;
+    let kind = Kind::of(&name, door).ok_or(Kept::Missing)?;
+    let mut file = desk.outbox.spool().open_file(&name)?;
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Err(Kept::Empty(manifest.id));
+    }
+    let head = match &manifest.sealed {
+        Some(_) => seal::header(desk.outbox.spool(), &name).map_err(|_| Kept::Shredded(manifest.id))?,
+        None => Vec::new(),
+    };
+    let mut start = head.clone();
+    (&file).take(HEAD_BYTES as u64).read_to_end(&mut start)?;
+    if !kind.fits(&start) {
+        return Err(Kept::Liar(manifest.id));
+    }
+    if length != bytes {
+        return Err(Kept::Changed(manifest.id));
+    }
+    file.seek(SeekFrom::Start(0))?;
+    let size = head.len() as u64 + length;
+    Ok(Found { id: manifest.id, name, kind, head, file, size, sha256 })
+}
+
+/// The recording that has a file of exactly this name, or, where there is but one, of this last part of a name.
+fn by_name(desk: &Desk, name: &str) -> Result<(Manifest, usize), Kept> {
+    let mut found = None;
+    let is_bare = !name.contains('/');
+    for id in desk.find_files(name)? {
+        let Some(manifest) = desk.outbox.get(id)? else { continue };
+        let is_it = |file: &str| file == name || (is_bare && file.rsplit('/').next() == Some(name));
+        let exact = manifest.files().position(|(file, ..)| file == name);
+        if let Some(at) = exact {
+            return Ok((manifest, at));
+        }
+        let alike = manifest.files().position(|(file, ..)| is_it(file));
+        if let Some(at) = alike {
+            if found.is_some() {
+                return Err(Kept::Missing);
+            }
+            found = Some((manifest, at));
+        }
+    }
+    found.ok_or(Kept::Missing)
+}
+
+impl Found {
+    /// The answer with the whole file, with the part that is asked for, or with the news that there is none.
+    pub(super) fn answer(self, asked: &HeaderMap) -> Response {
+        let tag = format!("\"{}-{}\"", self.sha256, self.head.len());
+        if header_text(asked, header::IF_NONE_MATCH).is_some_and(|known| names_tag(known, &tag)) {
+            return with_headers(StatusCode::NOT_MODIFIED, Body::empty(), &[(header::ETAG, tag)]);
+        }
+        // RFC 9110 §13.1.5: a part only of what the asker has the rest of
+        let is_same = header_text(asked, header::IF_RANGE).is_none_or(|known| known.trim() == tag);
+        let range = header_text(asked, header::RANGE).filter(|_| is_same);
+        let wanted = range.map_or(Wanted::Whole, |range| range::wanted(range, self.size));
+        let mut headers = vec![
+            (header::ACCEPT_RANGES, "bytes".to_owned()),
+            (header::ETAG, tag),
+            (header::CONTENT_TYPE, self.kind.content_type().to_owned()),
+            (header::CONTENT_DISPOSITION, attachment(&self.name)),
+            (header::HeaderName::from_static("content-description"), self.kind.description().to_owned()),
+        ];
+        let (status, first, length) = match wanted {
+            Wanted::Whole => (StatusCode::OK, 0, self.size),
+            Wanted::Part { first, last } => {
+                headers.push((header::CONTENT_RANGE, format!("bytes {first}-{last}/{}", self.size)));
+                (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
+            }
+            Wanted::Unsatisfiable => {
+                let range = [(header::CONTENT_RANGE, format!("bytes */{}", self.size))];
+                return with_headers(StatusCode::RANGE_NOT_SATISFIABLE, Body::empty(), &range);
+            }
+        };
+        headers.push((header::CONTENT_LENGTH, length.to_string()));
+        with_headers(status, self.body(first, length), &headers)
+    }
+
+    /// `length` bytes from `first` on, read as they are taken.
+    fn body(self, first: u64, length: u64) -> Body {
+        let head_bytes = self.head.len() as u64;
+        let of_head = usize::try_from(first.min(head_bytes)).unwrap_or_default();
+        let head = std::io::Cursor::new(self.head.get(of_head..).unwrap_or_default().to_vec());
+        let mut file = self.file;
+        if let Err(error) = file.seek(SeekFrom::Start(first.saturating_sub(head_bytes))) {
+            return Body::from_stream(stream::once(async move { Err::<Bytes, _>(error) }));
+        }
+        let source: Pin<Box<dyn AsyncRead + Send>> =
+            Box::pin(AsyncReadExt::chain(head, tokio::fs::File::from_std(file)).take(length));
+        let left = (source, length);
+        Body::from_stream(stream::try_unfold(left, |(mut source, left)| async move {
+            let mut block = vec![0; BLOCK_BYTES];
+            let read = source.read(&mut block).await?;
+            block.truncate(read);
+            match read {
+                // The connection is cut, so that nobody takes half of it for all.
+                0 if left > 0 => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
+                0 => Ok(None),
+                read => Ok(Some((Bytes::from(block), (source, left.saturating_sub(read as u64))))),
+            }
+        }))
+    }
+}
+
+/// Whether a list of tags has this one, or any (RFC 9110 §13.1.2: compared weakly).
+fn names_tag(known: &str, tag: &str) -> bool {
+    known.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+fn with_headers(status: StatusCode, body: Body, headers: &[(header::HeaderName, String)]) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    for (name, value) in headers {
+        // All of them are made of ASCII here: names, numbers, hashes, quoted names.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name.clone(), value);
+        }
+    }
+    response
+}

@@ -1,0 +1,101 @@
+//! The two pages of document [002] made safe: recordings listed, played and downloaded; and recordings taken in from other machines.
+//!
+//! Above: `rec serve` opens a [`Receiver`] and serves it on a listener. Below: [`crate::outbox`] knows the recordings.
+//!
+//! | way | who | what |
+//! |---|---|---|
+//! | `GET /`, `/call_index.htm` | login | the page: search, players, links |
+//! | `GET /download.php?call=NAME` | login | a file by its name: mp3, wav, gsm |
+//! | `GET /recordings/ID` | login | a file by its recording's id, `ID.2` for a further part |
+//! | `GET /r/ID?expires=…&sig=…` | whoever has the link | the same |
+//!
+//! A login is HTTP's Basic scheme with the users' file, or the token as `Authorization: Bearer`. A user with words behind the
+//! password's hash sees only recordings with one of these as agent, as a party's user, as one of their groups, or as trunk; all
+//! others are not there for him. Nothing is found but what the outbox has, nothing is opened but below the spool and through no
+//! link, nothing leaves that is not what its name says, and each answer is put on record first.
+
+mod answer;
+mod audit;
+mod connect;
+mod desk;
+mod disposition;
+mod download;
+mod error;
+mod guard;
+mod kind;
+mod links;
+mod login;
+mod page;
+mod pages;
+mod range;
+mod users;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::map_response;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use desk::Desk;
+pub use desk::Setup;
+pub use error::ReceiverError;
+pub use links::key as link_key;
+pub use page::{Entry, Page, encoded, html};
+pub use users::with_user;
+
+/// A server of recordings, ready to serve.
+pub struct Receiver {
+    desk: Arc<Desk>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Receiver {
+    /// Opens the outbox, reads users, keys and certificates; blocks for the disk.
+    ///
+    /// # Errors
+    /// One of these cannot be read or is open to others; or its address is reached by other machines, and TLS or a login is missing.
+    pub fn open(setup: Setup) -> Result<Self, ReceiverError> {
+        let bind = setup.settings.bind;
+        let tls = match (&setup.settings.tls_certificate, &setup.settings.tls_key) {
+            (Some(certificate), Some(key)) => Some(connect::acceptor(certificate, key)?),
+            _ => None,
+        };
+        let desk = Desk::open(setup)?;
+        if !bind.ip().is_loopback() {
+            if tls.is_none() {
+                return Err(ReceiverError::Plain(bind));
+            }
+            if !desk.gate.has_logins() {
+                return Err(ReceiverError::Anybody(bind));
+            }
+        }
+        Ok(Self { desk: Arc::new(desk), tls })
+    }
+
+    /// Whether anybody can log in; else only signed links are answered.
+    pub fn has_logins(&self) -> bool {
+        self.desk.gate.has_logins()
+    }
+
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Serves until `stop`, and lets what is under way end.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let app = Router::new()
+            .route("/", get(pages::index))
+            .route("/call_index.htm", get(pages::index))
+            .route("/download.php", get(pages::by_name))
+            .route("/recordings/{id}", get(pages::by_id))
+            .route("/r/{id}", get(pages::by_link))
+            .fallback(async || answer::missing())
+            .layer(map_response(async |response| answer::guarded(response)))
+            .with_state(self.desk);
+        connect::serve(listener, app, self.tls, stop).await;
+    }
+}

@@ -1,0 +1,206 @@
+//! The pages of document [002], made safe: the index, downloads by name, by id and by signed link.
+//! Above: `Receiver`'s routes. Below: `download`, `page`, `login`.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::header::{self, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use tokio::task::spawn_blocking;
+
+use super::answer::{missing, refused, text};
+use super::audit::{Event, Line};
+use super::connect::From;
+use super::desk::Desk;
+use super::download::{self, Asked};
+use super::links;
+use super::login::Refusal;
+use super::page::{self, Page};
+use super::users::Viewer;
+
+/// The longest text that is searched for, in bytes.
+const SEARCH_LIMIT: usize = 200;
+/// As much of what was asked for is put on record, in bytes.
+const ASKED_LIMIT: usize = 512;
+
+/// What the form sends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Search {
+    q: String,
+    page: String,
+}
+
+/// The document's query.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Call {
+    call: String,
+}
+
+/// What a signed link carries.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Signed {
+    expires: String,
+    sig: String,
+}
+
+/// `/` and `/call_index.htm`.
+pub(super) async fn index(
+    State(desk): State<Arc<Desk>>,
+    Extension(From(from)): Extension<From>,
+    search: Result<Query<Search>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let viewer = match desk.gate.viewer(&headers, from).await {
+        Ok(viewer) => viewer,
+        Err(refusal) => return not_let_in(&desk, from, "/", refusal).await,
+    };
+    let Search { q, page } = search.map(|Query(search)| search).unwrap_or_default();
+    if q.len() > SEARCH_LIMIT {
+        return text(StatusCode::BAD_REQUEST, "400 That is too long to search for");
+    }
+    let number = page.parse::<u64>().unwrap_or(1).clamp(1, 1_000_000);
+    let made = spawn_blocking(move || -> Result<String, StatusCode> {
+        let line = Line { event: Event::List, who: &viewer.name, from, what: &q, id: None, status: 200, why: None };
+        desk.record(&line)?;
+        let (entries, has_more) = desk.entries(&viewer, q.trim(), number).map_err(|error| {
+            tracing::error!(%error, "the recordings cannot be listed");
+            StatusCode::SERVICE_UNAVAILABLE
+        })?;
+        Ok(page::html(&Page { entries: &entries, search: Some(&q), number, has_more }))
+    });
+    let html = match made.await {
+        Ok(Ok(html)) => html,
+        _ => return text(StatusCode::SERVICE_UNAVAILABLE, "503 The recordings cannot be listed"),
+    };
+    let mut response = Response::new(html.into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    if let Ok(policy) = HeaderValue::from_str(&page::policy()) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// `/download.php?call=NAME`.
+pub(super) async fn by_name(
+    State(desk): State<Arc<Desk>>,
+    Extension(From(from)): Extension<From>,
+    call: Result<Query<Call>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let name = call.map(|Query(query)| query.call).unwrap_or_default();
+    match desk.gate.viewer(&headers, from).await {
+        Ok(viewer) => {
+            send(
+                desk,
+                Asking { event: Event::Download, viewer: Some(viewer), from, name: name.clone() },
+                Asked::Name(name),
+                headers,
+            )
+            .await
+        }
+        Err(refusal) => not_let_in(&desk, from, &name, refusal).await,
+    }
+}
+
+/// `/recordings/ID` and `/recordings/ID.PART`.
+pub(super) async fn by_id(
+    State(desk): State<Arc<Desk>>,
+    Extension(From(from)): Extension<From>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let name = id.map(|Path(id)| id).unwrap_or_default();
+    let viewer = match desk.gate.viewer(&headers, from).await {
+        Ok(viewer) => viewer,
+        Err(refusal) => return not_let_in(&desk, from, &name, refusal).await,
+    };
+    let Some((id, part)) = links::which(&name) else {
+        let noted = move || desk.note(Event::Download, &viewer.name, from, (shortened(&name), 404, "no id"));
+        let _ = spawn_blocking(noted).await;
+        return missing();
+    };
+    send(desk, Asking { event: Event::Download, viewer: Some(viewer), from, name }, Asked::Id(id, part), headers).await
+}
+
+/// `/r/ID?expires=…&sig=…`: who has the link needs no login.
+pub(super) async fn by_link(
+    State(desk): State<Arc<Desk>>,
+    Extension(From(from)): Extension<From>,
+    id: Result<Path<String>, PathRejection>,
+    signed: Result<Query<Signed>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let name = id.map(|Path(id)| id).unwrap_or_default();
+    let signed = signed.map(|Query(signed)| signed).unwrap_or_default();
+    match links::check(&desk.link_key, &name, (&signed.expires, &signed.sig)) {
+        Ok((id, part)) => {
+            send(desk, Asking { event: Event::Link, viewer: None, from, name }, Asked::Id(id, part), headers).await
+        }
+        Err(why) => {
+            let noted = move || desk.note(Event::Link, "", from, (shortened(&name), 403, why));
+            let _ = spawn_blocking(noted).await;
+            text(StatusCode::FORBIDDEN, format!("403 {why}"))
+        }
+    }
+}
+
+/// Who asks, for the record.
+struct Asking {
+    event: Event,
+    viewer: Option<Viewer>,
+    from: std::net::IpAddr,
+    name: String,
+}
+
+/// Finds the file, puts on record that it leaves or why not, and answers.
+async fn send(desk: Arc<Desk>, asking: Asking, asked: Asked, headers: HeaderMap) -> Response {
+    let answered = spawn_blocking(move || {
+        let Asking { event, viewer, from, name } = asking;
+        let found = download::find(&desk, &asked, viewer.as_ref());
+        let (id, why) = match &found {
+            Ok(found) => (Some(found.id), None),
+            Err(kept) => (kept.id(), Some(kept.to_string())),
+        };
+        if let (Err(kept), Some(id)) = (&found, id) {
+            tracing::warn!(%id, %kept, "a recording is not served");
+        }
+        let response = found.map_or_else(|kept| kept.answer(), |found| found.answer(&headers));
+        let line = Line {
+            event,
+            who: viewer.as_ref().map_or("", |viewer| viewer.name.as_str()),
+            from,
+            what: shortened(&name),
+            id: id.map(|id| id.to_string()),
+            status: response.status().as_u16(),
+            why: why.as_deref(),
+        };
+        desk.record(&line).map(|()| response)
+    });
+    match answered.await {
+        Ok(Ok(response)) => response,
+        _ => text(StatusCode::SERVICE_UNAVAILABLE, "503 This cannot be put on record"),
+    }
+}
+
+/// Puts a wrong login on record; one who shows nothing is only asked to.
+async fn not_let_in(desk: &Arc<Desk>, from: std::net::IpAddr, what: &str, refusal: Refusal) -> Response {
+    let response = refused(refusal);
+    if refusal != Refusal::Nothing {
+        let (desk, what, status) = (Arc::clone(desk), shortened(what).to_owned(), response.status().as_u16());
+        let _ = spawn_blocking(move || desk.note(Event::Login, "", from, (&what, status, "wrong login"))).await;
+    }
+    response
+}
+
+/// The beginning of a text, as much as is put on record.
+fn shortened(text: &str) -> &str {
+    let end = (0..=ASKED_LIMIT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    text.get(..end).unwrap_or(text)
+}
