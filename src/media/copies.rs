@@ -122,7 +122,8 @@ impl Copies {
         self.put(&Copied::of_mark(side.into(), mark, now), &[]);
     }
 
-    fn put(&mut self, copied: &Copied, payload: &[u8]) {
+    /// Copies anything. One that does not fit is dropped and counted.
+    pub(crate) fn put(&mut self, copied: &Copied, payload: &[u8]) {
         let Ok(length) = u16::try_from(payload.len()) else { return };
         let wanted = HEAD + payload.len() + if self.missing > 0 { HEAD } else { 0 };
         if self.out.slots() < wanted {

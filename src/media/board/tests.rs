@@ -3,6 +3,7 @@
 
 mod calls;
 mod phones;
+mod recording;
 mod rooms;
 mod simulation;
 mod supervision;
