@@ -119,6 +119,7 @@ impl Parts {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             };
+            self.trim();
             let done = self.part();
             medium.write_at(&self.shape.header(0), 0)?;
             self.done.push(done);
@@ -130,9 +131,18 @@ impl Parts {
 
     /// All files, as they are.
     pub(super) fn into_parts(mut self) -> Vec<Part> {
+        self.trim();
         let last = self.part();
         self.done.push(last);
         self.done
+    }
+
+    /// Cuts off what a failed write left behind the frames that count.
+    fn trim(&mut self) {
+        let bytes = self.place(self.end);
+        if self.medium.length().is_ok_and(|length| length > bytes) {
+            let _ = self.medium.set_length(bytes); // left there it is behind the samples that the header counts
+        }
     }
 
     fn part(&self) -> Part {

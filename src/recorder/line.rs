@@ -82,11 +82,13 @@ impl Line {
         }
         let Some(tie) = &mut self.tie else { return };
         let Place { start, skipped, step } = tie.place(copied, arrived, length);
+        if self.ceiling.is_some_and(|ceiling| start >= ceiling) {
+            return; // said in a pause
+        }
         stretch.apply(cells, step);
         if skipped > 0 {
             self.miss(skipped, start);
-        }
-        if start - self.end >= NOTHING && self.has_sound && self.held_from.is_none() {
+        } else if start - self.end >= NOTHING && self.has_sound && self.held_from.is_none() {
             self.gone.push(Hole { at: self.end..start, why: Why::Nothing });
         }
         let end = start + cells.len() as i64;
@@ -132,6 +134,7 @@ impl Line {
     pub(super) fn unhold(&mut self, at: i64) {
         if let Some(from) = self.held_from.take().filter(|from| *from < at) {
             self.gone.push(Hole { at: from..at, why: Why::Held });
+            self.end = self.end.max(at); // until here silence is accounted for
         }
     }
 
@@ -145,6 +148,7 @@ impl Line {
         self.ceiling = None;
         self.floor = self.floor.max(at);
         self.end = self.end.min(at);
+        self.holes.retain(|hole| hole.at.end <= at);
         self.held_from = self.held_from.map(|from| if from > at { (from - cut).max(at) } else { from });
         if let Some(tie) = &mut self.tie {
             tie.shift(-cut);

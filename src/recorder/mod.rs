@@ -24,3 +24,6 @@ pub use order::{
     Span, Whispers, Why,
 };
 pub use repair::{RepairError, Repaired, repair};
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ const AHEAD: i64 = 3_000;
 /// Sooner than ever before by this much, or later, is another clock.
 const SOONER: i64 = 200 * CELLS_PER_MS;
 const LATER: i64 = 1_000 * CELLS_PER_MS;
+/// One of the numbers left out before may come this late.
+const LATEST: i64 = 10_000 * CELLS_PER_MS;
 /// So many packets in a row that are this late, and do not catch up, are another clock as well.
 const LATE: i64 = 200 * CELLS_PER_MS;
 const LATE_IN_A_ROW: u32 = 8;
@@ -22,8 +24,9 @@ const LATE_IN_A_ROW: u32 = 8;
 const CATCHING_UP: i64 = 5 * CELLS_PER_MS;
 /// A new stream that begins this near the end of the sound before is laid right behind it.
 const NEAR: i64 = 60 * CELLS_PER_MS;
-/// Being off by this much or less is left alone; more is followed by at most so many cells a packet.
+/// Being off by this much, or by this part of the jitter, is left alone; more is followed by at most so many cells a packet.
 const DEAD_BAND: i64 = 2;
+const PART_OF_JITTER: i64 = 16;
 const MOST_STEP: i64 = 4;
 /// How long a window of transits lasts.
 const WINDOW: i64 = 1_000 * CELLS_PER_MS;
@@ -82,9 +85,10 @@ impl Tie {
     pub(super) fn fits(&self, copied: &Copied, arrived: i64, length: i64) -> bool {
         let transit = arrived - (self.unwrap(copied) + length);
         let least = self.transits.least().unwrap_or(transit);
+        let ahead = self.number(copied) - self.highest;
         self.is_of(copied)
-            && (BEHIND..AHEAD).contains(&(self.number(copied) - self.highest))
-            && (-SOONER..=LATER).contains(&(transit - least))
+            && (BEHIND..AHEAD).contains(&ahead)
+            && (-SOONER..=if ahead > 0 { LATER } else { LATEST }).contains(&(transit - least))
             && self.late_in_a_row < LATE_IN_A_ROW
     }
 
@@ -101,7 +105,8 @@ impl Tie {
         }
         (self.highest, self.end) = (number, stamp + length);
         let off = self.transits.least().unwrap_or(transit) - self.offset;
-        let step = if off.abs() <= DEAD_BAND || length < SHORTEST {
+        let left_alone = DEAD_BAND.max(self.transits.spread() / PART_OF_JITTER);
+        let step = if off.abs() <= left_alone || length < SHORTEST {
             0
         } else {
             (off.abs() / 32).clamp(1, MOST_STEP) * off.signum()
@@ -149,29 +154,38 @@ impl Tie {
     }
 }
 
-/// The least transit of the last one to two windows.
+/// Least and greatest transit of the last one to two windows.
 #[derive(Clone, Copy, Debug, Default)]
 struct Transits {
-    present: Option<i64>,
-    before: Option<i64>,
+    present: Option<(i64, i64)>,
+    before: Option<(i64, i64)>,
     since: i64,
 }
 
 impl Transits {
     fn note(&mut self, now: i64, transit: i64) {
         match self.present {
-            Some(present) if now - self.since <= WINDOW => self.present = Some(present.min(transit)),
-            former => (self.before, self.present, self.since) = (former, Some(transit), now),
+            Some((least, greatest)) if now - self.since <= WINDOW => {
+                self.present = Some((least.min(transit), greatest.max(transit)));
+            }
+            former => (self.before, self.present, self.since) = (former, Some((transit, transit)), now),
         }
     }
 
     fn least(&self) -> Option<i64> {
-        self.present.map(|present| self.before.map_or(present, |before| before.min(present)))
+        self.present.into_iter().chain(self.before).map(|(least, _)| least).min()
+    }
+
+    fn spread(&self) -> i64 {
+        let greatest = self.present.into_iter().chain(self.before).map(|(_, greatest)| greatest).max();
+        greatest.zip(self.least()).map_or(0, |(greatest, least)| greatest - least)
     }
 
     fn shift(&mut self, cells: i64) {
-        self.present = self.present.map(|transit| transit + cells);
-        self.before = self.before.map(|transit| transit + cells);
+        for (least, greatest) in self.present.iter_mut().chain(&mut self.before) {
+            *least += cells;
+            *greatest += cells;
+        }
         self.since += cells;
     }
 }
