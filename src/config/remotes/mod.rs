@@ -150,6 +150,8 @@ pub struct RequestSettings {
     pub manifest_part: String,
     /// Asked before an attempt is repeated: whether the recording is there already.
     pub exists_url: Option<RemoteUrl>,
+    /// JSON pointer to the remote's own id in that answer; where it leads nowhere, the recording is not there.
+    pub exists_id: Option<String>,
 }
 
 impl Default for RequestSettings {
@@ -163,6 +165,7 @@ impl Default for RequestSettings {
             recording_part: "recording".to_owned(),
             manifest_part: "manifest".to_owned(),
             exists_url: None,
+            exists_id: None,
         }
     }
 }

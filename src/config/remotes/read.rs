@@ -85,6 +85,7 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
         ("recording_part", &[Http]),
         ("manifest_part", &[Http]),
         ("exists_url", &[Http]),
+        ("exists_id", &[Http]),
         ("token_file", &[Http, Tus, Notice]),
         ("basic_user", &[Http, Tus, Notice]),
         ("oauth2", &[Http, Tus, Notice]),
@@ -110,6 +111,7 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
 fn request(request: &mut RequestSettings, section: &Section<'_>) -> Result<(), ConfigError> {
     section.set("url", &mut request.url, |value| value.parse(remote_url).map(Some))?;
     section.set("exists_url", &mut request.exists_url, |value| value.parse(remote_url).map(Some))?;
+    section.set("exists_id", &mut request.exists_id, pointer)?;
     let methods = [RequestMethod::Post, RequestMethod::Put].map(|method| (method.as_str(), method));
     section.set("method", &mut request.method, |value| value.word(&methods))?;
     section.set("headers", &mut request.headers, |value| templates(value, section.name(), header_name))?;
@@ -167,11 +169,15 @@ fn receipt(
 ) -> Result<(), ConfigError> {
     let forms = [ReceiptForm::Json, ReceiptForm::Status].map(|form| (form.as_str(), form));
     section.set("receipt", &mut receipt.form, |value| value.word(&forms))?;
-    section.set("receipt_id", &mut receipt.id_pointer, |value| match value.str()? {
+    section.set("receipt_id", &mut receipt.id_pointer, pointer)?;
+    secrets.set(section, "receipt_key_file", &mut receipt.key)
+}
+
+fn pointer(value: &Value<'_>) -> Result<Option<String>, ConfigError> {
+    match value.str()? {
         text if text.starts_with('/') => Ok(Some(text.to_owned())),
         _ => Err(value.bad("is a JSON pointer, such as /id or /data/0/id")),
-    })?;
-    secrets.set(section, "receipt_key_file", &mut receipt.key)
+    }
 }
 
 fn login(login: &mut Login, section: &Section<'_>, secrets: &mut Secrets<'_, '_>) -> Result<(), ConfigError> {

@@ -62,6 +62,9 @@ impl RemoteSettings {
         if let Some(url) = &request.exists_url {
             shown["exists_url"] = url.to_string().into();
         }
+        if let Some(pointer) = &request.exists_id {
+            shown["exists_id"] = pointer.as_str().into();
+        }
         if let Some(body) = &request.body {
             shown["body"] = body.as_str().into();
         }

@@ -1,6 +1,24 @@
 //! Remotes: where recordings are delivered to. Each kind is a file here and a line in `from_settings`.
 //! Above: `push` gives each a parcel at a time, decides what a failure means, and checks and stores the receipt. Below: the network.
 
+mod answer;
+mod body;
+mod error;
+mod facts;
+mod folder;
+mod guard;
+mod http;
+mod kinds;
+mod login;
+mod notice;
+mod s3;
+mod sign;
+mod sigv4;
+mod timed;
+mod tls;
+mod tus;
+mod web;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -9,6 +27,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+
+pub use error::RemoteError;
+pub use guard::{Lookup, SystemLookup};
+pub use kinds::{from_settings, remotes};
 
 use super::error::OutboxError;
 use super::manifest::Manifest;

@@ -1,0 +1,201 @@
+//! A folder of this machine, another disk or a network share: recordings appear in it whole, never twice, never one over another.
+//! Above: the table of kinds. Below: the disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
+
+use super::answer::{later, never};
+use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
+use crate::config::RemoteSettings;
+use crate::outbox::manifest::manifest_name;
+use crate::outbox::spool::{hex, measure};
+
+/// Bytes copied between two looks at the future.
+const PIECE_BYTES: u64 = 1024 * 1024;
+
+/// A folder.
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+/// A copy on its way; the file below its temporary name is removed with it.
+struct Copy {
+    from: File,
+    to: File,
+    temporary: PathBuf,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // renamed by now, or of no use; nobody could do anything about a failure
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+impl Folder {
+    pub(super) fn new(settings: &RemoteSettings) -> Result<Self, RemoteError> {
+        let path = settings.folder.clone().ok_or_else(|| RemoteError::lacks(settings, "folder"))?;
+        Ok(Self { path })
+    }
+
+    async fn run(&self, parcel: &Parcel, progress: &dyn Progress) -> Result<Receipt, DeliveryError> {
+        let target = self.path.join(&parcel.file);
+        let failed = |error: &io::Error| later(format!("{}: {error}", target.display()));
+        let receipt = || Receipt {
+            id: parcel.file.clone(),
+            sha256: Some(parcel.sha256.clone()),
+            size: Some(parcel.size),
+            ..Receipt::default()
+        };
+        let there = blocking({
+            let target = target.clone();
+            move || hash_of(&target)
+        });
+        match there.await.map_err(|error| failed(&error))? {
+            Some(hash) if hash == parcel.sha256 => {
+                self.manifest(parcel, &target).await?;
+                return Ok(receipt());
+            }
+            Some(_) => return Err(never(format!("{}: another file has this name", target.display()))),
+            None => {}
+        }
+        let mut copy = blocking({
+            let (parcel, target, root) = (parcel.clone(), target.clone(), self.path.clone());
+            move || start(&parcel, &target, &root)
+        })
+        .await
+        .map_err(|error| failed(&error))?;
+        loop {
+            let (back, moved) = blocking(move || copy.step()).await.map_err(|error| failed(&error))?;
+            copy = back;
+            progress.sent(moved);
+            if moved == 0 {
+                break;
+            }
+        }
+        let wanted = (parcel.sha256.clone(), parcel.size);
+        let place = target.clone();
+        blocking(move || copy.finish(&wanted, &place)).await.map_err(|error| failed(&error))?;
+        self.manifest(parcel, &target).await?;
+        Ok(receipt())
+    }
+
+    /// The manifest beside the audio; written again when it is there, as it only ever grows.
+    async fn manifest(&self, parcel: &Parcel, target: &Path) -> Result<(), DeliveryError> {
+        if parcel.part != 1 {
+            return Ok(());
+        }
+        let name = self.path.join(manifest_name(&parcel.file));
+        let bytes = parcel.manifest_json.clone();
+        let temporary = beside(&name, &parcel.key);
+        let told = name.clone();
+        let folder = target.parent().unwrap_or(&self.path).to_owned();
+        blocking(move || {
+            let mut file = create(&temporary)?;
+            let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+            let renamed = written.and_then(|()| std::fs::rename(&temporary, &name));
+            if renamed.is_err() {
+                // of no use; the error that counts is the first
+                let _ = std::fs::remove_file(&temporary);
+            }
+            renamed.and_then(|()| sync_folder(&folder))
+        })
+        .await
+        .map_err(|error| later(format!("{}: {error}", told.display())))
+    }
+}
+
+impl Remote for Folder {
+    fn deliver<'a>(
+        &'a self,
+        parcel: &'a Parcel,
+        progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Receipt, DeliveryError>> {
+        Box::pin(self.run(parcel, progress))
+    }
+
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// The hash of a file that is there already.
+fn hash_of(path: &Path) -> io::Result<Option<String>> {
+    match File::open(path) {
+        Ok(file) => measure(&file).map(|measure| Some(measure.sha256)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens both ends. The folder itself must be there: a share that is not mounted is no place to write to.
+fn start(parcel: &Parcel, target: &Path, root: &Path) -> io::Result<Copy> {
+    if !root.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder {}", root.display())));
+    }
+    if let Some(folder) = target.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let from = parcel.open().map_err(io::Error::other)?;
+    let temporary = beside(target, &parcel.key);
+    let to = create(&temporary)?;
+    Ok(Copy { from, to, temporary, hash: Sha256::new(), bytes: 0 })
+}
+
+/// A name beside `path` that no recording has.
+fn beside(path: &Path, key: &str) -> PathBuf {
+    path.with_file_name(format!(".{key}.part"))
+}
+
+/// A new file for its owner alone; what an attempt that was killed has left is removed, never written through.
+fn create(temporary: &Path) -> io::Result<File> {
+    match std::fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+impl Copy {
+    /// Copies a piece; 0 bytes: the file has ended.
+    fn step(mut self) -> io::Result<(Self, u64)> {
+        let mut piece = Vec::new();
+        (&mut self.from).take(PIECE_BYTES).read_to_end(&mut piece)?;
+        self.to.write_all(&piece)?;
+        self.hash.update(&piece);
+        let moved = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(moved);
+        Ok((self, moved))
+    }
+
+    /// Gives the copy its name, when it is what it should be and on the disk, and no other file has got that name meanwhile.
+    fn finish(mut self, wanted: &(String, u64), target: &Path) -> io::Result<()> {
+        self.to.sync_all()?;
+        let hash = std::mem::take(&mut self.hash);
+        if (&hex(&hash.finalize()), self.bytes) != (&wanted.0, wanted.1) {
+            return Err(io::Error::other("the recording has changed while it was copied"));
+        }
+        match std::fs::hard_link(&self.temporary, target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            // a share without hard links: the name was free a moment ago
+            Err(_) => std::fs::rename(&self.temporary, target)?,
+        }
+        target.parent().map_or(Ok(()), sync_folder)
+    }
+}

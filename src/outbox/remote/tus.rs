@@ -1,0 +1,295 @@
+//! Resumable uploads by the tus protocol 1.0 (core, creation, and checksum where the server has it): what has arrived once is not
+//! sent again, in this attempt or a later one. Above: the table of kinds. Below: `web`.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::future::BoxFuture;
+use reqwest::{Method, StatusCode};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::answer::{Answer, later, never};
+use super::body::Payload;
+use super::facts::{content_type, facts, file_name, short_manifest};
+use super::guard::Lookup;
+use super::http::read_receipt;
+use super::sign::sign;
+use super::web::{Ask, Web, render_url, shown_url};
+use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
+use crate::config::{ReceiptForm, RemoteSettings, RemoteUrl};
+
+/// Bytes of one PATCH: what is sent again at most when a proxy holds requests back until they are whole.
+const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The manifest in `Upload-Metadata` stays below this, as servers take 8 KiB of headers.
+const METADATA_JSON_BYTES: usize = 3 * 1024;
+
+/// So often one chunk may arrive damaged.
+const CHECKSUM_FAILURES: u32 = 3;
+
+/// tus's own status: the checksum does not match.
+const CHECKSUM_MISMATCH: u16 = 460;
+
+/// A server that speaks tus.
+pub(super) struct Tus {
+    web: Web,
+    url: RemoteUrl,
+    settings: RemoteSettings,
+    /// Asked once for each process.
+    checksum: OnceCell<Option<Algorithm>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Algorithm {
+    Sha256,
+    Sha1,
+}
+
+/// Where an upload stands.
+enum Standing {
+    /// So many bytes have arrived.
+    At(u64, Answer),
+    /// The server knows nothing of it any more.
+    Gone,
+}
+
+impl Tus {
+    pub(super) fn new(settings: &RemoteSettings, lookup: &Arc<dyn Lookup>) -> Result<Self, RemoteError> {
+        let url = settings.request.url.clone().ok_or_else(|| RemoteError::lacks(settings, "url"))?;
+        let web = Web::new(settings, &url.origin, lookup)?;
+        Ok(Self { web, url, settings: settings.clone(), checksum: OnceCell::new() })
+    }
+
+    async fn run(&self, parcel: &Parcel, progress: &dyn Progress) -> Result<Receipt, DeliveryError> {
+        let facts = facts(parcel, None);
+        let base = render_url(&self.url, &facts)?;
+        if let Some(upload) = parcel.resume.as_ref().and_then(|resume| self.own_url(&base, &resume.token)) {
+            match self.standing(&upload, parcel, &facts).await? {
+                Standing::At(offset, answer) => {
+                    return self.go_on(&upload, (offset, Some(answer)), parcel, progress).await;
+                }
+                Standing::Gone => {}
+            }
+        }
+        let (upload, answer) = self.create(&base, parcel, &facts).await?;
+        progress.resume_at(upload.as_str(), 0).await;
+        self.go_on(&upload, (0, Some(answer)), parcel, progress).await
+    }
+
+    /// The upload's URL, if it is on the remote's own host.
+    fn own_url(&self, base: &Url, location: &str) -> Option<Url> {
+        base.join(location).ok().filter(|url| url.origin() == self.url.origin.origin())
+    }
+
+    fn ask(&self, method: Method, url: &Url, facts: &serde_json::Value) -> Result<Ask, DeliveryError> {
+        let mut ask = Ask::new(method, url.clone());
+        ask.header("tus-resumable", "1.0.0")?;
+        for (name, template) in &self.settings.request.headers {
+            let value = template.render(facts).map_err(|why| never(format!("{ask}: header {name}: {why}")))?;
+            ask.header(name, &value)?;
+        }
+        Ok(ask)
+    }
+
+    async fn create(
+        &self,
+        base: &Url,
+        parcel: &Parcel,
+        facts: &serde_json::Value,
+    ) -> Result<(Url, Answer), DeliveryError> {
+        let mut ask = self.ask(Method::POST, base, facts)?;
+        let manifest = short_manifest(parcel, METADATA_JSON_BYTES);
+        let metadata = [
+            ("filename", file_name(&parcel.file)),
+            ("filetype", content_type(&parcel.file)),
+            ("id", parcel.key.as_str()),
+            ("sha256", parcel.sha256.as_str()),
+            ("manifest", manifest.as_str()),
+        ];
+        let coded = metadata.map(|(key, value)| format!("{key} {}", BASE64_STANDARD.encode(value)));
+        ask.header("upload-metadata", &coded.join(","))?;
+        ask.header("upload-length", &parcel.size.to_string())?;
+        ask.header("idempotency-key", &parcel.key)?;
+        if let Some(key) = &self.settings.signing_key {
+            sign(&mut ask, key, &parcel.key, manifest.as_bytes())?;
+        }
+        let answer = self.web.send(&ask, None).await?;
+        match answer.status {
+            // 200: the server knows the key, and where its upload is
+            StatusCode::CREATED | StatusCode::OK => {}
+            _ => return Err(answer.failure()),
+        }
+        let location = answer.header("location").ok_or_else(|| answer.unusable("it names no upload (Location)"))?;
+        match self.own_url(base, location) {
+            Some(url) => Ok((url, answer)),
+            None => {
+                let location = super::answer::printable(location.as_bytes());
+                Err(later(format!("{ask}: the upload would go to another host, {location}: not followed")))
+            }
+        }
+    }
+
+    async fn standing(
+        &self,
+        upload: &Url,
+        parcel: &Parcel,
+        facts: &serde_json::Value,
+    ) -> Result<Standing, DeliveryError> {
+        let answer = self.web.send(&self.ask(Method::HEAD, upload, facts)?, None).await?;
+        match answer.status {
+            status if status.is_success() => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => return Ok(Standing::Gone),
+            _ => return Err(answer.failure()),
+        }
+        let number = |name| answer.header(name).and_then(|text| text.parse::<u64>().ok());
+        let length_fits = number("upload-length").is_none_or(|length| length == parcel.size);
+        match number("upload-offset") {
+            Some(offset) if offset <= parcel.size && length_fits => Ok(Standing::At(offset, answer)),
+            _ => Ok(Standing::Gone),
+        }
+    }
+
+    /// Sends what is missing, chunk by chunk.
+    async fn go_on(
+        &self,
+        upload: &Url,
+        (mut offset, mut last): (u64, Option<Answer>),
+        parcel: &Parcel,
+        progress: &dyn Progress,
+    ) -> Result<Receipt, DeliveryError> {
+        let facts = facts(parcel, None);
+        let algorithm = self.algorithm(&facts).await?;
+        let mut damaged = 0;
+        while offset < parcel.size {
+            let len = (parcel.size - offset).min(CHUNK_BYTES);
+            let answer = self.patch(upload, (offset, len), algorithm, parcel, progress).await?;
+            let arrived = answer.header("upload-offset").and_then(|text| text.parse().ok());
+            match (answer.status, arrived) {
+                (status, Some(arrived)) if status.is_success() && arrived > offset && arrived <= parcel.size => {
+                    offset = arrived;
+                    progress.resume_at(upload.as_str(), offset).await;
+                    last = Some(answer);
+                }
+                (status, _) if status.as_u16() == CHECKSUM_MISMATCH && damaged < CHECKSUM_FAILURES => damaged += 1,
+                (StatusCode::CONFLICT, _) if damaged < CHECKSUM_FAILURES => {
+                    damaged += 1;
+                    match self.standing(upload, parcel, &facts).await? {
+                        Standing::At(arrived, _) => offset = arrived,
+                        Standing::Gone => return Err(later(answer.failure().what)),
+                    }
+                }
+                (status, _) if status.is_success() => {
+                    return Err(answer.unusable("Upload-Offset is not where it should be"));
+                }
+                // what went wrong with the upload says nothing against the recording
+                _ => return Err(DeliveryError { retry: later("").retry, ..answer.failure() }),
+            }
+        }
+        self.receipt(upload, last, &facts).await
+    }
+
+    async fn patch(
+        &self,
+        upload: &Url,
+        (offset, len): (u64, u64),
+        algorithm: Option<Algorithm>,
+        parcel: &Parcel,
+        progress: &dyn Progress,
+    ) -> Result<Answer, DeliveryError> {
+        let mut ask = self.ask(Method::PATCH, upload, &facts(parcel, None))?;
+        ask.header("content-type", "application/offset+octet-stream")?;
+        ask.header("upload-offset", &offset.to_string())?;
+        if let Some(algorithm) = algorithm {
+            let stretch = parcel.clone();
+            let sum = tokio::task::spawn_blocking(move || algorithm.of(&stretch, offset, len));
+            let sum = sum.await.map_err(std::io::Error::other).flatten();
+            let sum = sum.map_err(|error| later(format!("{ask}: reading {}: {error}", parcel.file)))?;
+            ask.header("upload-checksum", &sum)?;
+        }
+        let (head, tail) = (bytes::Bytes::new(), bytes::Bytes::new());
+        ask.payload = Payload::Recording { head, parcel: parcel.clone(), from: offset, len, tail };
+        self.web.send(&ask, Some(progress)).await
+    }
+
+    /// The best checksum that the server offers.
+    async fn algorithm(&self, facts: &serde_json::Value) -> Result<Option<Algorithm>, DeliveryError> {
+        let ask = || async {
+            let base = render_url(&self.url, facts)?;
+            let answer = self.web.send(&self.ask(Method::OPTIONS, &base, facts)?, None).await?;
+            let words = |name| {
+                let text = answer.header(name).unwrap_or("").to_ascii_lowercase();
+                text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>()
+            };
+            let offered = words("tus-checksum-algorithm");
+            let has = |word: &str| offered.iter().any(|offered| offered == word);
+            Ok::<_, DeliveryError>(match words("tus-extension").iter().any(|word| word == "checksum") {
+                true if has("sha256") => Some(Algorithm::Sha256),
+                true if has("sha1") => Some(Algorithm::Sha1),
+                _ => None,
+            })
+        };
+        self.checksum.get_or_try_init(ask).await.copied()
+    }
+
+    /// From the last answer, or, where that was lost, from the upload itself.
+    async fn receipt(
+        &self,
+        upload: &Url,
+        last: Option<Answer>,
+        facts: &serde_json::Value,
+    ) -> Result<Receipt, DeliveryError> {
+        let found = last.as_ref().and_then(Answer::receipt);
+        if let Some(receipt) = found {
+            return Ok(receipt);
+        }
+        if self.settings.receipt.form == ReceiptForm::Status {
+            return Ok(Receipt { id: shown_url(upload), ..Receipt::default() });
+        }
+        let mut ask = self.ask(Method::GET, upload, facts)?;
+        ask.header("accept", "application/json")?;
+        read_receipt(&self.settings.receipt, &self.web.send(&ask, None).await?)
+    }
+}
+
+impl Remote for Tus {
+    fn deliver<'a>(
+        &'a self,
+        parcel: &'a Parcel,
+        progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Receipt, DeliveryError>> {
+        Box::pin(self.run(parcel, progress))
+    }
+
+    fn place(&self) -> String {
+        self.url.to_string()
+    }
+}
+
+impl Algorithm {
+    /// `sha256 BASE64` of a stretch of the file.
+    fn of(self, parcel: &Parcel, from: u64, len: u64) -> std::io::Result<String> {
+        let mut file = parcel.open().map_err(std::io::Error::other)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut stretch = file.take(len);
+        Ok(match self {
+            Self::Sha256 => format!("sha256 {}", BASE64_STANDARD.encode(digest::<Sha256>(&mut stretch)?)),
+            Self::Sha1 => format!("sha1 {}", BASE64_STANDARD.encode(digest::<Sha1>(&mut stretch)?)),
+        })
+    }
+}
+
+fn digest<D: Digest>(from: &mut impl Read) -> std::io::Result<Vec<u8>> {
+    let mut hash = D::new();
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        match from.read(&mut piece)? {
+            0 => return Ok(hash.finalize().to_vec()),
+            got => hash.update(piece.get(..got).unwrap_or(&piece)),
+        }
+    }
+}
