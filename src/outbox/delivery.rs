@@ -205,6 +205,20 @@ impl Outbox {
                 .execute([number])?)
         })
     }
+
+    /// Gives up delivering a recording, to a remote or to all: what has arrived stays known, what waits or is parked is wanted no
+    /// more. Its audio stays. Returns how many deliveries that were.
+    ///
+    /// # Errors
+    /// The queue cannot be written.
+    pub fn unwant(&self, id: RecordingId, remote: Option<&str>) -> Result<usize, OutboxError> {
+        self.write("giving up a delivery", Durable::Yes, |tx| {
+            let number = number_of(tx, id)?;
+            let sql =
+                "DELETE FROM deliveries WHERE number = ?1 AND state != 'delivered' AND (?2 IS NULL OR remote = ?2)";
+            Ok(tx.prepare_cached(sql)?.execute((number, remote))?)
+        })
+    }
 }
 
 /// A row of [`COLUMNS`].

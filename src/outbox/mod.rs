@@ -16,11 +16,13 @@ pub mod manifest;
 pub mod name;
 pub mod push;
 mod queue;
+pub mod receipt;
 pub mod remote;
 mod schema;
 pub mod seal;
 pub mod spool;
 mod store;
+mod tidy;
 
 pub use aside::Aside;
 pub use delivery::{Delivery, DeliveryState, RemoteStatus};
@@ -29,6 +31,7 @@ pub use list::{Filter, Listed, Order, Which};
 pub use manifest::{Manifest, RecordingId, State};
 pub use spool::Spool;
 pub use store::Outbox;
+pub use tidy::{Doing, Purge, Purged, Undelivered};
 
 #[cfg(test)]
 mod tests;

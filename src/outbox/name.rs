@@ -136,13 +136,14 @@ pub fn clean_name(wished: &str) -> String {
 }
 
 /// The name itself where it is free, else with `-2`, `-3`, … before its extension. `taken` is asked for the part before the extension,
-/// as a manifest has that name too. Sure only while nobody else takes names: [`super::Outbox::begin`] asks within its transaction.
+/// as a manifest has that name too; `own` is the one that is free because it is the recording's own. Sure only while nobody else takes names: [`super::Outbox::begin`] asks within its transaction.
 ///
 /// # Errors
 /// Those of `taken`, or the name leaves the spool.
 pub fn free_name<E: From<OutboxError>>(
     spool: &Spool,
     wished: &str,
+    own: Option<&str>,
     mut taken: impl FnMut(&str) -> Result<bool, E>,
 ) -> Result<String, E> {
     super::spool::check_name(wished)?;
@@ -150,6 +151,9 @@ pub fn free_name<E: From<OutboxError>>(
     let end = wished.get(start.len()..).unwrap_or_default();
     for number in 1..TRIES {
         let name = if number == 1 { wished.to_owned() } else { format!("{start}-{number}{end}") };
+        if own == Some(stem(&name)) {
+            return Ok(name);
+        }
         if !taken(stem(&name))? && !spool.exists(&name)? && !spool.exists(&manifest_name(&name))? {
             super::spool::check_name(&name)?;
             return Ok(name);

@@ -30,7 +30,7 @@ impl Outbox {
         self.spool().make_folders(&manifest.file)?;
         self.write("adding a recording", Durable::Yes, |tx| {
             // Within the transaction nobody else takes a name.
-            manifest.file = free_name::<Fault>(self.spool(), &manifest.file, |stem| Ok(is_taken(tx, stem)?))?;
+            manifest.file = free_name::<Fault>(self.spool(), &manifest.file, None, |stem| Ok(is_taken(tx, stem)?))?;
             tx.prepare_cached("INSERT INTO recordings (id, state, started_ms, call, leg, uniqueid, from_number, from_name, to_number, direction, writer) VALUES (?1, 'open', 0, '', '', '', '', '', '', '', ?2)")?
                 .execute((manifest.id.to_string(), &writer))?;
             Ok(describe(tx, &manifest)?)

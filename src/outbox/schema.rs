@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How each form is made from the one before; `PRAGMA user_version` is the number of steps taken.
 ///
 /// Times are milliseconds since 1970. `recordings.wanted`, `delivered`, `parked` count the rows of `deliveries`, so that listing
-/// touches one table. `deliveries.failed_ms` is when `due_ms` was set: a clock that is before it has been put back, and waiting
+/// touches one table. `recordings.writer` is who writes an open one, `moves` the files that are still to be renamed. `deliveries.failed_ms` is when `due_ms` was set: a clock that is before it has been put back, and waiting
 /// for `due_ms` could take for ever.
 const STEPS: &[&str] = &["
 CREATE TABLE recordings (
@@ -30,6 +30,7 @@ CREATE TABLE recordings (
   stem TEXT UNIQUE,
   state TEXT NOT NULL CHECK (state IN ('open', 'finished', 'interrupted', 'gone')),
   writer TEXT,
+  moves TEXT,
   started_ms INTEGER NOT NULL,
   ended_ms INTEGER,
   finished_ms INTEGER,
@@ -56,6 +57,8 @@ CREATE INDEX recordings_of_call ON recordings (call);
 CREATE INDEX recordings_of_leg ON recordings (leg);
 CREATE INDEX recordings_of_uniqueid ON recordings (uniqueid);
 CREATE INDEX recordings_open ON recordings (writer) WHERE state = 'open';
+CREATE INDEX recordings_moving ON recordings (id) WHERE moves IS NOT NULL;
+CREATE INDEX recordings_going ON recordings (id) WHERE state = 'gone' AND file IS NOT NULL;
 CREATE INDEX recordings_unsent ON recordings (started_ms, number) WHERE delivered < wanted;
 CREATE TABLE manifests (
   number INTEGER PRIMARY KEY REFERENCES recordings,

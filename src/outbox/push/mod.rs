@@ -1,7 +1,10 @@
 //! A run that delivers what is due: at most one a spool, up to 8 uploads at once.
 //! Above: `rec push`, `rec watch`, and the server for remotes with `when = "ended"`. Below: the remotes, and the queue.
 
+mod attempt;
+mod back_off;
 mod engine;
+mod pick;
 
 use std::time::Duration;
 

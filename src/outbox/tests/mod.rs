@@ -1,6 +1,8 @@
 //! The outbox as its users see it: recordings begun, finished, recovered, listed.
 
 mod life;
+mod push;
+mod tidy;
 
 use std::path::PathBuf;
 

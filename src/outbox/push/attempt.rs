@@ -1,0 +1,253 @@
+//! One attempt: the file is looked at, sent, and its receipt judged.
+//! Above: `engine` runs up to 8 of them. Below: a remote.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep_until};
+
+use super::back_off::chance;
+use super::pick::{self, Claim, Failure, Gate, STRIKES};
+use super::{Event, Item, Options, Outcome, Watcher};
+use crate::outbox::receipt::{self, Sent};
+use crate::outbox::remote::{Configured, DeliveryError, Parcel, Progress, Receipt, Resume, Retry};
+use crate::outbox::spool::{Measure, Spool, measure};
+use crate::outbox::{Outbox, OutboxError};
+
+/// What went wrong, before it is known what follows from it.
+struct Trouble {
+    what: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// It is not where it was.
+    Vanished,
+    /// It is not what it was.
+    Changed,
+    /// Our own disk.
+    Disk,
+    /// What the remote has got is not what was sent: it begins anew.
+    Receipt,
+    /// The remote, or the way to it.
+    Remote(Retry),
+}
+
+/// Makes an attempt, and stores what became of it.
+pub(super) async fn make(
+    outbox: &Outbox,
+    configured: &Configured,
+    claim: Claim,
+    (options, watcher): (&Options, &dyn Watcher),
+) -> Result<(Claim, Outcome, u64), OutboxError> {
+    watcher.event(&Event::Started(&claim.item));
+    let sent = Sending::new(outbox, &claim, watcher);
+    let done = deliver(outbox, configured, &claim, &sent, options.stall).await;
+    let bytes = sent.bytes.load(Ordering::Relaxed);
+    let outcome = match done {
+        Ok(receipt) => {
+            let key = claim.key.clone();
+            blocking(outbox, move |outbox| pick::delivered(outbox, &key, &receipt)).await?;
+            Outcome::Delivered
+        }
+        Err(trouble) => {
+            let place = configured.remote.place();
+            let error = describe(&claim.item, &place, &trouble.what);
+            fail(outbox, configured, &claim, trouble.kind, (error, options)).await?
+        }
+    };
+    watcher.event(&Event::Ended(&claim.item, &outcome));
+    Ok((claim, outcome, bytes))
+}
+
+/// Runs what waits for the disk where it may.
+pub(super) async fn blocking<T: Send + 'static>(outbox: &Outbox, act: impl FnOnce(&Outbox) -> T + Send + 'static) -> T {
+    let outbox = outbox.clone();
+    match tokio::task::spawn_blocking(move || act(&outbox)).await {
+        Ok(done) => done,
+        // A panic there is a panic here; it cannot have been cancelled.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+async fn deliver(
+    outbox: &Outbox,
+    configured: &Configured,
+    claim: &Claim,
+    sending: &Sending<'_>,
+    stall: Duration,
+) -> Result<Receipt, Trouble> {
+    let (file, expected) = (claim.item.file.clone(), Measure { bytes: claim.item.size, sha256: claim.sha256.clone() });
+    let spool = Arc::clone(outbox.spool());
+    blocking(outbox, move |_| look(&spool, &file, &expected)).await?;
+    let parcel = parcel(outbox, claim);
+    let attempt = configured.remote.deliver(&parcel, sending);
+    let receipt = tokio::select! {
+        done = attempt => done,
+        () = sending.falls_silent(stall) => Err(DeliveryError {
+            what: format!("nothing moved for {} s", stall.as_secs_f32()),
+            retry: Retry::Later { after: None },
+        }),
+    };
+    let receipt = receipt.map_err(|error| Trouble { what: error.what, kind: Kind::Remote(error.retry) })?;
+    let sent = Sent { key: &parcel.key, sha256: &parcel.sha256, size: parcel.size };
+    receipt::check(&receipt, &sent, &configured.policy)
+        .map_err(|error| Trouble { what: error.to_string(), kind: Kind::Receipt })?;
+    Ok(receipt)
+}
+
+/// Whether a file is what it was when its recording was finished.
+fn look(spool: &Spool, file: &str, expected: &Measure) -> Result<(), Trouble> {
+    let trouble = |error: &io::Error| {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => Kind::Vanished,
+            // A link, or a folder on the way that became one.
+            io::ErrorKind::InvalidInput | io::ErrorKind::NotADirectory => Kind::Changed,
+            _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Kind::Changed,
+            _ => Kind::Disk,
+        };
+        Trouble { what: format!("reading the file: {error}"), kind }
+    };
+    let opened = spool.open_plain(file).map_err(|error| trouble(&error))?;
+    let found = measure(&opened).map_err(|error| trouble(&error))?;
+    if found == *expected {
+        return Ok(());
+    }
+    let what = format!(
+        "the file has {} bytes with SHA-256 {}, and had {} with {} when it was finished",
+        found.bytes, found.sha256, expected.bytes, expected.sha256
+    );
+    Err(Trouble { what, kind: Kind::Changed })
+}
+
+fn parcel(outbox: &Outbox, claim: &Claim) -> Parcel {
+    let Item { id, part, file, size, attempt, .. } = &claim.item;
+    let key = if *part == 1 { id.to_string() } else { format!("{id}.{part}") };
+    Parcel {
+        key,
+        part: *part,
+        manifest: Arc::clone(&claim.manifest),
+        manifest_json: claim.manifest.print().into(),
+        file: file.clone(),
+        size: *size,
+        sha256: claim.sha256.clone(),
+        resume: claim.resume.clone(),
+        attempt: *attempt,
+        spool: Arc::clone(outbox.spool()),
+    }
+}
+
+/// Everything that somebody needs who has to find out why.
+fn describe(item: &Item, place: &str, what: &str) -> String {
+    let Item { id, call, file, remote, attempt, .. } = item;
+    let call = if call.is_empty() { "unknown" } else { call };
+    // What a remote answers is shown, not obeyed.
+    let what: String = what.chars().flat_map(shown).collect();
+    format!("recording {id} (call {call}, file {file}) to {remote} ({place}), attempt {attempt}: {what}")
+}
+
+/// A character of somebody else's text on a terminal or in a log: control and bidi characters by their number.
+fn shown(c: char) -> Vec<char> {
+    let is_bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    if c.is_control() || is_bidi { c.escape_unicode().collect() } else { vec![c] }
+}
+
+async fn fail(
+    outbox: &Outbox,
+    configured: &Configured,
+    claim: &Claim,
+    kind: Kind,
+    (error, options): (String, &Options),
+) -> Result<Outcome, OutboxError> {
+    let (remote, key) = (claim.item.remote.clone(), claim.key.clone());
+    let read =
+        move |outbox: &Outbox| Ok::<_, OutboxError>((pick::gate(outbox, &remote)?, pick::first_failure(outbox, &key)?));
+    let (gate, ago) = blocking(outbox, read).await?;
+    let policy = &configured.policy;
+    let is_given_up = claim.item.attempt >= policy.give_up_attempts && ago >= policy.give_up_after;
+    let (asked, reason) = match &kind {
+        Kind::Vanished => (None, Some("vanished")),
+        Kind::Changed => (None, Some("changed")),
+        Kind::Remote(Retry::Never) => (None, Some("refused")),
+        Kind::Remote(Retry::Later { after }) => (*after, is_given_up.then_some("given up")),
+        Kind::Disk | Kind::Receipt => (None, is_given_up.then_some("given up")),
+    };
+    let after = reason.is_none().then(|| options.back_off.after(claim.item.attempt, chance(), asked));
+    // What it says of one recording says nothing of the next.
+    let is_remotes = matches!(kind, Kind::Remote(Retry::Later { .. }));
+    let failure = Failure {
+        error: error.clone(),
+        after,
+        reason: reason.unwrap_or_default(),
+        is_resumable: matches!(kind, Kind::Remote(_) | Kind::Disk),
+        close: is_remotes.then(|| closing(gate, options, asked)).flatten(),
+        is_remotes,
+    };
+    let key = claim.key.clone();
+    blocking(outbox, move |outbox| pick::failed(outbox, &key, &failure)).await?;
+    Ok(match after {
+        Some(after) => Outcome::Waiting { error, after },
+        None => Outcome::Parked { error, reason: reason.unwrap_or_default().to_owned() },
+    })
+}
+
+/// How long a remote is left alone after another failure.
+fn closing(gate: Gate, options: &Options, asked: Option<Duration>) -> Option<Duration> {
+    let failures = gate.failures.saturating_add(1);
+    let beyond = failures.checked_sub(STRIKES)?;
+    Some(options.back_off.after(beyond + 1, chance(), asked))
+}
+
+/// What a remote tells of an upload.
+struct Sending<'a> {
+    outbox: &'a Outbox,
+    claim: &'a Claim,
+    watcher: &'a dyn Watcher,
+    bytes: AtomicU64,
+    heard: Mutex<Instant>,
+}
+
+impl<'a> Sending<'a> {
+    fn new(outbox: &'a Outbox, claim: &'a Claim, watcher: &'a dyn Watcher) -> Self {
+        Self { outbox, claim, watcher, bytes: AtomicU64::new(0), heard: Mutex::new(Instant::now()) }
+    }
+
+    fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Done when nothing has been heard for so long.
+    async fn falls_silent(&self, stall: Duration) {
+        self.hear();
+        loop {
+            let until = *self.heard.lock().unwrap_or_else(PoisonError::into_inner) + stall;
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+}
+
+impl Progress for Sending<'_> {
+    fn sent(&self, bytes: u64) {
+        self.hear();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.watcher.event(&Event::Sent(&self.claim.item, bytes));
+    }
+
+    fn resume_at<'a>(&'a self, token: &'a str, offset: u64) -> BoxFuture<'a, ()> {
+        self.hear();
+        let (key, resume) = (self.claim.key.clone(), Resume { token: token.to_owned(), offset });
+        Box::pin(async move {
+            let kept = blocking(self.outbox, move |outbox| pick::resume_at(outbox, &key, &resume)).await;
+            if let Err(error) = kept {
+                // It costs bytes, no recording: the next attempt begins at an earlier place.
+                tracing::warn!(%error, "where an upload can go on is not kept");
+            }
+        })
+    }
+}
