@@ -126,7 +126,8 @@ pub(crate) fn is_relayed(sent: &[Packet], received: &[Packet]) {
 /// Sequence numbers and timestamps go up by one packet each.
 pub(crate) fn is_gapless(received: &[Packet]) {
     for (at, pair) in received.windows(2).enumerate() {
-        let samples = u32::try_from(pair[0].payload.len()).unwrap_or(0);
+        let samples_per_byte = if pair[0].payload_type == Law::G729.payload() { 8 } else { 1 };
+        let samples = u32::try_from(pair[0].payload.len()).unwrap_or(0) * samples_per_byte;
         let next = (pair[0].sequence.wrapping_add(1), pair[0].timestamp.wrapping_add(samples), pair[0].ssrc);
         assert_eq!(
             (pair[1].sequence, pair[1].timestamp, pair[1].ssrc),

@@ -29,6 +29,7 @@ mod matching;
 mod matrix;
 mod mutated;
 mod oracle;
+mod passed_on;
 mod payloads;
 mod phones;
 mod process;

@@ -32,6 +32,7 @@ use crate::{
         variables::Variables,
     },
     media::{self, PlayId, Source},
+    sdp::Spoken,
 };
 
 /// Keys typed ahead that a channel keeps.
@@ -193,7 +194,7 @@ impl Channel {
     pub(super) fn calling(&self) -> Calling<'_> {
         Calling {
             id: &self.caller,
-            codec: self.leg.codec(),
+            codecs: self.leg.codecs_for_other(),
             near: Some(self.leg.port()),
             max_forwards: self.max_forwards,
             variables: self.variables.inherited(),
@@ -290,7 +291,7 @@ impl Channel {
         Ok(())
     }
 
-    pub(super) fn answer_like(&mut self, prefer: Option<crate::audio::codec::Codec>) -> Result<(), Gone> {
+    pub(super) fn answer_like(&mut self, prefer: Option<&Spoken>) -> Result<(), Gone> {
         self.still_here()?;
         if self.leg.is_up() || self.part == Part::Callee {
             return Ok(());

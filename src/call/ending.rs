@@ -46,7 +46,7 @@ impl Channel {
             number: facts.number.clone(),
             direction: facts.way.word().into(),
             address: now.address.map(|a| a.to_string()),
-            codec: now.codec.map(str::to_owned),
+            codec: now.codec.map(|codec| codec.word().to_owned()),
             answered: now.answered,
             ended: jiff::Timestamp::now(),
             cause: cause.number(),

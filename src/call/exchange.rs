@@ -15,7 +15,6 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    audio::codec::Codec,
     call::{
         cause::Cause,
         channel::Channel,
@@ -30,7 +29,7 @@ use crate::{
         supervision::Spies,
         trace::Traces,
     },
-    config::{CodecChoice, Config},
+    config::Config,
     evidence::Log,
     media::Engine,
     sip::{
@@ -171,21 +170,6 @@ impl Exchange {
     /// The doorkeeper, whatever a panicked holder left.
     pub fn doorkeeper(&self) -> MutexGuard<'_, Doorkeeper> {
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The codecs to offer, the settings' order, `first` moved to the front.
-    pub fn codecs(&self, first: Option<Codec>) -> Vec<Codec> {
-        let choice = |choice: &CodecChoice| match choice {
-            CodecChoice::Ulaw => Codec::Pcmu,
-            CodecChoice::Alaw => Codec::Pcma,
-        };
-        let mut codecs: Vec<_> = self.settings.load().media.codecs.iter().map(choice).collect();
-        if let Some(first) = first
-            && let Some(at) = codecs.iter().position(|codec| *codec == first)
-        {
-            codecs[..=at].rotate_right(1);
-        }
-        codecs
     }
 
     /// The address that peers on `hop` should send media to: the advertised one, else where the port is bound, else (bound to

@@ -116,7 +116,7 @@ fn open_channel(exchange: &Arc<Exchange>, call: NewCall) -> Result<Channel, Refu
         call_id: call.request.headers.call_id().unwrap_or_default().to_owned(),
         name: exchange.live.next_name(&party.label),
         near: None,
-        codecs: exchange.codecs(None),
+        codecs: exchange.codecs(None, None),
         inherited: Variables::default(),
     };
     let mut leg = Leg::open(exchange, parts).map_err(|error| {

@@ -1,6 +1,7 @@
 //! A leg: one line (a SIP session or a Local half) and one media port, with what both say to its owner.
 //! Above: `channel` owns legs. Below: `line` and `media::Engine`, told by commands.
 
+mod codecs;
 mod events;
 
 use std::{
@@ -15,7 +16,6 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    audio::codec::Codec,
     call::{
         cause::Cause,
         exchange::Exchange,
@@ -25,11 +25,12 @@ use crate::{
         live::{LegFacts, LegNow, LegState, Order, Way},
         noted::Noted,
         pressing::GAP_MS,
+        speech::Takes,
         talks::{SpyGroups, Talks},
         variables::Variables,
     },
-    media::{self, PortId, PortStats, Stream},
-    sdp::{self, Description, Direction, LocalMedia, Negotiated},
+    media::{self, PortId, PortStats},
+    sdp::{self, Description, Direction, LocalMedia, Negotiated, Spoken},
     sip::stack::{Invite, SessionEvent},
 };
 
@@ -95,6 +96,8 @@ pub(super) struct Leg {
     pub(super) inherited: Variables,
     /// Answered with an offer of ours: the peer's answer comes in the ACK.
     awaits_answer: bool,
+    /// Its phone was asked to change its codec, and did not.
+    refuses_change: bool,
     /// The session no longer exists, nothing need be told to it.
     over: bool,
     closed: bool,
@@ -112,7 +115,8 @@ pub(super) struct LegParts {
     pub name: String,
     /// Another leg of the same call: they share a media thread.
     pub near: Option<PortId>,
-    pub codecs: Vec<Codec>,
+    /// What it speaks, best first.
+    pub codecs: Vec<Spoken>,
     /// Variables for what runs on this leg alone.
     pub inherited: Variables,
 }
@@ -145,6 +149,7 @@ impl Leg {
             now: Mutex::new(LegNow {
                 state: LegState::Dialling,
                 codec: None,
+                takes: Takes::default(),
                 address: None,
                 answered: None,
                 holders: Holders::default(),
@@ -175,6 +180,7 @@ impl Leg {
             keyboard: Keyboard::default(),
             inherited: parts.inherited,
             awaits_answer: false,
+            refuses_change: false,
             over: false,
             closed: false,
         })
@@ -183,11 +189,6 @@ impl Leg {
     /// The port in the media threads.
     pub(super) fn port(&self) -> PortId {
         self.facts.port
-    }
-
-    /// The law in use, once negotiated.
-    pub(super) fn codec(&self) -> Option<Codec> {
-        self.negotiated.as_ref().map(|n| n.codec)
     }
 
     /// The peer's phone takes keys as telephone-event.
@@ -215,15 +216,6 @@ impl Leg {
         self.over
     }
 
-    /// Keeps the peer's offer for the answer to come.
-    ///
-    /// # Errors
-    /// The offer is no session description.
-    pub(super) fn take_offer(&mut self, body: &[u8]) -> Result<(), sdp::SdpError> {
-        self.offer = Some(sdp::parse(body)?);
-        Ok(())
-    }
-
     /// Our offer to the phone of an outgoing leg.
     pub(super) fn make_offer(&self) -> Bytes {
         Bytes::from(sdp::offer(&self.media))
@@ -242,11 +234,11 @@ impl Leg {
         self.line.progress(180, self.answer.clone());
     }
 
-    /// Opens the way for early media to an unanswered caller (183). `prefer` is the law that needs no transcoding.
+    /// Opens the way for early media to an unanswered caller (183). `prefer` is what needs no transcoding.
     ///
     /// # Errors
     /// The caller's offer cannot be met: the cause to refuse it with.
-    pub(super) fn progress(&mut self, prefer: Option<Codec>) -> Result<(), Cause> {
+    pub(super) fn progress(&mut self, prefer: Option<&Spoken>) -> Result<(), Cause> {
         if self.is_up() || self.answer.is_some() {
             return Ok(());
         }
@@ -255,11 +247,11 @@ impl Leg {
         Ok(())
     }
 
-    /// Answers the caller (200). `prefer` is the law that needs no transcoding.
+    /// Answers the caller (200). `prefer` is what needs no transcoding; without it, what can be decoded.
     ///
     /// # Errors
     /// The caller's offer cannot be met: the cause to refuse it with.
-    pub(super) fn answer(&mut self, prefer: Option<Codec>) -> Result<(), Cause> {
+    pub(super) fn answer(&mut self, prefer: Option<&Spoken>) -> Result<(), Cause> {
         if self.is_up() {
             return Ok(());
         }
@@ -273,22 +265,10 @@ impl Leg {
         };
         self.mark_up();
         self.line.answer(description);
+        if prefer.is_none() {
+            self.facts.speaks_alone();
+        }
         Ok(())
-    }
-
-    /// Our answer to the peer's first offer, made once; `None` when there was no offer.
-    fn answer_offer(&mut self, prefer: Option<Codec>) -> Result<Option<Bytes>, Cause> {
-        if let Some(answer) = &self.answer {
-            return Ok(Some(answer.clone()));
-        }
-        let Some(offer) = self.offer.take() else { return Ok(None) };
-        if prefer.is_some() {
-            self.media.codecs = self.exchange.codecs(prefer);
-        }
-        let (body, negotiated) = sdp::answer(&offer, &self.media).map_err(|_| Cause::INCOMPATIBLE)?;
-        self.configure(negotiated);
-        self.answer = Some(Bytes::from(body));
-        Ok(self.answer.clone())
     }
 
     /// Ends the session for `cause`: BYE, CANCEL or a refusal, as its state needs.
@@ -365,6 +345,7 @@ impl Leg {
                 return Poll::Ready(key);
             }
             match self.orders.poll_recv(cx) {
+                Poll::Ready(Some(Order::Speak(spoken))) => self.asks_to_speak(spoken),
                 Poll::Ready(Some(Order::BeSeenToPress(keys))) => self.keyboard.will_be_seen(&keys),
                 Poll::Ready(Some(Order::Press(keys))) => {
                     let row = self.keyboard.press(&keys);
@@ -381,43 +362,6 @@ impl Leg {
         let Some(Row { id, keys: digits, tone_ms }) = row else { return };
         let port = self.port();
         self.exchange.media.send(media::Command::SendDigits { port, id, digits, tone_ms, gap_ms: GAP_MS });
-    }
-
-    fn accept_answer(&mut self, body: &[u8]) -> Result<(), sdp::SdpError> {
-        let negotiated = sdp::accept_answer(&sdp::parse(body)?, &self.media)?;
-        self.configure(negotiated);
-        Ok(())
-    }
-
-    fn configure(&mut self, negotiated: Negotiated) {
-        let stream = Stream {
-            remote: negotiated.remote,
-            rtcp: negotiated.rtcp,
-            codec: negotiated.codec,
-            payload: negotiated.payload,
-            ptime_ms: negotiated.ptime_ms,
-            telephone_event: negotiated.telephone_event,
-            send: negotiated.send,
-            receive: negotiated.receive,
-            nat_source: self.line.signalled_from().filter(|signalled| negotiated.remote.ip() != *signalled),
-            rtcp_mux: negotiated.rtcp_mux,
-        };
-        self.exchange.media.send(media::Command::Configure { port: self.port(), stream });
-        {
-            let mut now = self.facts.now();
-            now.codec = Some(match negotiated.codec {
-                Codec::Pcmu => "ulaw",
-                Codec::Pcma => "alaw",
-            });
-            now.address = Some(negotiated.remote);
-            now.state = match now.state {
-                LegState::Up if negotiated.held => LegState::Held,
-                LegState::Held if !negotiated.held => LegState::Up,
-                state => state,
-            };
-        }
-        self.negotiated = Some(negotiated);
-        self.tell_change();
     }
 
     fn mark_up(&mut self) {

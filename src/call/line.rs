@@ -137,6 +137,16 @@ impl Line {
         }
     }
 
+    /// Offers the other end a change of the session.
+    pub(super) fn reoffer(&mut self, description: Bytes) {
+        match self {
+            Self::Sip(SipLine { sip, session: id, .. }) => sip.send(Command::Reoffer { id: *id, description }),
+            Self::Local(half) => {
+                half.tell(SessionEvent::Offer { description: Some(description), method: rsip::Method::Invite });
+            }
+        }
+    }
+
     /// Takes the other end's offer within the session.
     pub(super) fn accept_offer(&mut self, description: Bytes) {
         match self {

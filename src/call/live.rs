@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    audio::codec::Coding,
     call::{
         cause::Cause,
         channel::Position,
@@ -18,10 +19,12 @@ use crate::{
         leaving::Leave,
         noted::Noted,
         pressing::QueuedKeys,
+        speech::Takes,
         talks::{Side, SpyGroups, Talks},
         variables::Variables,
     },
     media::PortId,
+    sdp::Spoken,
 };
 
 /// Which way a leg was set up, seen from this server.
@@ -88,6 +91,8 @@ pub enum Order {
     TimeIsUp,
     /// Be seen to press these keys: they reach whatever runs on the leg.
     BeSeenToPress(QueuedKeys),
+    /// Ask the leg's phone to speak this, for whom it talks with.
+    Speak(Spoken),
     /// Press these keys towards the leg's phone.
     Press(QueuedKeys),
     /// Tell what the channel knows of itself.
@@ -153,8 +158,10 @@ pub struct LegFacts {
 pub struct LegNow {
     /// How far it is.
     pub state: LegState,
-    /// The codec once negotiated: `ulaw`, `alaw`.
-    pub codec: Option<&'static str>,
+    /// The codec once negotiated.
+    pub codec: Option<Coding>,
+    /// What its phone has shown that it speaks.
+    pub takes: Takes,
     /// Where its media comes from.
     pub address: Option<std::net::SocketAddr>,
     /// When it was answered.
@@ -184,6 +191,11 @@ impl LegFacts {
     /// From now on it is alone.
     pub(super) fn talks_with_nobody(&self) {
         self.become_talking(Talks::Nobody);
+    }
+
+    /// The other leg that it talks with.
+    pub(super) fn peer(&self) -> Option<Arc<Self>> {
+        self.talks.borrow().peer()
     }
 
     /// What is over stays over.

@@ -37,6 +37,7 @@ mod pressing;
 pub mod recording;
 pub mod room;
 mod route;
+mod speech;
 pub mod supervision;
 pub mod talks;
 pub mod target;

@@ -87,7 +87,7 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
     };
     let calling = Calling {
         id: &wanted.caller,
-        codec: None,
+        codecs: exchange.codecs(None, None),
         near: None,
         max_forwards,
         variables: wanted.variables.clone(),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::{
-    audio::codec::Codec,
     call::{
         cause::Cause,
         channel::{CallerId, Channel, Position},
@@ -18,6 +17,7 @@ use crate::{
         variables::Variables,
     },
     media::PortId,
+    sdp::Spoken,
     sip::{
         Transport,
         header::NameAddr,
@@ -36,8 +36,8 @@ const MAX_FORWARDS: u8 = 70;
 /// On whose behalf a leg is placed.
 pub(super) struct Calling<'a> {
     pub id: &'a CallerId,
-    /// The law of the calling leg, offered first so that nothing need be transcoded.
-    pub codec: Option<Codec>,
+    /// What the leg is offered, best first, so that nothing need be transcoded.
+    pub codecs: Vec<Spoken>,
     /// The calling leg's port.
     pub near: Option<PortId>,
     /// Of the call that this one goes on from.
@@ -88,6 +88,9 @@ pub(super) fn open(exchange: &Arc<Exchange>, route: Route, calling: &Calling<'_>
     {
         return Err(Cause::BUSY);
     }
+    if calling.codecs.is_empty() {
+        return Err(Cause::INCOMPATIBLE);
+    }
     let Route { reach, user, number, label } = route;
     if calling.kin.as_ref().is_some_and(|kin| Arc::strong_count(kin) > MAX_KIN) {
         return Err(Cause::ROUTING_ERROR);
@@ -126,7 +129,7 @@ fn open_sip(
         call_id: uuid::Uuid::new_v4().to_string(),
         name: exchange.live.next_name(&named.label),
         near: calling.near,
-        codecs: exchange.codecs(calling.codec),
+        codecs: calling.codecs.clone(),
         inherited: calling.variables.clone(),
     };
     Ok((open_leg(exchange, parts)?, Unsent::Invite(reach)))
@@ -152,6 +155,10 @@ fn half(
     name: &str,
     (number, calling): (&str, &Calling<'_>),
 ) -> LegParts {
+    let codecs = match way {
+        Way::Out => calling.codecs.clone(),
+        Way::In => exchange.codecs(calling.codecs.first().map(|spoken| spoken.codec), None),
+    };
     LegParts {
         line,
         signals,
@@ -161,7 +168,7 @@ fn half(
         call_id: name.to_owned(),
         name: format!("{name};{}", if way == Way::Out { 1 } else { 2 }),
         near: calling.near,
-        codecs: exchange.codecs(calling.codec),
+        codecs,
         inherited: calling.variables.clone(),
     }
 }

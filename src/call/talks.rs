@@ -47,6 +47,16 @@ pub enum Talks {
     Ended,
 }
 
+impl Talks {
+    /// The other leg, if there is just one.
+    pub(super) fn peer(&self) -> Option<Arc<LegFacts>> {
+        match self {
+            Self::With { peer, .. } => peer.upgrade(),
+            Self::Nobody | Self::Room(_) | Self::Ended => None,
+        }
+    }
+}
+
 /// The supervision groups that a channel's variables name: `eavesdrop_group` (FreeSWITCH) and `SPYGROUP` (Asterisk).
 #[derive(Clone, Debug, Default)]
 pub struct SpyGroups(Arc<watch::Sender<[Vec<String>; 2]>>);

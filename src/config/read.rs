@@ -121,9 +121,12 @@ fn media(settings: &mut MediaSettings, section: &Section<'_>) -> Result<(), Conf
     section.set("bind", &mut settings.bind, |value| value.parse(ip))?;
     section.set("ports", &mut settings.ports, |value| value.parse(ports))?;
     section.set("codecs", &mut settings.codecs, |value| {
-        let words = [CodecChoice::Ulaw, CodecChoice::Alaw].map(|codec| (codec.as_str(), codec));
+        let words = CodecChoice::ALL.map(|codec| (codec.as_str(), codec));
         let codecs = value.list(|item| item.word(&words))?;
-        if codecs.is_empty() { Err(value.bad("needs at least one codec")) } else { Ok(codecs) }
+        match codecs.iter().any(|codec| codec.can_be_decoded()) {
+            true => Ok(codecs),
+            false => Err(value.bad("needs ulaw or alaw: the others are only passed on, no prompt could be played")),
+        }
     })?;
     section.set("rtp_timeout", &mut settings.rtp_timeout, |value| value.parse(parse_duration))
 }

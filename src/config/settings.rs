@@ -102,7 +102,7 @@ pub struct MediaSettings {
     pub bind: IpAddr,
     /// Ports for RTP (even) and RTCP (odd).
     pub ports: RangeInclusive<u16>,
-    /// Codecs offered, in order of preference.
+    /// Codecs offered, in order of preference; those that cannot be decoded only from phone to phone.
     pub codecs: Vec<CodecChoice>,
     /// A call whose legs are both silent this long ends; zero switches it off.
     pub rtp_timeout: Duration,
@@ -126,14 +126,41 @@ pub enum CodecChoice {
     Ulaw,
     /// G.711 A-law, `PCMA`.
     Alaw,
+    /// G.722, only passed on.
+    G722,
+    /// G.723.1, only passed on.
+    G723,
+    /// G.729, only passed on.
+    G729,
+    /// GSM 06.10, only passed on.
+    Gsm,
+    /// iLBC, only passed on.
+    Ilbc,
+    /// Opus, only passed on.
+    Opus,
 }
 
 impl CodecChoice {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Ulaw, Self::Alaw, Self::G722, Self::G723, Self::G729, Self::Gsm, Self::Ilbc, Self::Opus];
+
+    /// It can be decoded, so that prompts, rooms and supervisors work with it.
+    pub fn can_be_decoded(self) -> bool {
+        matches!(self, Self::Ulaw | Self::Alaw)
+    }
+
     /// As written in the settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ulaw => "ulaw",
             Self::Alaw => "alaw",
+            Self::G722 => "g722",
+            Self::G723 => "g723",
+            Self::G729 => "g729",
+            Self::Gsm => "gsm",
+            Self::Ilbc => "ilbc",
+            Self::Opus => "opus",
         }
     }
 }

@@ -146,7 +146,14 @@ fn an_error_names_file_line_column_and_what_to_write() {
             "[log]\nlevel = \"inof\"",
             "etc/pbx.toml:2:9: `level`: `inof` is none of error, warn, info, debug, trace, did you mean `info`?",
         ),
-        ("[media]\ncodecs = [\"ulaw\",\n  \"opus\"]", "etc/pbx.toml:3:3: `codecs`: `opus` is none of ulaw, alaw"),
+        (
+            "[media]\ncodecs = [\"ulaw\",\n  \"mp3\"]",
+            "etc/pbx.toml:3:3: `codecs`: `mp3` is none of ulaw, alaw, g722, g723, g729, gsm, ilbc, opus",
+        ),
+        (
+            "[media]\ncodecs = [\"opus\"]",
+            "etc/pbx.toml:2:10: `codecs`: needs ulaw or alaw: the others are only passed on, no prompt could be played",
+        ),
         ("[media]\nports = \"20-10\"", "etc/pbx.toml:2:9: `ports`: `20-10` holds no pair of ports (write 10000-19999)"),
         ("[users.1001]\ncontext = \"x\"", "etc/pbx.toml:1:1: [users.1001] needs `password_file`"),
         ("[users.1001]\npassword = \"x\"", "etc/pbx.toml:1:1: [users.1001] needs `context`"),

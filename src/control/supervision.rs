@@ -167,6 +167,8 @@ pub enum SpyState {
     Room,
     /// Where it may not be heard, for now.
     Apart,
+    /// In a call with a codec that cannot be decoded here: nobody is heard until it is another.
+    Undecodable,
     /// There is no target: a call is waited for.
     Waiting,
 }

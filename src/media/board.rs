@@ -143,7 +143,7 @@ impl Board {
         for press in taken.presses.into_iter().flatten() {
             port.tell_press(press);
         }
-        let Some(codec) = port.stream.as_ref().filter(|stream| stream.receive).map(|stream| stream.codec) else {
+        let Some(coding) = port.stream.as_ref().filter(|stream| stream.receive).map(|stream| stream.coding) else {
             return;
         };
         let to = match port.route {
@@ -151,21 +151,18 @@ impl Board {
             Route::Echo => Some(seat),
             Route::Bridged(to) => Some(to),
         };
-        let is_listened_to = taken.kind == Kind::Audio && port.is_listened_to();
+        let listened_to = coding.codec().filter(|_| taken.kind == Kind::Audio && port.is_listened_to());
         let (header, payload) = (packet.header, packet.payload.clone());
-        if !port.recordings.is_empty() {
-            self.copy(seat, Content::of(taken.kind, codec), (&header, &bytes[payload.clone()]), now);
+        if let Some(content) = Content::of(taken.kind, coding).filter(|_| !port.recordings.is_empty()) {
+            self.copy(seat, content, (&header, &bytes[payload.clone()]), now);
         }
-        let heard = if is_listened_to { payload.len().min(MAX_DATAGRAM) } else { 0 };
-        if is_listened_to {
-            // Before passing on, which may write over the payload.
-            codec.decode(&bytes[payload], &mut self.scratch.heard[..heard]);
-        }
+        // Before passing on, which may write over the payload.
+        let heard = listened_to.map(|codec| codec.decode(&bytes[payload], &mut self.scratch.heard));
         if let Some(to) = to {
-            self.pass(Passing { from: seat, to, packet, kind: taken.kind, codec }, bytes, now, wire);
+            self.pass(Passing { from: seat, to, packet, kind: taken.kind, coding }, bytes, now, wire);
         }
         // The other party does not wait until all listeners have it.
-        if is_listened_to {
+        if let Some(heard) = heard {
             self.show(seat, &header, heard, now);
         }
     }

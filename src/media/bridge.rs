@@ -6,8 +6,9 @@ use super::clock::Moment;
 use super::outgoing::Feed;
 use super::player::Progress;
 use super::port::{Kind, Played, Port};
+use super::setup::Stream;
 use super::voice;
-use crate::audio::codec::Codec;
+use crate::audio::codec::Coding;
 use crate::audio::frame::{FRAME_SAMPLES, SILENCE};
 use crate::audio::mix;
 use crate::rtp::packet::{Header, Packet};
@@ -19,8 +20,8 @@ pub(super) struct Passing {
     pub(super) to: Seat,
     pub(super) packet: Packet,
     pub(super) kind: Kind,
-    /// The codec of its sound.
-    pub(super) codec: Codec,
+    /// The coding of its sound.
+    pub(super) coding: Coding,
 }
 
 /// What happens to the sound of a packet.
@@ -32,10 +33,20 @@ enum Treatment {
     Mix,
 }
 
+/// With what payload type a stream sends a packet that came in `coding`, and how many samples at 8 kHz it lasts. None of what was not
+/// negotiated, or cannot be turned into what was.
+fn sent_as(stream: &Stream, kind: Kind, coding: Coding, bytes: usize) -> Option<(u8, usize)> {
+    match kind {
+        Kind::Audio if !coding.reaches(stream.coding) => None,
+        Kind::Audio => Some((stream.payload, coding.samples(bytes))),
+        Kind::Event => Some((stream.telephone_event?, 0)),
+    }
+}
+
 impl Board {
     /// Sends a packet on to the peer of another port.
     pub(super) fn pass(&mut self, passing: Passing, bytes: &mut [u8], now: Moment, wire: &mut impl Wire) {
-        let Passing { from, to, packet, kind, codec } = passing;
+        let Passing { from, to, packet, kind, coding } = passing;
         let is_held = |seat| self.port(seat).is_some_and(|port| port.hold.is_some());
         if is_held(from) || is_held(to) {
             return; // both parties hear what `generator` makes
@@ -46,27 +57,24 @@ impl Board {
         if !stream.send {
             return port.out.interrupt();
         }
-        let (to_codec, payload_type) = match kind {
-            Kind::Audio => (stream.codec, Some(stream.payload)),
-            Kind::Event => (codec, stream.telephone_event),
-        };
-        // While a key is pressed nothing else may sound; an event that was not negotiated is not sent.
-        let Some(payload_type) = payload_type.filter(|_| !port.is_pressing()) else {
+        let sent = sent_as(stream, kind, coding, packet.payload.len());
+        // What is only passed on is neither rewritten nor mixed into.
+        let codecs = coding.codec().zip(stream.coding.codec()).filter(|_| kind == Kind::Audio);
+        // While a key is pressed nothing else may sound.
+        let Some((payload_type, samples)) = sent.filter(|_| !port.is_pressing()) else {
             return port.out.skip(feed, &packet.header);
         };
         let payload = &mut bytes[packet.payload.clone()];
-        let samples = match kind {
-            Kind::Audio => payload.len() as u32, // one byte a sample, MAX_DATAGRAM at most
-            Kind::Event => 0,
-        };
         let header = Header { payload_type, ..packet.header };
-        let Some(header) = port.out.relay(feed, &header, samples, now) else { return };
+        // At most some hundred samples a byte, of MAX_DATAGRAM bytes.
+        let Some(header) = port.out.relay(feed, &header, samples as u32, now) else { return };
         port.out.count(payload.len());
         let is_spoken_to = kind == Kind::Audio && port.is_spoken_to();
-        let treatment = if is_spoken_to { self.gather(to, payload.len(), now) } else { Treatment::Relay };
-        match treatment {
-            Treatment::Relay => codec.transcode(to_codec, payload),
-            Treatment::Mix => {
+        let treatment = if is_spoken_to { self.gather(to, samples, now) } else { Treatment::Relay };
+        match (treatment, codecs) {
+            (_, None) => {}
+            (Treatment::Relay, Some((codec, to_codec))) => codec.transcode(to_codec, payload),
+            (Treatment::Mix, Some((codec, to_codec))) => {
                 let (samples, total) = (&mut self.scratch.samples, &mut self.scratch.total);
                 let samples = &mut samples[..payload.len()];
                 codec.decode(payload, samples);

@@ -154,6 +154,7 @@ impl Board {
         let was_listening = port.is_listening();
         stream.send &= has_address;
         port.stream = Some(stream);
+        port.out.set_clock(port.clock());
         if !was_listening {
             port.listen_from(now);
         }

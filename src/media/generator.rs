@@ -132,12 +132,13 @@ impl Board {
     fn send_own(&mut self, seat: Seat, (fill, count): (Fill, usize), now: Moment, wire: &mut impl Wire) {
         let Some(port) = self.ports.get_mut(seat.index()).and_then(Option::as_mut) else { return };
         let Some(stream) = port.stream.as_ref().filter(|stream| stream.send) else { return port.out.interrupt() };
+        let Some(codec) = stream.coding.codec() else { return port.out.interrupt() };
         let payload = &mut self.scratch.packet[HEADER_BYTES..HEADER_BYTES + count];
         match fill {
             Fill::Sound => {
-                stream.codec.encode(&self.scratch.samples[..count], payload);
+                codec.encode(&self.scratch.samples[..count], payload);
             }
-            Fill::Quiet => payload.fill(stream.codec.silence()),
+            Fill::Quiet => payload.fill(codec.silence()),
             Fill::Nothing => return,
         }
         let header = port.out.own(stream.payload, count as u32, now); // 60 ms at most

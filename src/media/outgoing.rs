@@ -53,6 +53,8 @@ pub(super) struct Outgoing {
     peer_at: Moment,
     packets: u64,
     bytes: u64,
+    /// How often its time stamps count while 8 kHz, in which all lengths here are, counts once.
+    clock: u32,
 }
 
 impl Outgoing {
@@ -69,6 +71,15 @@ impl Outgoing {
             peer_at: Moment::default(),
             packets: 0,
             bytes: 0,
+            clock: 1,
+        }
+    }
+
+    /// From now on time stamps count so often while 8 kHz counts once.
+    pub(super) fn set_clock(&mut self, clock: u32) {
+        if clock != self.clock {
+            self.clock = clock;
+            self.interrupt();
         }
     }
 
@@ -112,7 +123,7 @@ impl Outgoing {
             && now.samples_since(self.at) <= self.samples + PAUSE_SAMPLES;
         let (sequence, mut timestamp) = self.next_place(now);
         if goes_on {
-            timestamp = self.timestamp.wrapping_add(self.samples);
+            timestamp = self.timestamp.wrapping_add(self.samples.wrapping_mul(self.clock));
         } else {
             self.mapping = Some(Mapping::of(Feed::Own));
         }
@@ -160,7 +171,7 @@ impl Outgoing {
 
     /// Our time stamp at `now`, for a sender report.
     pub(super) fn timestamp_at(&self, now: Moment) -> u32 {
-        self.timestamp.wrapping_add(now.samples_since(self.at))
+        self.timestamp.wrapping_add(now.samples_since(self.at).wrapping_mul(self.clock))
     }
 
     /// Whether the peer has sent nothing for longer than its last packet and 60 ms.
@@ -185,7 +196,7 @@ impl Outgoing {
             return (self.sequence, self.timestamp);
         }
         let passed = self.samples.max(now.samples_since(self.at));
-        (self.sequence.wrapping_add(1), self.timestamp.wrapping_add(passed))
+        (self.sequence.wrapping_add(1), self.timestamp.wrapping_add(passed.wrapping_mul(self.clock)))
     }
 
     fn note(&mut self, sent: &Header, samples: u32, now: Moment) {

@@ -213,6 +213,11 @@ impl Port {
         (is_heard || latched.is_some()).then_some(Taken { kind, latched, presses })
     }
 
+    /// How often its time stamps count while 8 kHz counts once.
+    pub(super) fn clock(&self) -> u32 {
+        self.stream.as_ref().map_or(1, |stream| stream.coding.clock_hz() / 8_000)
+    }
+
     /// Whether what the peer sends is listened to.
     pub(super) fn is_listening(&self) -> bool {
         self.stream.as_ref().is_some_and(|stream| stream.receive)
@@ -335,7 +340,7 @@ impl Port {
 
     /// What the port saw.
     pub(super) fn stats(&self) -> PortStats {
-        let units_per_ms = crate::audio::frame::SAMPLES_PER_MS as f32;
+        let units_per_ms = (crate::audio::frame::SAMPLES_PER_MS * self.clock()) as f32;
         let remote = &self.reports.remote;
         PortStats {
             packets_in: self.counts.packets,
@@ -360,7 +365,7 @@ impl Port {
         self.heard_at = now;
         self.silence_told = None;
         match kind {
-            Kind::Audio => self.reception.receive(header, now.rtp_clock()),
+            Kind::Audio => self.reception.receive(header, now.rtp_clock().wrapping_mul(self.clock())),
             Kind::Event => self.reception.receive_untimed(header),
         }
     }

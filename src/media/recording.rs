@@ -8,6 +8,7 @@ use super::copies::{Content, Copies, Mark, Origin};
 use super::port::Kind;
 use super::tap::Tap;
 use super::voice::Side;
+use crate::audio::codec::Coding;
 use crate::audio::frame::Frame;
 use crate::rtp::packet::Header;
 
@@ -200,11 +201,11 @@ impl Recording {
 }
 
 impl Content {
-    /// What a packet of this kind holds.
-    pub(super) fn of(kind: Kind, codec: crate::audio::codec::Codec) -> Self {
+    /// What a packet of this kind holds; nothing to be recorded in what cannot be decoded.
+    pub(super) fn of(kind: Kind, coding: Coding) -> Option<Self> {
         match kind {
-            Kind::Audio => Self::Sound(codec),
-            Kind::Event => Self::Digit,
+            Kind::Audio => coding.codec().map(Self::Sound),
+            Kind::Event => Some(Self::Digit),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::command::PortId;
-use crate::audio::codec::Codec;
+use crate::audio::codec::Coding;
 
 /// How the media threads are set up.
 #[derive(Clone, Debug)]
@@ -49,8 +49,8 @@ pub struct Stream {
     pub remote: SocketAddr,
     /// Where the peer receives RTCP.
     pub rtcp: SocketAddr,
-    /// The codec of both directions.
-    pub codec: Codec,
+    /// How the sound of both directions is coded.
+    pub coding: Coding,
     /// Its payload type.
     pub payload: u8,
     /// Length of the packets we make, in ms (10 to 60, a multiple of 5).

@@ -452,7 +452,7 @@ fn leg_info(leg: &LegFacts) -> LegInfo {
             LegState::Held => CallState::Held,
             LegState::Ended => CallState::Ending,
         },
-        codec: now.codec.map(str::to_owned),
+        codec: now.codec.map(|codec| codec.word().to_owned()),
         address: now.address.map(|address| address.to_string()),
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn spy_facts(house: &House, facts: &supervision::Facts) -> SpyFacts {
             Where::Alone => SpyState::Alone,
             Where::Room(_) => SpyState::Room,
             Where::Apart => SpyState::Apart,
+            Where::Undecodable(_) => SpyState::Undecodable,
         },
         peer: facts.peer.as_ref().map_or_else(|| PartyFacts::nobody(target.side.other()), |peer| party(house, peer)),
         target,

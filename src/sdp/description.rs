@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{AddrType, Connection, Media, NetType, Session};
 
-use crate::audio::codec::Codec;
+use crate::audio::codec::Coding;
 
 /// Bytes of a description we read at most.
 const MAX_LEN: usize = 64 * 1024;
@@ -86,10 +86,8 @@ pub struct Format {
 /// What a payload type carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodecName {
-    /// G.711 µ-law at 8 kHz, mono.
-    Pcmu,
-    /// G.711 A-law at 8 kHz, mono.
-    Pcma,
+    /// A codec that can be decoded or passed on.
+    Known(Coding),
     /// Named events (RFC 4733).
     TelephoneEvent,
     /// Anything else, by its encoding name; empty when a dynamic type was not explained.
@@ -139,23 +137,21 @@ impl Direction {
 }
 
 impl CodecName {
-    /// The codec, when it is one we speak.
-    pub fn codec(&self) -> Option<Codec> {
+    /// The codec, when it is one we can decode or pass on.
+    pub fn codec(&self) -> Option<Coding> {
         match self {
-            Self::Pcmu => Some(Codec::Pcmu),
-            Self::Pcma => Some(Codec::Pcma),
+            Self::Known(codec) => Some(*codec),
             Self::TelephoneEvent | Self::Other { .. } => None,
         }
     }
 
-    /// Codecs are told by name, rate and, for the two laws, by being mono.
+    /// Codecs are told by name, rate and channels.
     fn of(name: &str, clock_hz: u32, channels: &str) -> Self {
-        let plain = clock_hz == 8000 && matches!(channels, "" | "1");
-        match name {
-            n if plain && n.eq_ignore_ascii_case("PCMU") => Self::Pcmu,
-            n if plain && n.eq_ignore_ascii_case("PCMA") => Self::Pcma,
-            n if n.eq_ignore_ascii_case("telephone-event") => Self::TelephoneEvent,
-            n => Self::Other { name: n.to_owned() },
+        let channels = if channels.is_empty() { Some(1) } else { channels.parse().ok() };
+        match channels.and_then(|channels| Coding::described(name, clock_hz, channels)) {
+            Some(codec) => Self::Known(codec),
+            None if name.eq_ignore_ascii_case("telephone-event") => Self::TelephoneEvent,
+            None => Self::Other { name: name.to_owned() },
         }
     }
 }
@@ -282,12 +278,11 @@ fn read_formats(media: &Media) -> Result<Vec<Format>, SdpError> {
     if formats.is_empty() { Err(SdpError::malformed("media line without formats")) } else { Ok(formats) }
 }
 
-/// Payload types that need no `rtpmap` (RFC 3551 §6), as far as we speak them.
+/// Payload types that need no `rtpmap` (RFC 3551 §6), as far as we know them.
 fn static_format(payload: u8) -> (CodecName, u32) {
-    match payload {
-        0 => (CodecName::Pcmu, 8000),
-        8 => (CodecName::Pcma, 8000),
-        _ => (CodecName::Other { name: String::new() }, 8000),
+    match Coding::of_static(payload) {
+        Some(codec) => (CodecName::Known(codec), codec.clock_hz()),
+        None => (CodecName::Other { name: String::new() }, 8000),
     }
 }
 
@@ -337,6 +332,7 @@ fn attribute<'a>(media: &'a Media, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::codec::Foreign;
     use proptest::prelude::*;
 
     const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n";
@@ -354,7 +350,8 @@ mod tests {
         .unwrap();
         assert_eq!(audio.address, "192.0.2.1:4000".parse().unwrap());
         let payloads: Vec<_> = audio.formats.iter().map(|format| (format.payload, format.codec.codec())).collect();
-        assert_eq!(payloads, [(8, Some(Codec::Pcma)), (0, Some(Codec::Pcmu)), (9, None), (101, None)]);
+        let g722 = Some(Coding::Foreign(Foreign::G722));
+        assert_eq!(payloads, [(8, Some(Coding::PCMA)), (0, Some(Coding::PCMU)), (9, g722), (101, None)]);
         assert_eq!(
             (audio.telephone_event, audio.ptime_ms, audio.direction),
             (Some(101), Some(30), Direction::SendOnly)

@@ -363,7 +363,7 @@ impl Session {
     }
 
     fn tell_mode(&mut self) -> Result<(), End> {
-        let told = Told { text: words::mode(&self.facts), json: described(&self.facts, "mode") };
+        let told = Told { text: words::standing(&self.facts), json: described(&self.facts, "mode") };
         shown(self.wiring.screen.tell(&told))?;
         self.draw()
     }

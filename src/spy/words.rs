@@ -51,6 +51,14 @@ pub fn mode(facts: &SpyFacts) -> String {
     }
 }
 
+/// The mode in force, and where the target is unless it is in a call that is heard.
+pub fn standing(facts: &SpyFacts) -> String {
+    match facts.state {
+        SpyState::Call | SpyState::Waiting => mode(facts),
+        state => format!("{} ({})", mode(facts), place(state)),
+    }
+}
+
 /// The parties of the call: `agent 1001 with customer 0791112233`, or where the target is instead.
 pub fn parties(facts: &SpyFacts) -> String {
     let target = full_name(&facts.target);
@@ -68,6 +76,7 @@ fn place(state: SpyState) -> &'static str {
         SpyState::Alone => "alone",
         SpyState::Room => "in a conference room, where nobody is heard",
         SpyState::Apart => "where it may not be heard",
+        SpyState::Undecodable => "in a codec that cannot be decoded, so nobody is heard",
         SpyState::Waiting => "not there yet",
     }
 }
@@ -103,11 +112,7 @@ pub fn status_line(view: &View<'_>, columns: usize) -> String {
     let by_number = meters(view, BAR, |side| label(facts.party(side)));
     let by_side = meters(view, BAR / 2, |side| side_letter(side).to_owned());
     let others = if view.others.is_empty() { String::new() } else { format!(" | also {}", view.others.join(", ")) };
-    let place = match facts.state {
-        SpyState::Call | SpyState::Waiting => String::new(),
-        state => format!(" ({})", place(state)),
-    };
-    let mode = format!("{mode}{place}");
+    let mode = standing(facts);
     let forms = [
         format!("{mode} | {call} {time} | {by_number}{volume}{others}"),
         format!("{mode} | {call} {time} | {by_side}{volume}{others}"),

@@ -25,6 +25,8 @@ pub(crate) struct State {
     /// Their INVITE waits for our final answer.
     pub(crate) ringing: bool,
     pub(crate) flow: Flow,
+    /// What it offers, where that is not all it knows.
+    pub(crate) offered: Option<Vec<Law>>,
     version: u32,
     /// Credentials were tried: the next challenge is the server's last word.
     authorized: bool,
@@ -60,6 +62,7 @@ impl Dialog {
             invite: invite.clone(),
             ringing: false,
             flow: Flow::SendRecv,
+            offered: None,
             version: 0,
             authorized: false,
             ended: false,
@@ -71,7 +74,8 @@ impl Dialog {
 
     /// Our side of the audio as SDP.
     pub(crate) fn description(&self) -> Vec<u8> {
-        self.describes(self.station.profile.laws.clone())
+        let offered = self.state.lock().unwrap().offered.clone();
+        self.describes(offered.unwrap_or_else(|| self.station.profile.laws.clone()))
     }
 
     fn describes(&self, laws: Vec<Law>) -> Vec<u8> {

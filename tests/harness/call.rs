@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::attendant::{Dialog, first_invite, opened_by_them, opened_by_us};
-use super::description::Flow;
+use super::description::{Flow, Law};
 use super::phone::{Station, fresh};
 use super::text::param;
 use super::tone::{Sound, Tone};
@@ -259,6 +259,12 @@ impl Call {
 
     pub(crate) async fn holds(&mut self) -> &mut Self {
         self.reoffers(Flow::Inactive).await
+    }
+
+    /// A re-INVITE with these codecs alone.
+    pub(crate) async fn offers(&mut self, laws: &[Law]) -> &mut Self {
+        self.dialog.state.lock().unwrap().offered = Some(laws.to_vec());
+        self.reoffers(Flow::SendRecv).await
     }
 
     pub(crate) async fn resumes(&mut self) -> &mut Self {

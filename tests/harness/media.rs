@@ -337,7 +337,7 @@ impl Sender {
             }
             _ => {
                 let law = *remote.laws.first()?;
-                let payload = self.speaks(line).into_iter().map(|sample| law.encode(sample)).collect();
+                let payload = law.pack(&self.speaks(line));
                 (law.payload(), false, self.timestamp, payload)
             }
         };

@@ -26,6 +26,7 @@ realm = "test"
 bind = "AUDIO"
 ports = "30000-39999"
 RTP_TIMEOUT
+CODECS
 
 [guests]
 context = "internal"
@@ -67,6 +68,8 @@ pub(crate) struct Unusual {
     pub(crate) udp: Option<SocketAddr>,
     /// Value of `rtp_timeout`.
     pub(crate) rtp_timeout: Option<&'static str>,
+    /// Value of `codecs`.
+    pub(crate) codecs: Option<&'static str>,
 }
 
 impl TestPbx {
@@ -83,6 +86,8 @@ impl TestPbx {
     pub(crate) async fn unusual(dialplan: &str, unusual: Unusual) -> Self {
         let timeout = unusual.rtp_timeout.map(|time| format!("rtp_timeout = \"{time}\"")).unwrap_or_default();
         let mut settings = SETTINGS.replace("RTP_TIMEOUT", &timeout);
+        let codecs = unusual.codecs.map(|codecs| format!("codecs = {codecs}")).unwrap_or_default();
+        settings = settings.replace("CODECS", &codecs);
         settings = settings.replace("BAD_LOGINS", &format!("bad_logins = {}", unusual.bad_logins));
         if let Some(address) = unusual.udp {
             settings = settings.replace("udp://LOOPBACK:0", &format!("udp://{address}"));

@@ -87,7 +87,7 @@ impl Phone {
         Stream {
             remote: self.rtp.local_addr().expect("an address"),
             rtcp: self.rtcp.local_addr().expect("an address"),
-            codec: Codec::Pcmu,
+            coding: Codec::Pcmu.into(),
             payload: 0,
             ptime_ms: 20,
             telephone_event: Some(101),

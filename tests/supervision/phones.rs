@@ -47,7 +47,7 @@ async fn commands(mut channel: Channel, uuid: String) -> Ended {
             Supervised::Key('3') => (Mode::Barge, None),
             Supervised::Key('*') => break Ended::Left,
             Supervised::News(news) if news.ended.is_some() => break news.ended.expect("an end").why,
-            Supervised::Key(_) | Supervised::News(_) | Supervised::Time => continue,
+            Supervised::Key(_) | Supervised::Unheard(_) | Supervised::News(_) | Supervised::Time => continue,
         };
         session.set_mode(mode, to).await.expect("the right to barge");
     }

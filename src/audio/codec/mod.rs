@@ -1,9 +1,14 @@
 //! The table of codecs: what each is called in SDP and how its payload becomes samples and back.
 //! Above: `media/bridge`, `media/generator`. One file per codec.
 
+mod coding;
+mod foreign;
 pub mod g711;
 pub mod g722;
 pub mod gsm;
+
+pub use coding::Coding;
+pub use foreign::Foreign;
 
 /// A speech codec that a port can send and receive. Both work at 8 kHz with one byte a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -130,6 +130,7 @@ impl Together {
         caller.call.set_bridged(Some((a.clone(), b.clone())));
         a.talks_with(&b, Party::A);
         b.talks_with(&a, Party::B);
+        a.agrees_with(&b);
         exchange.spies.settle(&[&a, &b]);
         exchange.recordings.settle(&[&a, &b]);
         exchange.talk_begins((&caller.call, caller.linked_id()), [&a, &b]);
@@ -159,6 +160,8 @@ impl Drop for Together {
         exchange.recordings.settle(&[caller, callee]);
         exchange.media.send(media::Command::Part { port: caller.port });
         exchange.live.note_change();
+        caller.speaks_alone();
+        callee.speaks_alone();
     }
 }
 

@@ -40,7 +40,6 @@ impl Callee {
         let Self { channel, unsent } = self;
         let calling = Calling {
             id: channel.caller(),
-            codec: caller.leg.codec(),
             near: Some(caller.leg.port()),
             variables: channel.variables.clone(),
             headers: channel.headers(),
@@ -122,7 +121,7 @@ impl Channel {
     /// # Errors
     /// The phone has hung up, or its offer cannot be met.
     pub fn answer_with(&mut self, callee: &Self) -> Result<(), Gone> {
-        self.answer_like(callee.leg.codec())
+        self.answer_like(callee.leg.spoken())
     }
 
     /// The number that was called to reach this party.

@@ -253,7 +253,7 @@ impl Wait<'_> {
         caller.stop_playing();
         self.early = Some(called.leg.port());
         if !caller.leg.is_up()
-            && let Err(cause) = caller.leg.progress(called.leg.codec())
+            && let Err(cause) = caller.leg.progress(called.leg.spoken())
         {
             caller.refuse(cause);
             return false;

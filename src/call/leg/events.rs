@@ -10,7 +10,7 @@ use crate::{
         leg::{Leg, LegEvent},
         live::LegState,
     },
-    media, sdp,
+    media,
     sip::{header::Reason, stack::SessionEvent},
 };
 
@@ -45,7 +45,16 @@ impl Leg {
                 Some(LegEvent::Gone(Cause::NORMAL))
             }
             SessionEvent::Offer { description, .. } => self.on_offer(description),
-            SessionEvent::OfferAnswered { .. } | SessionEvent::OfferRefused { .. } => None,
+            SessionEvent::OfferAnswered { description } => {
+                if description.is_some_and(|body| self.accept_answer(&body).is_err()) {
+                    self.refused_change();
+                }
+                Some(LegEvent::HoldChanged)
+            }
+            SessionEvent::OfferRefused { .. } => {
+                self.refused_change();
+                None
+            }
             SessionEvent::Info { content_type, body } => {
                 let (digit, ms) = dtmf_info::parse(&content_type, &body)?;
                 Some(LegEvent::Digit { digit, ms, by_info: true })
@@ -71,23 +80,12 @@ impl Leg {
         LegEvent::Answered
     }
 
-    /// A re-INVITE or UPDATE from the phone: answered here, the other leg is not disturbed.
+    /// A re-INVITE or UPDATE from the phone: answered here; the other leg is disturbed only by a codec that it does not speak yet.
     fn on_offer(&mut self, description: Option<Bytes>) -> Option<LegEvent> {
-        self.media.version += 1;
-        self.media.codecs = self.exchange.codecs(self.codec());
-        let Some(body) = description else {
-            // No offer: we make one, and the answer comes in the ACK (RFC 3261 §14.2).
-            self.awaits_answer = true;
-            let description = self.make_offer();
-            self.line.accept_offer(description);
-            return None;
-        };
-        let answered = sdp::parse(&body).and_then(|offer| sdp::answer(&offer, &self.media));
-        match answered {
-            Ok((description, negotiated)) => {
-                self.configure(negotiated);
-                self.line.accept_offer(description.into());
-                Some(LegEvent::HoldChanged)
+        match self.answer_change(description.as_deref()) {
+            Ok(answer) => {
+                self.line.accept_offer(answer);
+                description.map(|_| LegEvent::HoldChanged)
             }
             Err(_) => {
                 self.line.refuse_offer(488);

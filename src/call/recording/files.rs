@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
-    audio::codec::Codec,
     call::{
         recording::{
             core::{Core, Follows},
@@ -96,12 +95,8 @@ fn form(core: &Core, settings: &RecordingSettings, layout: Layout, levels: Level
     let is_kept = core.wish.form.unwrap_or(settings.form) == RecordForm::AsCame
         && layout == Layout::Split
         && levels == Levels::default();
-    let codec = core.leg().and_then(|leg| leg.now().codec);
-    match codec.filter(|_| is_kept) {
-        Some("ulaw") => Form::AsCame(Codec::Pcmu),
-        Some("alaw") => Form::AsCame(Codec::Pcma),
-        _ => Form::Pcm16,
-    }
+    let codec = core.leg().and_then(|leg| leg.now().codec?.codec());
+    codec.filter(|_| is_kept).map_or(Form::Pcm16, Form::AsCame)
 }
 
 /// Closes the file, and finishes it in the outbox: on the disk when this returns.

@@ -133,10 +133,7 @@ impl Leg {
 impl Watched {
     fn of(core: &Core) -> Self {
         let target = core.lock().target.clone();
-        let peer = match &*target.talks.borrow() {
-            Talks::With { peer, .. } => peer.upgrade(),
-            _ => None,
-        };
+        let peer = target.peer();
         let is_far = is_local(&target) || peer.as_deref().is_some_and(is_local);
         Self {
             target: Leg::of(&target),

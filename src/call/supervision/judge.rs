@@ -1,10 +1,11 @@
 //! What a supervisor may do with a pair of legs, by the settings and groups that are in force this moment.
 //! Above: `session` asks at attach and at each change, `state` when parties, groups or rights change. Below: `permission`.
 
+use crate::audio::codec::Coding;
 use crate::call::{
     exchange::Exchange,
     supervision::{
-        parties::{Pair, can_be_decoded},
+        parties::Pair,
         permission::{self, Mode, Reach, Refusal},
         refused::SpyError,
         wish::{Rights, Wish},
@@ -68,7 +69,7 @@ pub(super) fn permit(pair: &Pair, mode: Mode, to: Option<Side>, granted: Mode) -
     permission::permit(mode, reach, granted)
 }
 
-/// What does not depend on rights: nobody supervises himself or another supervisor, or what cannot be decoded.
+/// What does not depend on rights: nobody supervises himself or another supervisor.
 ///
 /// # Errors
 /// One of these.
@@ -83,10 +84,16 @@ pub(super) fn possible(exchange: &Exchange, wish: &Wish, pair: &Pair) -> Result<
         if exchange.spies.is_phone(&leg.uuid) {
             return Err(SpyError::Supervisor(leg.uuid.clone()));
         }
-        if !can_be_decoded(leg) {
-            let codec = leg.now().codec.unwrap_or_default().to_owned();
-            return Err(SpyError::Codec { uuid: wish.uuid.to_ascii_lowercase(), codec });
-        }
     }
     Ok(())
+}
+
+/// Whether both parties send what can be turned into sound here (S059).
+///
+/// # Errors
+/// One does not.
+pub(super) fn audible(wish: &Wish, pair: &Pair) -> Result<(), SpyError> {
+    let refused =
+        |codec: Coding| SpyError::Codec { uuid: wish.uuid.to_ascii_lowercase(), codec: codec.word().to_owned() };
+    pair.undecodable().map_or(Ok(()), |codec| Err(refused(codec)))
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
+    audio::codec::Coding,
     call::{
         live::{LegFacts, LegState, Live, Way},
         supervision::{
@@ -92,6 +93,11 @@ impl Pair {
         [Side::A, Side::B].map(|side| self.on(side).map(|leg| leg.port))
     }
 
+    /// A codec of theirs that cannot be turned into sound here.
+    pub(super) fn undecodable(&self) -> Option<Coding> {
+        self.legs().filter(|leg| !can_be_decoded(leg)).find_map(|leg| leg.now().codec)
+    }
+
     /// The side of the leg with this UUID.
     pub(super) fn side_of(&self, uuid: &str) -> Option<Side> {
         [Side::A, Side::B].into_iter().find(|side| self.on(*side).is_some_and(|leg| leg.uuid == uuid))
@@ -178,7 +184,7 @@ pub(super) fn alone(side: Side) -> Sides {
 
 /// Whether what a leg sends can be turned into sound here (S059). Of a leg without a codec yet nothing is known.
 pub fn can_be_decoded(leg: &LegFacts) -> bool {
-    leg.now().codec.is_none_or(|codec| ["ulaw", "alaw"].contains(&codec))
+    leg.now().codec.is_none_or(Coding::can_be_decoded)
 }
 
 /// Whoever can be heard on a leg: it, and where it is a Local half, also those at the far end of the pair, the farthest last, so
@@ -186,10 +192,7 @@ pub fn can_be_decoded(leg: &LegFacts) -> bool {
 fn behind(live: &Live, leg: &Arc<LegFacts>) -> Vec<Arc<LegFacts>> {
     let mut found = vec![leg.clone()];
     while let Some(other) = found.last().and_then(|last| other_half(live, last)) {
-        let peer = match &*other.talks.borrow() {
-            Talks::With { peer, .. } => peer.upgrade(),
-            _ => None,
-        };
+        let peer = other.peer();
         found.push(other);
         found.extend(peer);
         if found.len() > 2 * FARTHEST {

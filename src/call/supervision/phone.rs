@@ -11,7 +11,9 @@ use crate::{
         exchange::Exchange,
         live::Way,
         supervision::{
+            refused::SpyError,
             session::{Ears, News, Session},
+            state::Where,
             wish::{Phone, Rights, Via},
         },
     },
@@ -23,6 +25,8 @@ use crate::{
 pub enum Supervised {
     /// He pressed a key: by RFC 4733, by INFO, as a tone, or queued; none of them is heard by anybody.
     Key(char),
+    /// The call goes on in a codec that cannot be decoded: nobody is heard until it is another.
+    Unheard(SpyError),
     /// The session is different: other parties, another mode, or over.
     News(News),
     /// The time given is over.
@@ -100,7 +104,7 @@ impl Channel {
             }
             tokio::select! {
                 biased;
-                news = session.changed() => return Ok(Supervised::News(news)),
+                news = session.changed() => return Ok(session.told(news)),
                 event = self.next_event(until) => {
                     if event?.is_none() {
                         return Ok(Supervised::Time);
@@ -127,6 +131,24 @@ impl Channel {
                     event?;
                 }
             }
+        }
+    }
+}
+
+impl Session {
+    /// What news are to the supervisor's phone; that nobody is heard any more, once each time.
+    fn told(&mut self, news: News) -> Supervised {
+        let unheard = match news.facts.place {
+            Where::Undecodable(codec) if news.ended.is_none() => Some(codec),
+            _ => None,
+        };
+        let was_unheard = std::mem::replace(&mut self.unheard, unheard.is_some());
+        match unheard.filter(|_| !was_unheard) {
+            Some(codec) => Supervised::Unheard(SpyError::Codec {
+                uuid: news.facts.target.uuid.clone(),
+                codec: codec.word().into(),
+            }),
+            None => Supervised::News(news),
         }
     }
 }

@@ -77,6 +77,8 @@ pub struct Session {
     news: watch::Receiver<News>,
     /// The supervisor's phone, once it hears through this session.
     pub(super) phone: Option<PortId>,
+    /// The phone was told that nobody can be heard for now.
+    pub(super) unheard: bool,
 }
 
 /// Puts a supervisor on a leg: when this returns it is on record, and he hears.
@@ -126,6 +128,7 @@ async fn begin(exchange: &Arc<Exchange>, id: &str, wish: &Wish) -> Result<(Sessi
     let (_, target) = exchange.live.find(&uuid).ok_or_else(|| SpyError::NoSuchCall(uuid.clone()))?;
     let pair = Place::of(&target).pair(&uuid)?;
     judge::possible(exchange, wish, &pair)?;
+    judge::audible(wish, &pair)?;
     let allowed = judge::allowed(exchange, wish, &pair)?;
     if let Some(party) = wish.hear.only() {
         pair.find(party)?;
@@ -138,7 +141,7 @@ async fn begin(exchange: &Arc<Exchange>, id: &str, wish: &Wish) -> Result<(Sessi
     let state = State::new(exchange, wish, &pair, to);
     let core = Arc::new(Core::new(exchange, id.to_owned(), wish.clone(), (tap, state)));
     exchange.spies.begins(&core);
-    let mut session = Session { news: core.news.subscribe(), core: core.clone(), phone: None };
+    let mut session = Session { news: core.news.subscribe(), core: core.clone(), phone: None, unheard: false };
     core.settle_on_record().await;
     let ended = session.news.borrow_and_update().ended.clone();
     match ended.map(|end| end.why) {
@@ -258,6 +261,9 @@ impl Session {
         };
         let pair = Place::of(&target).pair(&target.uuid)?;
         judge::possible(&core.exchange, &core.wish, &pair)?;
+        if mode != Mode::Listen {
+            judge::audible(&core.wish, &pair)?;
+        }
         let allowed = judge::allowed(&core.exchange, &core.wish, &pair)?;
         let to = listener(&pair, (mode, to), allowed)?;
         let place = pair.on(pair.replaced());

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    audio::codec::Coding,
     call::{
         exchange::Exchange,
         holding::Holder,
@@ -35,6 +36,8 @@ pub enum Where {
     Room(String),
     /// Where it may not be heard, for now.
     Apart,
+    /// A party's codec cannot be decoded here: nobody is heard until it is another.
+    Undecodable(Coding),
 }
 
 /// What is in force.
@@ -241,6 +244,11 @@ impl Core {
             return Settled::Unrecorded(pair.clone());
         }
         state.allowed = allowed;
+        if pair.undecodable().is_some() {
+            // The call is not the worse for it, and may come back to what can be heard.
+            self.put(state, None);
+            return Settled::Done;
+        }
         let to = pair.side_of(&state.to).filter(|_| state.mode == Mode::Whisper);
         match (state.mode, &pair.peer) {
             (mode, _) if mode != Mode::Listen && judge::permit(pair, mode, to, allowed).is_err() => {
@@ -313,8 +321,9 @@ impl Core {
 /// A session as its supervisor is told.
 fn facts(exchange: &Exchange, id: &str, state: &State, place: &Place) -> Facts {
     let lonely = Pair { target: state.target.clone(), side: Side::A, peer: None };
+    let undecodable = |pair: &Pair| pair.undecodable().map_or(Where::Apart, Where::Undecodable);
     let (pair, place) = match place {
-        Place::There(pair) if state.on.is_none() => (pair, Where::Apart),
+        Place::There(pair) if state.on.is_none() => (pair, undecodable(pair)),
         Place::There(pair) if pair.peer.is_none() => (pair, Where::Alone),
         Place::There(pair) => (pair, Where::Call),
         Place::Room(room) => (&lonely, Where::Room(room.clone())),

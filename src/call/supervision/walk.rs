@@ -12,7 +12,6 @@ use crate::call::{
     supervision::{
         judge,
         parties::{Pair, Place, is_local},
-        refused::SpyError,
         wish::Wish,
     },
 };
@@ -107,11 +106,9 @@ fn may_be_heard(exchange: &Exchange, wish: &Wish, choice: &Choice, pair: &Pair) 
     if pair.peer.is_none() && (choice.bridged_only || is_local(&pair.target)) {
         return false;
     }
-    let possible = match judge::possible(exchange, wish, pair) {
-        Err(SpyError::Codec { .. }) | Ok(()) => true,
-        Err(_) => false,
-    };
-    possible && judge::allowed(exchange, wish, pair).is_ok_and(|allowed| allowed >= wish.mode.min(super::Mode::Barge))
+    let possible = judge::possible(exchange, wish, pair);
+    possible.is_ok()
+        && judge::allowed(exchange, wish, pair).is_ok_and(|allowed| allowed >= wish.mode.min(super::Mode::Barge))
 }
 
 fn is_meant(whose: &Whose, leg: &LegFacts) -> bool {

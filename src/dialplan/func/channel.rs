@@ -92,7 +92,7 @@ impl Func for Channel {
 }
 
 fn codec(chan: &Chan) -> Option<&'static str> {
-    chan.facts().now().codec
+    chan.facts().now().codec.map(|codec| codec.word())
 }
 
 /// `SIP`, `Local`.

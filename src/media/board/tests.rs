@@ -1,7 +1,8 @@
 //! The board without sockets and on virtual time: packets go in, beats pass, and what left the board is looked at.
-//! Here the hall and its people; `calls` tests what ports do, `rooms`, `supervision` and `phones` who hears whom, `simulation` all by chance.
+//! Here the hall and its people; `calls` and `foreign` test what ports do, `rooms`, `supervision` and `phones` who hears whom, `simulation` all by chance.
 
 mod calls;
+mod foreign;
 mod phones;
 mod recording;
 mod rooms;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::audio::codec::Codec;
+use crate::audio::codec::{Codec, Coding};
 use crate::audio::frame::FRAME_SAMPLES;
 use crate::audio::tone::Oscillator;
 use crate::media::command::{Command, EarFrame, Sides, TapAudio};
@@ -101,7 +102,8 @@ impl Hall {
         let seat = self.board.seat(Box::new(Port::new(id, sender, Seed([self.ports as u8; 22]))));
         let mut stream = stream();
         change(&mut stream);
-        let codec = stream.codec;
+        // Who speaks what has no samples sends bytes of his own.
+        let codec = stream.coding.codec().unwrap_or(Codec::Pcmu);
         let next = Header {
             marker: false,
             payload_type: stream.payload,
@@ -225,7 +227,7 @@ fn stream() -> Stream {
     Stream {
         remote: "192.0.2.1:4000".parse().expect("an address"),
         rtcp: "192.0.2.1:4001".parse().expect("an address"),
-        codec: Codec::Pcmu,
+        coding: Codec::Pcmu.into(),
         payload: 0,
         ptime_ms: 20,
         telephone_event: Some(101),

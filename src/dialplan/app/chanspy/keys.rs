@@ -109,6 +109,7 @@ pub(super) async fn hear(
                 }
                 Pressed::Leaves(left) => return Ok(Ok(left)),
             },
+            Supervised::Unheard(error) => supervise::say_over(chan, args.env().sounds(), &error).await,
             Supervised::News(news) => {
                 if let Some(end) = news.ended {
                     return Ok(Err(end));

@@ -39,6 +39,7 @@ pub(super) async fn listen(
                     supervise::say_over(chan, sounds, &error).await;
                 }
             }
+            Supervised::Unheard(error) => supervise::say_over(chan, sounds, &error).await,
             Supervised::News(news) => {
                 if let Some(end) = news.ended {
                     return Ok(Over::Ended(end));

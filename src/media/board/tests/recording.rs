@@ -72,7 +72,7 @@ fn tones_source() -> Source {
 fn each_partys_packets_are_copied_as_they_came_and_nobody_notices() {
     let run = |is_recorded: bool| {
         let mut hall = Hall::new();
-        let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party_with(RIGHT_HZ, |s| s.codec = Codec::Pcma));
+        let (mut left, mut right) = (hall.party(LEFT_HZ), hall.party_with(RIGHT_HZ, |s| s.coding = Codec::Pcma.into()));
         hall.join(&left, &right);
         let mut reader = is_recorded.then(|| record(&mut hall, Some(&left), Some(&right)).0);
         hall.talk([&mut left, &mut right], &mut [], 50);

@@ -150,7 +150,7 @@ fn packets_of_any_time_and_law_fit_into_a_room() {
         let mut hall = Hall::new();
         let mut parties = vec![hall.party(LEFT_HZ)];
         parties.push(hall.party_with(RIGHT_HZ, |stream| {
-            (stream.ptime_ms, stream.codec, stream.payload) = (ptime_ms, Codec::Pcma, 8);
+            (stream.ptime_ms, stream.coding, stream.payload) = (ptime_ms, Codec::Pcma.into(), 8);
         }));
         parties.iter().for_each(|party| enter(&mut hall, party));
         talk(&mut hall, &mut parties, 120);

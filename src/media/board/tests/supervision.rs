@@ -24,7 +24,7 @@ fn everyone_hears_exactly_whom_the_sides_say() {
     for (hears, heard_by) in sides.iter().flat_map(|hears| sides.map(|heard_by| (*hears, heard_by))) {
         let mut hall = Hall::new();
         let (mut left, mut right) =
-            (hall.party(LEFT_HZ), hall.party_with(RIGHT_HZ, |stream| stream.codec = Codec::Pcma));
+            (hall.party(LEFT_HZ), hall.party_with(RIGHT_HZ, |stream| stream.coding = Codec::Pcma.into()));
         hall.join(&left, &right);
         let mut supervisor = hall.supervisor(1, (&left, &right), (hears, heard_by));
         hall.talk([&mut left, &mut right], &mut [&mut supervisor], 25);

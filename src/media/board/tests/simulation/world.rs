@@ -89,7 +89,7 @@ impl World {
         // One of them speaks the other law.
         let party = self.hall.party_with(0.0, |stream| {
             if at == 3 {
-                (stream.codec, stream.payload) = (Codec::Pcma, 8);
+                (stream.coding, stream.payload) = (Codec::Pcma.into(), 8);
             }
         });
         debug_assert_eq!(stream().ptime_ms, 20);
