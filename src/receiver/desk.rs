@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -10,7 +11,9 @@ use jiff::tz::TimeZone;
 
 use super::audit::{Audit, Event, Line};
 use super::error::ReceiverError;
+use super::intake::Seen;
 use super::login::Gate;
+use super::notice::Fetcher;
 use super::page::{Entry, encoded};
 use super::users::{Users, Viewer, private_secret};
 use crate::config::{Limits, Secret, ServeSettings};
@@ -46,6 +49,11 @@ pub(super) struct Desk {
     pub(super) link_key: Secret,
     pub(super) signing_key: Option<Secret>,
     pub(super) receipt_key: Option<Secret>,
+    /// Signatures that were here lately.
+    pub(super) seen: Mutex<Seen>,
+    /// Held while a recording is filed: of two with one key the second finds the first.
+    pub(super) filing: tokio::sync::Mutex<()>,
+    pub(super) fetcher: Fetcher,
     groups: BTreeMap<String, Vec<String>>,
 }
 
@@ -62,6 +70,9 @@ impl Desk {
             audit: Audit::new(state.join(&settings.log)),
             signing_key: secret(&settings.signing_key_file)?,
             receipt_key: secret(&settings.receipt_key_file)?,
+            seen: Mutex::default(),
+            filing: tokio::sync::Mutex::default(),
+            fetcher: Fetcher::new(&settings.pull_from, settings.pull_ca_file.as_deref())?,
             link_key,
             settings,
             groups,

@@ -9,12 +9,15 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{self, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::answer::{header_text, missing, text};
 use super::desk::Desk;
 use super::disposition::attachment;
+use super::notice;
 use super::kind::{Door, HEAD_BYTES, Kind};
 use super::range::{self, Wanted};
 use super::users::Viewer;
@@ -41,9 +44,11 @@ pub(super) struct Found {
     /// What comes before the file: the header of a sealed one.
     head: Vec<u8>,
     file: File,
-    /// Bytes in all.
+    /// Bytes of the file.
     size: u64,
     sha256: String,
+    /// As it goes along where it is asked for: with the wrapped keys of a sealed recording, whose file is sent without them then.
+    manifest: Vec<u8>,
 }
 
 /// Why a file does not leave.
@@ -130,8 +135,8 @@ pub(super) fn find(desk: &Desk, asked: &Asked, viewer: Option<&Viewer>) -> Resul
         return Err(Kept::Changed(manifest.id));
     }
     file.seek(SeekFrom::Start(0))?;
-    let size = head.len() as u64 + length;
-    Ok(Found { id: manifest.id, name, kind, head, file, size, sha256 })
+    let sent = seal::with_keys(desk.outbox.spool(), &manifest).map_err(|_| Kept::Shredded(manifest.id))?;
+    Ok(Found { id: manifest.id, name, kind, head, file, size: length, sha256, manifest: sent.print() })
 }
 
 /// The recording that has a file of exactly this name, or, where there is but one, of this last part of a name.
@@ -158,7 +163,12 @@ fn by_name(desk: &Desk, name: &str) -> Result<(Manifest, usize), Kept> {
 
 impl Found {
     /// The answer with the whole file, with the part that is asked for, or with the news that there is none.
-    pub(super) fn answer(self, asked: &HeaderMap) -> Response {
+    pub(super) fn answer(mut self, asked: &HeaderMap) -> Response {
+        let wants_manifest = asked.contains_key(notice::WANT_MANIFEST);
+        if wants_manifest {
+            self.head.clear();
+        }
+        self.size += self.head.len() as u64;
         let tag = format!("\"{}-{}\"", self.sha256, self.head.len());
         if header_text(asked, header::IF_NONE_MATCH).is_some_and(|known| names_tag(known, &tag)) {
             return with_headers(StatusCode::NOT_MODIFIED, Body::empty(), &[(header::ETAG, tag)]);
@@ -174,6 +184,10 @@ impl Found {
             (header::CONTENT_DISPOSITION, attachment(&self.name)),
             (header::HeaderName::from_static("content-description"), self.kind.description().to_owned()),
         ];
+        if wants_manifest {
+            let name = header::HeaderName::from_static(notice::MANIFEST);
+            headers.push((name, URL_SAFE_NO_PAD.encode(&self.manifest)));
+        }
         let (status, first, length) = match wanted {
             Wanted::Whole => (StatusCode::OK, 0, self.size),
             Wanted::Part { first, last } => {

@@ -8,6 +8,8 @@
 //! | `GET /download.php?call=NAME` | login | a file by its name: mp3, wav, gsm |
 //! | `GET /recordings/ID` | login | a file by its recording's id, `ID.2` for a further part |
 //! | `GET /r/ID?expires=…&sig=…` | whoever has the link | the same |
+//! | `POST /api/recordings`, `PUT /api/recordings/KEY` | token or signature | a recording is delivered, see `intake` |
+//! | `POST /api/notices` | token or signature | a recording is told of, and fetched, see `notice` |
 //!
 //! A login is HTTP's Basic scheme with the users' file, or the token as `Authorization: Bearer`. A user with words behind the
 //! password's hash sees only recordings with one of these as agent, as a party's user, as one of their groups, or as trunk; all
@@ -21,13 +23,17 @@ mod desk;
 mod disposition;
 mod download;
 mod error;
+mod filing;
 mod guard;
+mod intake;
 mod kind;
 mod links;
 mod login;
+mod notice;
 mod page;
 mod pages;
 mod range;
+mod signed;
 mod users;
 
 use std::future::Future;
@@ -35,7 +41,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::map_response;
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post, put};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -93,6 +100,11 @@ impl Receiver {
             .route("/download.php", get(pages::by_name))
             .route("/recordings/{id}", get(pages::by_id))
             .route("/r/{id}", get(pages::by_link))
+            .route("/api/recordings", post(intake::deliver).put(intake::deliver))
+            .route("/api/recordings/{key}", put(intake::deliver))
+            .route("/api/notices", post(notice::notice))
+            // each handler has its own limits
+            .layer(DefaultBodyLimit::disable())
             .fallback(async || answer::missing())
             .layer(map_response(async |response| answer::guarded(response)))
             .with_state(self.desk);
