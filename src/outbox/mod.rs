@@ -20,6 +20,7 @@ pub mod receipt;
 pub mod remote;
 mod schema;
 pub mod seal;
+mod sealing;
 pub mod spool;
 mod store;
 mod tidy;

@@ -1,0 +1,217 @@
+//! `rec seal`, `rec open`, `rec shred`: recordings that only those can read to whom they are sealed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::place::{Desk, Place};
+use crate::cli::common::Context;
+use crate::cli::complete;
+use crate::cli::entry::keep_memory_private;
+use crate::cli::exit::{Done, Exit, Failure};
+use crate::control::protocol::{Fault, FaultCode};
+use crate::outbox::seal::{self, Recipients, SealError};
+use crate::outbox::{Manifest, OutboxError};
+
+/// Seal recordings, so that this machine cannot read them any more
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  rec seal c7709e9c --to age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290gq
+  rec seal c7709e9c --recipients recipients.txt
+  cat NAME.age-key NAME.age | age -d -i identity.txt > NAME.wav
+
+The form is that of age (age-encryption.org/v1, X25519): `age-keygen -o identity.txt` makes an identity, and prints the recipient. Each
+recording has a key of its own, wrapped to every recipient. NAME.age is the sealed audio and NAME.age-key what `rec shred` destroys; the
+two together are an age file. With `[recording] seal_to` every recording is sealed as soon as it is finished.")]
+pub(super) struct SealArgs {
+    /// Ids or their beginnings, names of files, or UUIDs or UNIQUEIDs of calls
+    #[arg(value_name = "ID", required = true, add = complete::recordings())]
+    ids: Vec<String>,
+    /// To whom; without it: to those of the settings
+    #[arg(long, value_name = "RECIPIENT")]
+    to: Vec<String>,
+    /// To those in this file, one a line
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    recipients: Option<PathBuf>,
+}
+
+/// Open a sealed recording with an identity
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  rec open c7709e9c --identity identity.txt
+  rec open c7709e9c --identity identity.txt -o - | sox -t wav - -n stats
+
+Without -o the file lies in the current folder, under the recording's name. Nothing that is there is overwritten. What comes out is
+compared with the hash that was taken when the recording was sealed.")]
+pub(super) struct OpenArgs {
+    /// An id or its beginning, a file's name, or the UUID or UNIQUEID of a call
+    #[arg(value_name = "ID", add = complete::recordings())]
+    id: String,
+    /// The file of identities, as age-keygen writes it
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    identity: PathBuf,
+    /// Which of its files, from 1
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    part: usize,
+    /// Where to; `-`: standard output
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    output: Option<PathBuf>,
+    /// Write sound to a terminal
+    #[arg(long)]
+    force: bool,
+}
+
+/// Forget the keys of sealed recordings: nobody can read them any more
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  rec shred c7709e9c --yes
+
+The file with the wrapped key is overwritten and removed; from then on no copy of the sealed audio can be read, in whatever back-up it
+lies. That holds where the files NAME.age-key are not backed up with the others, and where the disk writes in place. Whoever was sent the
+recording has been sent its wrapped key with it, and has to shred that.")]
+pub(super) struct ShredArgs {
+    /// Ids or their beginnings, names of files, or UUIDs or UNIQUEIDs of calls
+    #[arg(value_name = "ID", required = true, add = complete::recordings())]
+    ids: Vec<String>,
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    recordings: Vec<JsonChanged>,
+}
+
+#[derive(Serialize)]
+struct JsonChanged {
+    id: String,
+    file: String,
+}
+
+pub(super) fn seal(args: &SealArgs, place: &Place, context: &Context) -> Done {
+    let desk = place.open(context)?;
+    let recipients = recipients(args, &desk)?;
+    let mut recordings = Vec::new();
+    for id in desk.all(&args.ids)? {
+        if context.common.dry_run {
+            context.output.note(&format!("would seal {id}"));
+            continue;
+        }
+        let sealed = desk.outbox.seal(id, &recipients)?;
+        context.output.note(&format!("{id}: sealed as {}", sealed.file));
+        recordings.push(JsonChanged { id: id.to_string(), file: sealed.file });
+    }
+    told("rec.seal/1", recordings, context)
+}
+
+fn recipients(args: &SealArgs, desk: &Desk) -> Result<Recipients, Failure> {
+    if let Some(file) = &args.recipients {
+        return Ok(Recipients::read(file)?);
+    }
+    if !args.to.is_empty() {
+        return Ok(Recipients::parse(&args.to.join("\n"))?);
+    }
+    Ok(Recipients::parse(&desk.settings.recording.seal_to.join("\n"))?)
+}
+
+pub(super) fn open(args: &OpenArgs, place: &Place, context: &Context) -> Done {
+    keep_memory_private();
+    let desk = place.open(context)?;
+    let id = desk.one(&args.id)?;
+    let manifest = desk.outbox.get(id)?.ok_or(OutboxError::Unknown { id })?;
+    let identities = seal::identities(&args.identity)?;
+    let files: Vec<&str> = manifest.files().map(|(file, ..)| file).collect();
+    let Some(file) = args.part.checked_sub(1).and_then(|at| files.get(at)) else {
+        return Err(Fault::new(FaultCode::NotFound, format!("recording {id} has {} files", files.len())).into());
+    };
+    let wanted = (&manifest, *file);
+    let spool = desk.outbox.spool();
+    let to = args.output.clone().unwrap_or_else(|| clear_name(&manifest, args.part));
+    if to == Path::new("-") {
+        if io::stdout().is_terminal() && !args.force {
+            let fault = Fault::new(FaultCode::Usage, "sound is not written to a terminal");
+            return Err(fault.hint("a pipe or a file takes it; --force writes it all the same").into());
+        }
+        let mut stdout = io::stdout().lock();
+        seal::open(spool, wanted, &identities, &mut stdout)?;
+        stdout.flush()?;
+        return Ok(Exit::Ok);
+    }
+    let failed = |error: io::Error| Fault::new(FaultCode::Failure, format!("{}: {error}", to.display()));
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(failed)?;
+    if let Err(error) = write_out(spool, wanted, &identities, &mut out) {
+        // Half of it is no recording.
+        std::fs::remove_file(&to).map_err(failed)?;
+        return Err(error);
+    }
+    context.output.note(&format!("wrote {}", to.display()));
+    Ok(Exit::Ok)
+}
+
+fn write_out(
+    spool: &crate::outbox::Spool,
+    wanted: (&Manifest, &str),
+    identities: &[age::x25519::Identity],
+    out: &mut File,
+) -> Result<(), Failure> {
+    seal::open(spool, wanted, identities, out)?;
+    Ok(out.sync_all()?)
+}
+
+/// What a file was called before it was sealed, without its folders.
+fn clear_name(manifest: &Manifest, part: usize) -> PathBuf {
+    let clear = seal::clear_files(manifest);
+    let name = part.checked_sub(1).and_then(|at| clear.get(at)).map_or("recording.wav", String::as_str);
+    PathBuf::from(Path::new(name).file_name().unwrap_or_default())
+}
+
+pub(super) fn shred(args: &ShredArgs, place: &Place, context: &Context) -> Done {
+    let desk = place.open(context)?;
+    let ids = desk.all(&args.ids)?;
+    if !args.yes && !context.common.dry_run {
+        let fault = Fault::new(FaultCode::Usage, "what is shredded can never be read again");
+        return Err(fault.hint("--yes does it all the same").into());
+    }
+    let mut recordings = Vec::new();
+    for id in ids {
+        if context.common.dry_run {
+            context.output.note(&format!("would shred the key of {id}"));
+            continue;
+        }
+        let manifest = desk.outbox.shred(id)?;
+        context.output.note(&format!("{id}: nobody can read it any more"));
+        recordings.push(JsonChanged { id: id.to_string(), file: manifest.file });
+    }
+    told("rec.shred/1", recordings, context)
+}
+
+fn told(schema: &str, recordings: Vec<JsonChanged>, context: &Context) -> Done {
+    if context.output.is_json() {
+        context.output.document(schema, &Changed { recordings })?;
+    }
+    Ok(Exit::Ok)
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        let code = match error {
+            SealError::Outbox(error) => return error.into(),
+            SealError::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => return Self::ClosedPipe,
+            SealError::Io { ref source, .. } if source.kind() == io::ErrorKind::NotFound => FaultCode::NotFound,
+            SealError::Io { .. } => FaultCode::Failure,
+            SealError::Recipient(_) | SealError::Nobody | SealError::Identity => FaultCode::Usage,
+            SealError::Open(_) | SealError::Already(_) | SealError::Clear(_) => FaultCode::Failure,
+            SealError::Age { source: age::DecryptError::NoMatchingKeys, .. } => FaultCode::Denied,
+            SealError::Shredded(_) | SealError::Age { .. } | SealError::Changed(_) => FaultCode::Invalid,
+        };
+        Fault::new(code, error.to_string()).into()
+    }
+}
