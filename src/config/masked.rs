@@ -162,6 +162,7 @@ fn shown_recording(recording: &RecordingSettings) -> Value {
         "announce": recording.announce.as_deref().unwrap_or_default(),
         "announce_to": recording.announce_to.as_str(),
         "variables": recording.variables,
+        "seal_to": recording.seal_to,
     })
 }
 

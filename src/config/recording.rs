@@ -42,6 +42,8 @@ pub struct RecordingSettings {
     pub announce_to: AnnounceTo,
     /// Channel variables that are kept with a recording.
     pub variables: Vec<String>,
+    /// Whom recordings are sealed to as soon as they are finished, by the age format; empty: they are not.
+    pub seal_to: Vec<String>,
 }
 
 impl Default for RecordingSettings {
@@ -60,6 +62,7 @@ impl Default for RecordingSettings {
             announce: None,
             announce_to: AnnounceTo::default(),
             variables: Vec::new(),
+            seal_to: Vec::new(),
         }
     }
 }
@@ -175,7 +178,13 @@ pub(super) fn recording(settings: &mut RecordingSettings, section: &Section<'_>)
     })?;
     let to = [AnnounceTo::Both, AnnounceTo::Agent, AnnounceTo::Customer].map(|word| (word.as_str(), word));
     section.set("announce_to", &mut settings.announce_to, |value| value.word(&to))?;
-    section.set("variables", &mut settings.variables, |value| value.list(text))
+    section.set("variables", &mut settings.variables, |value| value.list(text))?;
+    section.set("seal_to", &mut settings.seal_to, |value| {
+        value.list(|item| match item.str()? {
+            recipient if recipient.parse::<age::x25519::Recipient>().is_ok() => Ok(recipient.to_owned()),
+            _ => Err(item.bad("a recipient is what age-keygen prints: age1…")),
+        })
+    })
 }
 
 /// `record = "always"`.

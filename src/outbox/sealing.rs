@@ -87,6 +87,7 @@ impl Outbox {
             for id in self.find(file)? {
                 if let Some(manifest) = self.get(id)?.filter(|manifest| manifest.sealed.is_some()) {
                     if manifest.state != State::Open {
+                        self.write_manifest(&manifest)?;
                         seal::drop_clear(self.spool(), &manifest)?;
                         dropped += 1;
                     }

@@ -10,18 +10,25 @@ use crate::{
         server::Identity,
     },
     dialplan::Env,
+    outbox::seal::Recipients,
 };
 
 use super::{House, backend::no_such};
 
 /// The recordings of a server with that state folder, those that its last end has interrupted finished. Waits for the disk.
 pub(super) fn opened(config: &Config, state: &Path) -> Recordings {
-    let spool = Spool::at(state.join(&config.recording.spool));
+    let spool = Spool::at(state.join(&config.recording.spool)).sealed_to(recipients(config));
     match recording::recover(&spool) {
         Ok(recovered) => recovered.iter().for_each(tell),
         Err(error) => tracing::error!(%error, "recordings cannot be made"),
     }
     Recordings::new(spool)
+}
+
+/// Whom recordings are sealed to.
+fn recipients(config: &Config) -> Recipients {
+    // Each was read as a recipient when the settings were.
+    Recipients::parse(&config.recording.seal_to.join("\n")).expect("recipients of checked settings")
 }
 
 fn tell(one: &recording::Recovered) {

@@ -108,7 +108,7 @@ pub(super) async fn finish(core: &Arc<Core>) -> Result<(), RecordError> {
     let core = core.clone();
     let done = spawn_blocking(move || {
         let manifest = core.lock().manifest.clone();
-        let whole = core.exchange.recordings.spool().outbox()?.finish(manifest)?;
+        let whole = core.exchange.recordings.spool().finish(manifest)?;
         let file = whole.file.clone();
         core.lock().manifest = whole;
         match finished.error {

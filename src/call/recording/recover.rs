@@ -30,6 +30,7 @@ pub fn recover(spool: &Spool) -> Result<Vec<Recovered>, RecordError> {
         return Ok(Vec::new());
     }
     let outbox = spool.outbox()?;
+    outbox.drop_clear_files()?;
     let mut recovered = Vec::new();
     for manifest in outbox.recover()? {
         let (id, file) = (manifest.id, manifest.file.clone());
@@ -80,7 +81,7 @@ fn mend(outbox: &Outbox, spool: &Spool, mut manifest: Manifest) -> Result<Option
         };
         manifest.parts = parts.iter().map(part).collect();
     }
-    let finished = outbox.finish(manifest)?;
+    let finished = spool.finish(manifest)?;
     Ok(Some(finished.audio.duration_s))
 }
 

@@ -6,11 +6,16 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::{call::recording::wish::RecordError, outbox::Outbox, recorder::Recorder};
+use crate::{
+    call::recording::wish::RecordError,
+    outbox::{Manifest, Outbox, seal::Recipients},
+    recorder::Recorder,
+};
 
 /// The spool of a server.
 pub struct Spool {
     folder: PathBuf,
+    recipients: Recipients,
     tools: Mutex<Option<Tools>>,
 }
 
@@ -24,7 +29,12 @@ pub(super) struct Tools {
 impl Spool {
     /// The spool in `folder`, which is made with the first recording.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder, tools: Mutex::default() }
+        Self { folder, recipients: Recipients::default(), tools: Mutex::default() }
+    }
+
+    /// The same, where finished recordings are sealed to `recipients`.
+    pub fn sealed_to(self, recipients: Recipients) -> Self {
+        Self { recipients, ..self }
     }
 
     /// Its folder.
@@ -43,6 +53,14 @@ impl Spool {
     /// The folder cannot be a spool, or its queue cannot be opened.
     pub fn outbox(&self) -> Result<Outbox, RecordError> {
         self.tools().map(|tools| tools.outbox)
+    }
+
+    /// Finishes a recording in the outbox, sealed where it is to be. Waits for the disk.
+    ///
+    /// # Errors
+    /// It stays open, and is recovered when the server starts again.
+    pub(super) fn finish(&self, manifest: Manifest) -> Result<Manifest, RecordError> {
+        Ok(self.outbox()?.finish_sealed(manifest, &self.recipients)?)
     }
 
     /// The same with the recorder.

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{
     config::{RecordChannels, RecordForm, RecordWhispers},
-    outbox::OutboxError,
+    outbox::{OutboxError, seal::SealError},
     recorder::RecorderError,
 };
 
@@ -148,6 +148,9 @@ pub enum RecordError {
     /// The outbox does not take it.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// It cannot be sealed, and does not go out in the clear.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The recorder does not begin.
     #[error(transparent)]
     Recorder(#[from] RecorderError),
