@@ -39,6 +39,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
             "dialplan",
             "evidence",
             "media",
+            "outbox",
             "rtp",
             "sdp",
             "sip",

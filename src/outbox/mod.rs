@@ -10,6 +10,7 @@
 mod aside;
 mod delivery;
 mod error;
+mod fetched;
 pub mod link;
 mod list;
 pub mod manifest;

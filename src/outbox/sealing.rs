@@ -43,8 +43,10 @@ impl Outbox {
         self.write("sealing a recording", Durable::Yes, |tx| {
             describe(tx, &sealed)?;
             // What was half-way goes on with other bytes: from their beginning.
-            tx.prepare_cached("UPDATE deliveries SET position = 0, token = NULL WHERE number = ?1 AND state != 'delivered'")?
-                .execute([number_of(tx, id)?])?;
+            tx.prepare_cached(
+                "UPDATE deliveries SET position = 0, token = NULL WHERE number = ?1 AND state != 'delivered'",
+            )?
+            .execute([number_of(tx, id)?])?;
             Ok(())
         })?;
         self.write_manifest(&sealed)?;

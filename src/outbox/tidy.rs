@@ -18,6 +18,7 @@ use super::list::id;
 use super::manifest::{Manifest, RecordingId, State, manifest_name, stem};
 use super::name::free_name;
 use super::queue::{describe, is_taken, number_of};
+use super::seal::key_name;
 use super::store::{Durable, Fault, Outbox, now_ms};
 
 /// Whether what no remote has confirmed is removed too.
@@ -137,8 +138,13 @@ impl Outbox {
                 return Ok(());
             }
             rename_parts(&mut renamed, &before.file);
-            let moves: Vec<(&str, &str)> =
-                before.files().zip(renamed.files()).map(|(old, new)| (old.0, new.0)).collect();
+            let mut moves: Vec<(String, String)> =
+                before.files().zip(renamed.files()).map(|(old, new)| (old.0.to_owned(), new.0.to_owned())).collect();
+            if before.sealed.is_some() {
+                // behind the files: the first of all is the manifest's
+                let keys: Vec<_> = moves.iter().map(|(old, new)| (key_name(old), key_name(new))).collect();
+                moves.extend(keys);
+            }
             describe(tx, &renamed)?;
             let moves = serde_json::to_string(&moves).unwrap_or_default();
             tx.prepare_cached("UPDATE recordings SET moves = ?2 WHERE id = ?1")?.execute((id.to_string(), moves))?;
@@ -210,6 +216,9 @@ impl Outbox {
         let manifest = self.get(id)?.ok_or(OutboxError::Unknown { id })?;
         for (file, ..) in manifest.files() {
             self.spool().remove(file)?;
+            if manifest.sealed.is_some() {
+                self.spool().remove(&key_name(file))?;
+            }
         }
         self.spool().remove(&manifest_name(&manifest.file))?;
         self.write("removing a recording", Durable::Yes, |tx| describe(tx, &manifest))

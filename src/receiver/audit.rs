@@ -25,6 +25,8 @@ pub(super) enum Event {
     Delivery,
     /// A notice was received, and its recording fetched.
     Notice,
+    /// A remote says that it has a recording.
+    Receipt,
     /// A login failed.
     Login,
 }

@@ -15,6 +15,7 @@ use super::intake::Seen;
 use super::login::Gate;
 use super::notice::Fetcher;
 use super::page::{Entry, encoded};
+use super::receipts::Told;
 use super::users::{Users, Viewer, private_secret};
 use crate::config::{Limits, Secret, ServeSettings};
 use crate::outbox::manifest::stem;
@@ -38,6 +39,8 @@ pub struct Setup {
     pub groups: BTreeMap<String, Vec<String>>,
     /// How often a login may be wrong.
     pub limits: Limits,
+    /// Remotes that fetch what they are told of.
+    pub told: Told,
 }
 
 /// What the handlers share.
@@ -54,13 +57,14 @@ pub(super) struct Desk {
     /// Held while a recording is filed: of two with one key the second finds the first.
     pub(super) filing: tokio::sync::Mutex<()>,
     pub(super) fetcher: Fetcher,
+    pub(super) told: Told,
     groups: BTreeMap<String, Vec<String>>,
 }
 
 impl Desk {
     /// Opens the outbox and reads the secrets.
     pub(super) fn open(setup: Setup) -> Result<Self, ReceiverError> {
-        let Setup { settings, state, spool, groups, limits } = setup;
+        let Setup { settings, state, spool, groups, limits, told } = setup;
         let secret = |file: &Option<PathBuf>| file.as_deref().map(private_secret).transpose();
         let users = settings.users_file.as_deref().map(Users::open).transpose()?;
         let link_key = super::links::key(&state.join(&settings.link_key_file))?;
@@ -75,6 +79,7 @@ impl Desk {
             fetcher: Fetcher::new(&settings.pull_from, settings.pull_ca_file.as_deref())?,
             link_key,
             settings,
+            told,
             groups,
         })
     }
@@ -153,7 +158,7 @@ impl Desk {
 }
 
 /// A recording as the page shows it.
-pub(super) fn entry(listed: &Listed) -> Entry {
+pub fn entry(listed: &Listed) -> Entry {
     let file = listed.file.clone().unwrap_or_default();
     let id = listed.id.to_string();
     let is_audio = !listed.sealed;

@@ -17,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::answer::{header_text, missing, text};
 use super::desk::Desk;
 use super::disposition::attachment;
-use super::notice;
 use super::kind::{Door, HEAD_BYTES, Kind};
+use super::notice;
 use super::range::{self, Wanted};
 use super::users::Viewer;
 use crate::outbox::{Manifest, OutboxError, RecordingId, State, seal};
@@ -47,6 +47,7 @@ pub(super) struct Found {
     /// Bytes of the file.
     size: u64,
     sha256: String,
+    part: usize,
     /// As it goes along where it is asked for: with the wrapped keys of a sealed recording, whose file is sent without them then.
     manifest: Vec<u8>,
 }
@@ -136,7 +137,7 @@ pub(super) fn find(desk: &Desk, asked: &Asked, viewer: Option<&Viewer>) -> Resul
     }
     file.seek(SeekFrom::Start(0))?;
     let sent = seal::with_keys(desk.outbox.spool(), &manifest).map_err(|_| Kept::Shredded(manifest.id))?;
-    Ok(Found { id: manifest.id, name, kind, head, file, size: length, sha256, manifest: sent.print() })
+    Ok(Found { id: manifest.id, name, kind, head, file, size: length, sha256, part: at + 1, manifest: sent.print() })
 }
 
 /// The recording that has a file of exactly this name, or, where there is but one, of this last part of a name.
@@ -163,7 +164,9 @@ fn by_name(desk: &Desk, name: &str) -> Result<(Manifest, usize), Kept> {
 
 impl Found {
     /// The answer with the whole file, with the part that is asked for, or with the news that there is none.
-    pub(super) fn answer(mut self, asked: &HeaderMap) -> Response {
+    ///
+    /// `fetched` is told when a body with all of it has been taken to its last byte.
+    pub(super) fn answer(mut self, asked: &HeaderMap, fetched: Option<Hook>) -> Response {
         let wants_manifest = asked.contains_key(notice::WANT_MANIFEST);
         if wants_manifest {
             self.head.clear();
@@ -200,11 +203,17 @@ impl Found {
             }
         };
         headers.push((header::CONTENT_LENGTH, length.to_string()));
-        with_headers(status, self.body(first, length), &headers)
+        let fetched = fetched.filter(|_| status == StatusCode::OK);
+        with_headers(status, self.body((first, length), fetched), &headers)
+    }
+
+    /// What a hook is told.
+    pub(super) fn facts(&self) -> (RecordingId, usize, String, u64) {
+        (self.id, self.part, self.sha256.clone(), self.size)
     }
 
     /// `length` bytes from `first` on, read as they are taken.
-    fn body(self, first: u64, length: u64) -> Body {
+    fn body(self, (first, length): (u64, u64), fetched: Option<Hook>) -> Body {
         let head_bytes = self.head.len() as u64;
         let of_head = usize::try_from(first.min(head_bytes)).unwrap_or_default();
         let head = std::io::Cursor::new(self.head.get(of_head..).unwrap_or_default().to_vec());
@@ -212,20 +221,43 @@ impl Found {
         if let Err(error) = file.seek(SeekFrom::Start(first.saturating_sub(head_bytes))) {
             return Body::from_stream(stream::once(async move { Err::<Bytes, _>(error) }));
         }
-        let source: Pin<Box<dyn AsyncRead + Send>> =
-            Box::pin(AsyncReadExt::chain(head, tokio::fs::File::from_std(file)).take(length));
-        let left = (source, length);
-        Body::from_stream(stream::try_unfold(left, |(mut source, left)| async move {
+        let source = Box::pin(AsyncReadExt::chain(head, tokio::fs::File::from_std(file)).take(length));
+        let leaving = Leaving { source, left: length, fetched };
+        Body::from_stream(stream::try_unfold(leaving, |mut leaving| async move {
             let mut block = vec![0; BLOCK_BYTES];
-            let read = source.read(&mut block).await?;
+            let read = leaving.source.read(&mut block).await?;
             block.truncate(read);
             match read {
                 // The connection is cut, so that nobody takes half of it for all.
-                0 if left > 0 => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
+                0 if leaving.left > 0 => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
                 0 => Ok(None),
-                read => Ok(Some((Bytes::from(block), (source, left.saturating_sub(read as u64))))),
+                read => {
+                    leaving.left = leaving.left.saturating_sub(read as u64);
+                    Ok(Some((Bytes::from(block), leaving)))
+                }
             }
         }))
+    }
+}
+
+/// What is done when a file has left; blocks for the disk.
+pub(super) type Hook = Box<dyn FnOnce() + Send>;
+
+/// A file on its way.
+struct Leaving {
+    source: Pin<Box<dyn AsyncRead + Send>>,
+    /// Bytes that were not taken yet.
+    left: u64,
+    fetched: Option<Hook>,
+}
+
+impl Drop for Leaving {
+    /// The server drops a body when all of it is written, without asking for its end.
+    fn drop(&mut self) {
+        let Some(fetched) = self.fetched.take().filter(|_| self.left == 0) else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(fetched);
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Filed {
     pub(super) id: RecordingId,
     /// 201, or 200 where it was here before.
     pub(super) status: u16,
-    receipt: Receipt,
+    pub(super) receipt: Receipt,
 }
 
 impl Filed {
@@ -78,8 +78,9 @@ impl Arrived {
             return Err(Untaken::not_as_sent(format!("what arrived has SHA-256 {}", sent.sha256)));
         }
         let wrapped_key = seal::take_keys(&mut manifest).into_iter().nth(part - 1);
-        let kind = Kind::of(&file, Door::ById)
-            .ok_or_else(|| Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a recording is wav, mp3, gsm, flac, ogg or sealed"))?;
+        let kind = Kind::of(&file, Door::ById).ok_or_else(|| {
+            Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a recording is wav, mp3, gsm, flac, ogg or sealed")
+        })?;
         let head = wrapped_key.as_ref().unwrap_or(&sent.head);
         if sent.bytes == 0 || !kind.fits(head) {
             return Err(Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "it is not what its name says"));

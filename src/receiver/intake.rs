@@ -163,8 +163,10 @@ async fn form(desk: &Arc<Desk>, request: Request) -> Result<(Bytes, Sent, Aside)
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| broken(&error))?;
     let (mut manifest, mut audio) = (None, None);
     let patience = Instant::now() + PIECE_TIME;
-    while let Some(field) =
-        timeout_at(patience.max(Instant::now() + PIECE_TIME), form.next_field()).await.map_err(|_| late())?.map_err(|error| broken(&error))?
+    while let Some(field) = timeout_at(patience.max(Instant::now() + PIECE_TIME), form.next_field())
+        .await
+        .map_err(|_| late())?
+        .map_err(|error| broken(&error))?
     {
         match field.name() {
             Some("manifest") if manifest.is_none() => manifest = Some(short(field).await?),

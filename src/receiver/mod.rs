@@ -10,6 +10,7 @@
 //! | `GET /r/ID?expires=…&sig=…` | whoever has the link | the same |
 //! | `POST /api/recordings`, `PUT /api/recordings/KEY` | token or signature | a recording is delivered, see `intake` |
 //! | `POST /api/notices` | token or signature | a recording is told of, and fetched, see `notice` |
+//! | `POST /api/receipts` | token or signature | a remote that was told of a recording has it, see `receipts` |
 //!
 //! A login is HTTP's Basic scheme with the users' file, or the token as `Authorization: Bearer`. A user with words behind the
 //! password's hash sees only recordings with one of these as agent, as a party's user, as one of their groups, or as trunk; all
@@ -33,6 +34,7 @@ mod notice;
 mod page;
 mod pages;
 mod range;
+mod receipts;
 mod signed;
 mod users;
 
@@ -40,17 +42,18 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::map_response;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
 use axum::routing::{get, post, put};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use desk::Desk;
-pub use desk::Setup;
+pub use desk::{Setup, entry};
 pub use error::ReceiverError;
 pub use links::key as link_key;
 pub use page::{Entry, Page, encoded, html};
+pub use receipts::Told;
 pub use users::with_user;
 
 /// A server of recordings, ready to serve.
@@ -103,6 +106,7 @@ impl Receiver {
             .route("/api/recordings", post(intake::deliver).put(intake::deliver))
             .route("/api/recordings/{key}", put(intake::deliver))
             .route("/api/notices", post(notice::notice))
+            .route("/api/receipts", post(receipts::receipt))
             // each handler has its own limits
             .layer(DefaultBodyLimit::disable())
             .fallback(async || answer::missing())

@@ -145,12 +145,7 @@ pub(super) async fn notice(
     conclude(desk, (Event::Notice, what), from, taken).await
 }
 
-async fn take(
-    desk: &Arc<Desk>,
-    from: std::net::IpAddr,
-    request: Request,
-    what: &mut String,
-) -> Result<Filed, Untaken> {
+async fn take(desk: &Arc<Desk>, from: std::net::IpAddr, request: Request, what: &mut String) -> Result<Filed, Untaken> {
     signed::program(desk, request.headers(), from)?;
     let headers = request.headers().clone();
     let text = short(request.into_body().into_data_stream()).await?;

@@ -15,10 +15,11 @@ use super::answer::{missing, refused, text};
 use super::audit::{Event, Line};
 use super::connect::From;
 use super::desk::Desk;
-use super::download::{self, Asked};
+use super::download::{self, Asked, Found, Hook};
 use super::links;
 use super::login::Refusal;
 use super::page::{self, Page};
+use super::receipts::{self, Fetched};
 use super::users::Viewer;
 
 /// The longest text that is searched for, in bytes.
@@ -171,7 +172,13 @@ async fn send(desk: Arc<Desk>, asking: Asking, asked: Asked, headers: HeaderMap)
         if let (Err(kept), Some(id)) = (&found, id) {
             tracing::warn!(%id, %kept, "a recording is not served");
         }
-        let response = found.map_or_else(|kept| kept.answer(), |found| found.answer(&headers));
+        let response = found.map_or_else(
+            |kept| kept.answer(),
+            |found| {
+                let hook = (event == Event::Link).then(|| hook(&desk, &found, from));
+                found.answer(&headers, hook)
+            },
+        );
         let line = Line {
             event,
             who: viewer.as_ref().map_or("", |viewer| viewer.name.as_str()),
@@ -187,6 +194,12 @@ async fn send(desk: Arc<Desk>, asking: Asking, asked: Asked, headers: HeaderMap)
         Ok(Ok(response)) => response,
         _ => text(StatusCode::SERVICE_UNAVAILABLE, "503 This cannot be put on record"),
     }
+}
+
+/// What is done when a file has left whole over its link.
+fn hook(desk: &Arc<Desk>, found: &Found, by: std::net::IpAddr) -> Hook {
+    let (desk, (id, part, sha256, size)) = (Arc::clone(desk), found.facts());
+    Box::new(move || receipts::fetched(&desk, &Fetched { id, part, sha256, size, by }))
 }
 
 /// Puts a wrong login on record; one who shows nothing is only asked to.

@@ -59,7 +59,11 @@ fn untaken(refusal: Refusal) -> Untaken {
 pub(super) fn checked(desk: &Desk, headers: &HeaderMap, text: &[u8], from: IpAddr) -> Result<bool, Untaken> {
     let Some(key) = &desk.signing_key else { return Ok(false) };
     let value = |name| header_text(headers, name).unwrap_or_default();
-    let shown = Shown { id: value("webhook-id"), timestamp: value("webhook-timestamp"), signatures: value("webhook-signature") };
+    let shown = Shown {
+        id: value("webhook-id"),
+        timestamp: value("webhook-timestamp"),
+        signatures: value("webhook-signature"),
+    };
     let now = Timestamp::now().as_second();
     if let Err(why) = verify(key, &shown, text, now) {
         desk.gate.wrong(from, Instant::now());
@@ -115,10 +119,13 @@ mod tests {
         let (id, timestamp) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330");
         let text = br#"{"test": 2432232314}"#;
         let good = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        let holds = |signatures: &str, text: &[u8], now| verify(&key, &Shown { id, timestamp, signatures }, text, now).is_ok();
+        let holds =
+            |signatures: &str, text: &[u8], now| verify(&key, &Shown { id, timestamp, signatures }, text, now).is_ok();
         assert!(holds(good, text, 1_614_265_330) && holds(&format!("v1,AAAA {good}"), text, 1_614_265_630));
         assert!(!holds(good, text, 1_614_265_631) && !holds(good, text, 1_614_265_029), "ten minutes are the window");
-        assert!(!holds(good, b"{}", 1_614_265_330) && !holds("", text, 1_614_265_330) && !holds("v1,", text, 1_614_265_330));
+        assert!(
+            !holds(good, b"{}", 1_614_265_330) && !holds("", text, 1_614_265_330) && !holds("v1,", text, 1_614_265_330)
+        );
         let bytes = STANDARD.decode(good.strip_prefix("v1,").unwrap()).unwrap();
         for bit in 0..256 {
             let mut flipped = bytes.clone();

@@ -16,8 +16,9 @@ use super::place::Place;
 use crate::cli::common::Context;
 use crate::cli::entry::{Threads, in_runtime, keep_memory_private};
 use crate::cli::exit::{Done, Exit, Failure};
-use crate::config::{Config, Secret};
+use crate::config::{Config, RemoteKind, Secret};
 use crate::control::protocol::{Fault, FaultCode};
+use crate::outbox::remote::policy;
 use crate::receiver::{Receiver, ReceiverError, Setup, with_user};
 
 /// The users' file that is taken when nothing else is said, within the state folder.
@@ -80,7 +81,9 @@ fn setup(args: &Args, settings: &Config, spool: &Path, context: &Context) -> Set
     let is_named = args.users.is_some() || settings.serve.users_file.is_some();
     serve.users_file = Some(file).filter(|file| is_named || file.exists());
     let groups = settings.users.iter().map(|(name, user)| (name.clone(), user.groups.clone())).collect();
-    Setup { settings: serve, state, spool: spool.to_owned(), groups, limits: settings.limits }
+    let told = settings.remotes.values().filter(|remote| remote.kind == RemoteKind::Notice);
+    let told = told.map(|remote| (remote.name.clone(), policy(remote))).collect();
+    Setup { settings: serve, state, spool: spool.to_owned(), groups, limits: settings.limits, told }
 }
 
 fn users_file(args: &Args, settings: &Config, state: &Path) -> PathBuf {

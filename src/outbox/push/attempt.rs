@@ -15,7 +15,7 @@ use super::{Event, Item, Options, Outcome, Watcher};
 use crate::outbox::receipt::{self, Sent};
 use crate::outbox::remote::{Configured, DeliveryError, Parcel, Progress, Receipt, Resume, Retry};
 use crate::outbox::spool::{Measure, Spool, measure};
-use crate::outbox::{Outbox, OutboxError};
+use crate::outbox::{Outbox, OutboxError, seal};
 
 /// What went wrong, before it is known what follows from it.
 struct Trouble {
@@ -126,11 +126,14 @@ fn look(spool: &Spool, file: &str, expected: &Measure) -> Result<(), Trouble> {
 fn parcel(outbox: &Outbox, claim: &Claim) -> Parcel {
     let Item { id, part, file, size, attempt, .. } = &claim.item;
     let key = if *part == 1 { id.to_string() } else { format!("{id}.{part}") };
+    // Who gets a sealed recording gets its wrapped keys; one that was shredded goes without.
+    let keyed = seal::with_keys(outbox.spool(), &claim.manifest);
+    let manifest = keyed.map_or_else(|_| Arc::clone(&claim.manifest), Arc::new);
     Parcel {
         key,
         part: *part,
-        manifest: Arc::clone(&claim.manifest),
-        manifest_json: claim.manifest.print().into(),
+        manifest_json: manifest.print().into(),
+        manifest,
         file: file.clone(),
         size: *size,
         sha256: claim.sha256.clone(),

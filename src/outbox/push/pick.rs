@@ -231,7 +231,7 @@ pub(super) fn failed(outbox: &Outbox, key: &Key, failure: &Failure) -> Result<()
             "UPDATE deliveries SET state = ?4, reason = ?5, error = ?6, failed_ms = ?7, due_ms = ?8,
              first_failed_ms = coalesce(min(first_failed_ms, ?7), ?7),
              token = CASE WHEN ?9 THEN token END, position = CASE WHEN ?9 THEN position ELSE 0 END
-             WHERE number = ?1 AND part = ?2 AND remote = ?3",
+             WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state != 'delivered'",
         )?
         .execute(params![
             key.number,

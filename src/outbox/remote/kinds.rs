@@ -40,7 +40,8 @@ pub fn from_settings(settings: &RemoteSettings, lookup: &Arc<dyn Lookup>) -> Res
     Ok(Configured { remote, policy: policy(settings) })
 }
 
-fn policy(settings: &RemoteSettings) -> Policy {
+/// How the deliveries of a remote are judged.
+pub fn policy(settings: &RemoteSettings) -> Policy {
     // a store and a folder are checked against the hash by their kinds
     let receipt = match settings.receipt.form {
         ReceiptForm::Json => ReceiptKind::Full,

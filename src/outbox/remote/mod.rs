@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::RemoteError;
 pub use guard::{Lookup, SystemLookup};
-pub use kinds::{from_settings, remotes};
+pub use kinds::{from_settings, policy, remotes};
 
 use super::error::OutboxError;
 use super::manifest::Manifest;
