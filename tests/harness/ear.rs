@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use wirechief::control::client::{Client, ClientError, SpyEvent};
 use wirechief::control::protocol::{SpyFacts, SpyRequest};
-use wirechief::control::supervision::{Mode, Party, SpyEnd};
+use wirechief::control::supervision::{Hear, Mode, Party, SpyEnd};
 
 use super::tone::{self, Sound, Tone, WINDOW};
 use super::{PATIENCE, nothing};
@@ -21,12 +21,19 @@ struct Heard {
     ended: Option<SpyEnd>,
 }
 
+/// What a supervisor may ask of his session.
+enum Asked {
+    Mode(Mode, Option<Party>),
+    Hear(Hear),
+    NextCall,
+}
+
 /// A running session; dropping it ends it.
 pub(crate) struct Ear {
     pub(crate) facts: SpyFacts,
     heard: Arc<Mutex<Heard>>,
     arrived: Arc<Notify>,
-    wishes: mpsc::UnboundedSender<Option<(Mode, Option<Party>)>>,
+    wishes: mpsc::UnboundedSender<Asked>,
     changes: mpsc::UnboundedReceiver<SpyEvent>,
     task: AbortHandle,
 }
@@ -45,8 +52,9 @@ impl Ear {
                 tokio::select! {
                     Some(wish) = wanted.recv() => {
                         let _ = match wish {
-                            Some((mode, to)) => outgoing.set_mode(mode, to),
-                            None => outgoing.next_call(),
+                            Asked::Mode(mode, to) => outgoing.set_mode(mode, to),
+                            Asked::Hear(hear) => outgoing.set_hear(hear),
+                            Asked::NextCall => outgoing.next_call(),
                         };
                     }
                     event = incoming.next() => {
@@ -97,22 +105,28 @@ impl Ear {
 
     /// Asks for another mode; the server's word about it.
     pub(crate) async fn changes_to(&mut self, mode: Mode, to: Option<Party>) -> SpyEvent {
-        let event = self.asks(Some((mode, to))).await;
-        if let SpyEvent::Changed(facts) = &event {
-            self.facts = (**facts).clone();
-        }
-        event
+        self.asks(Asked::Mode(mode, to)).await
+    }
+
+    /// Asks to hear other parties; the server's word about it.
+    pub(crate) async fn listens_to(&mut self, hear: Hear) -> SpyEvent {
+        self.asks(Asked::Hear(hear)).await
     }
 
     /// Asks for the next call.
     pub(crate) async fn goes_on(&mut self) {
-        let event = self.asks(None).await;
+        let event = self.asks(Asked::NextCall).await;
         assert!(matches!(event, SpyEvent::Changed(_)), "{event:?}");
     }
 
-    async fn asks(&mut self, wish: Option<(Mode, Option<Party>)>) -> SpyEvent {
+    async fn asks(&mut self, wish: Asked) -> SpyEvent {
         self.wishes.send(wish).expect("a running session");
-        timeout(PATIENCE, self.changes.recv()).await.expect("an answer in time").expect("a running session")
+        let event = timeout(PATIENCE, self.changes.recv()).await;
+        let event = event.expect("an answer in time").expect("a running session");
+        if let SpyEvent::Changed(facts) = &event {
+            self.facts = (**facts).clone();
+        }
+        event
     }
 
     /// Waits until exactly these tones are heard of other supervisors.

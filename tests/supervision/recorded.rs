@@ -2,10 +2,10 @@
 
 use wirechief::control::client::SpyEvent;
 use wirechief::control::protocol::FaultCode;
-use wirechief::control::supervision::{Hear, Mode, Party, SpyRequest};
+use wirechief::control::supervision::{Hear, Mode, Party, Side, SpyRequest};
 use wirechief::evidence::{Entry, Event, Wanted, read};
 
-use crate::harness::{TestPbx, Tone, Unusual, only};
+use crate::harness::{TestPbx, Tone, Unusual, nothing, only};
 use crate::spy::{Scene, fault, request};
 
 /// The entries about sessions, once there are so many.
@@ -101,6 +101,36 @@ async fn a_supervisor_falls_silent_though_that_cannot_be_recorded() {
     let changed = ear.changes_to(Mode::Listen, None).await;
     assert!(!matches!(&changed, SpyEvent::Refused(_)), "{changed:?}");
     scene.hears([false, false]).await;
+}
+
+#[tokio::test]
+async fn who_gives_the_agents_place_back_hears_both_only_once_that_is_on_record() {
+    let scene = Scene::new(Unusual::default()).await;
+    let mut ear = scene.spies(&request(&scene.uuids[1], Mode::Takeover, None)).await.expect("a session");
+    ear.hears(only(Tone::A), nothing()).await;
+    scene.pbx.pbx.exchange().evidence.close();
+    let refused = ear.changes_to(Mode::Listen, None).await;
+    assert!(matches!(&refused, SpyEvent::Refused(fault) if fault.code == FaultCode::Failure), "{refused:?}");
+    ear.hears(only(Tone::A), nothing()).await;
+}
+
+#[tokio::test]
+async fn whom_a_listener_hears_from_now_on_is_on_record_first() {
+    let scene = Scene::new(Unusual::default()).await;
+    let wanted = SpyRequest { hear: Hear::A, ..request(&scene.uuids[1], Mode::Listen, None) };
+    let mut ear = scene.spies(&wanted).await.expect("a session");
+    ear.hears(only(Tone::A), nothing()).await;
+    let changed = ear.listens_to(Hear::B).await;
+    assert!(matches!(&changed, SpyEvent::Changed(facts) if facts.hears == [Side::B]), "{changed:?}");
+    ear.hears(nothing(), only(Tone::B)).await;
+    let [started, changed] = entries(&scene.pbx, 2).await.try_into().expect("two entries");
+    assert_eq!((started.event, started.hears), (Event::Started, vec!["guest".to_owned()]));
+    assert_eq!((changed.event, changed.mode.as_str()), (Event::Mode, "listen"));
+    assert_eq!((changed.hears, changed.talks), (vec!["bob".to_owned()], Vec::new()));
+    scene.pbx.pbx.exchange().evidence.close();
+    let refused = ear.listens_to(Hear::Both).await;
+    assert!(matches!(&refused, SpyEvent::Refused(fault) if fault.code == FaultCode::Failure), "{refused:?}");
+    ear.hears(nothing(), only(Tone::B)).await;
 }
 
 #[tokio::test]

@@ -219,11 +219,15 @@ impl Session {
         let core = &self.core;
         let _one = core.changing.lock().await;
         let (pair, to) = self.weigh(mode, to)?;
-        let side = pair.side_of(&to);
-        let sides = tap::sides(&pair, mode, side, core.lock().hear);
+        let (before, hear) = {
+            let state = core.lock();
+            (state.mode, state.hear)
+        };
+        let sides = tap::sides(&pair, mode, pair.side_of(&to), hear);
+        // To be heard by nobody waits for no disk; but who took the agent's place hears more without it.
+        let only_takes_away = mode == Mode::Listen && before != Mode::Takeover;
         let change = record::Change { pair: &pair, mode, sides, why: "asked for" };
-        // To be heard by nobody waits for no disk.
-        if mode != Mode::Listen {
+        if !only_takes_away {
             record::changes(core, &change).await?;
         }
         // Parties and rights may be others by now: what is settled is weighed anew.
@@ -237,7 +241,7 @@ impl Session {
             state.to = to;
         }
         core.settle();
-        if mode == Mode::Listen {
+        if only_takes_away {
             record::changes_anyway(core, &change).await;
         }
         core.nudge.notify_one();
