@@ -34,6 +34,25 @@ async fn to_take_over_is_to_talk_in_the_agents_place_who_comes_back_afterwards()
 }
 
 #[tokio::test]
+async fn an_agent_taken_over_is_given_back_whole_however_often_the_call_is_connected_anew() {
+    let mut scene = Scene::on("exten => bob,1,Dial(SIP/bob,10,t)", Unusual::default()).await;
+    let mut ear = scene.spies(&request(&scene.uuids[1], Mode::Listen, None)).await.expect("a session");
+    for _ in 0..2 {
+        let taken = ear.changes_to(Mode::Takeover, None).await;
+        assert!(matches!(taken, SpyEvent::Changed(_)), "{taken:?}");
+        scene.customer.hears(only(Tone::Supervisor)).await;
+        // A transfer to nowhere: both are parted, and connected anew.
+        scene.agent.presses("#9#").await;
+        ear.is_told("that there was nobody to talk with", |facts| facts.mode == Mode::Listen).await;
+        scene.hears([false, false]).await;
+    }
+    assert!(matches!(ear.changes_to(Mode::Takeover, None).await, SpyEvent::Changed(_)));
+    scene.customer.hears(only(Tone::Supervisor)).await;
+    ear.leaves();
+    scene.hears([false, false]).await;
+}
+
+#[tokio::test]
 async fn only_one_takes_over_and_only_with_the_right_to_barge() {
     let scene = Scene::new(Unusual::default()).await;
     let capped = SpyRequest { max_mode: Some(Mode::Whisper), ..request(&scene.uuids[1], Mode::Takeover, None) };
