@@ -3,7 +3,7 @@
 use super::{AGENT, NOBODY, dials, may_barge};
 use crate::call::talk;
 use crate::documents::heard::was_said;
-use crate::harness::{Call, Phone, TestPbx, Tone, nothing, only};
+use crate::harness::{Call, Law, Phone, Profile, TestPbx, Tone, Unusual, nothing, only};
 use crate::spy::Scene;
 
 const PLAN: &str = "exten => bob,1,Dial(SIP/bob,10)
@@ -14,6 +14,9 @@ exten => 777,1,set(eavesdrop_order=oldest)
 exten => 778,1,set(eavesdrop_indicate_new=digits/1)
  same => n,set(eavesdrop_indicate_idle=digits/2.wav)
  same => n,set(eavesdrop_indicate_failed=/sounds/nowhere.wav)
+ same => n,eavesdrop(all)
+exten => 776,1,set(eavesdrop_indicate_failed=digits/3)
+ same => n,set(eavesdrop_order=oldest)
  same => n,eavesdrop(all)
 exten => 779,1,answer()
  same => n,set(eavesdrop_require_group=sales_call_eavesdrop)
@@ -95,6 +98,22 @@ async fn s015_to_s020_sounds_tell_the_supervisor_alone_how_far_it_is_and_a_missi
     carol.dialog.media.receives("carol", 60).await;
     carol.hears(Tone::C + Tone::D).await;
     was_said(&carol, &["digits/2", "digits/2", "digits/1", "digits/1"]).await;
+    calling.hears(only(Tone::D)).await;
+    called.hears(only(Tone::C)).await;
+}
+
+#[tokio::test]
+async fn s015_a_call_that_cannot_be_listened_to_is_told_by_a_sound_and_the_next_one_is_heard() {
+    let pbx = TestPbx::unusual(PLAN, Unusual { codecs: Some(r#"["g729", "ulaw"]"#), ..may_barge() }).await;
+    let profile = |user: &str| Profile { laws: vec![Law::G729, Law::Ulaw], ..pbx.profile(user) };
+    let (guest, mut bob) = (pbx.plugs_in(profile("guest")).await, pbx.plugs_in(profile("bob")).await);
+    let (_unheard, _there) = talk(&guest, &mut bob, "bob").await;
+    let (_phones, mut calling, mut called) = sells(&pbx).await;
+    let (_phone, mut carol) = dials(&pbx, "776").await;
+    was_said(&carol, &["digits/3"]).await;
+    carol.hears(Tone::C + Tone::D).await.presses("*").await;
+    was_said(&carol, &["digits/3", "digits/3"]).await;
+    carol.hears(Tone::C + Tone::D).await;
     calling.hears(only(Tone::D)).await;
     called.hears(only(Tone::C)).await;
 }
