@@ -14,6 +14,8 @@ use crate::media::Copied;
 pub(super) const CELLS_PER_MS: i64 = 8;
 /// Nothing is laid further than this after the beginning of what is kept: 60 s.
 const FARTHEST: i64 = 60_000 * CELLS_PER_MS;
+/// So many cells are forgotten at once, since those behind them have to move up.
+const FORGOTTEN_AT_ONCE: usize = 8_000;
 /// Nothing coming for this long is told.
 const NOTHING: i64 = 2_000 * CELLS_PER_MS;
 /// Stretches waiting for late packets at most.
@@ -92,7 +94,7 @@ impl Line {
             self.gone.push(Hole { at: self.end..start, why: Why::Nothing });
         }
         let end = start + cells.len() as i64;
-        if end <= self.base {
+        if end <= self.floor {
             self.packets.late += 1;
             self.packets.lost = self.packets.lost.saturating_sub(1);
             return;
@@ -172,10 +174,12 @@ impl Line {
 
     /// Forgets what is before a place; what is missing there stays missing.
     pub(super) fn forget_before(&mut self, place: i64) {
-        let Some(count) = usize::try_from(place - self.base).ok().filter(|count| *count > 0) else { return };
-        self.cells.drain(..count.min(self.cells.len()));
-        self.base = place;
         self.floor = self.floor.max(place);
+        let count = usize::try_from(place - self.base).unwrap_or(0);
+        if count >= FORGOTTEN_AT_ONCE {
+            self.cells.drain(..count.min(self.cells.len()));
+            self.base = place;
+        }
         let (gone, waiting) = std::mem::take(&mut self.holes).into_iter().partition(|hole| hole.at.end <= place);
         self.holes = waiting;
         self.gone.extend::<Vec<Hole>>(gone);
@@ -206,11 +210,10 @@ impl Line {
             self.cells.resize(last, silence);
         }
         let new = &cells[(from - start) as usize..(until - start) as usize]; // start ≤ from < until ≤ end
-        for (cell, &new) in self.cells[first..last].iter_mut().zip(new) {
-            *cell = match laying {
-                Laying::Replace => new,
-                Laying::Add(add) => add(*cell, new),
-            };
+        let cells = &mut self.cells[first..last];
+        match laying {
+            Laying::Replace => cells.copy_from_slice(new),
+            Laying::Add(add) => cells.iter_mut().zip(new).for_each(|(cell, &new)| *cell = add(*cell, new)),
         }
         self.end = self.end.max(until);
         self.has_sound = true;

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+mod recording;
 mod stage;
 
 use std::alloc::{GlobalAlloc, Layout, System};
