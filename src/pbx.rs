@@ -147,8 +147,9 @@ impl Pbx {
         let (sip, arrivals) = Sip::start(transport_config(&config)).await?;
         let media = Engine::start(media_config(&config))?;
         let (keys, store) = KeyKeeper::of(&config.astdb, &settings.state);
-        let env = Arc::new(Env::new(&config, &plan).with_store(store));
         let recordings = recordings::opened(&config, &settings.state);
+        let surroundings = settings.source.surroundings((bound.path(), recordings.spool().folder()));
+        let env = Arc::new(Env::new(&config, &plan).with_store(store).with_surroundings(surroundings));
         recordings::announced_by(&recordings, &env);
         let exchange = Arc::new(Exchange::new(sip, media, Arc::new(config), (records, evidence, recordings)));
         let (stop, stop_wanted) = mpsc::channel(4);

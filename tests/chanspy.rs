@@ -13,11 +13,11 @@ use wirechief::evidence::{Entry, Event, Wanted, read};
 use crate::harness::{Call, PATIENCE, Phone, TestPbx, Tone, Unusual};
 
 /// Carol has this right.
-fn carol_may(right: &'static str) -> Unusual {
+pub(crate) fn carol_may(right: &'static str) -> Unusual {
     Unusual { user_keys: vec![("carol", right)], ..Unusual::default() }
 }
 
-const MAY_LISTEN: &str = "may_spy = \"listen\"";
+pub(crate) const MAY_LISTEN: &str = "may_spy = \"listen\"";
 const MAY_WHISPER: &str = "may_spy = \"whisper\"";
 const MAY_BARGE: &str = "may_spy = \"barge\"";
 

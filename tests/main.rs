@@ -27,6 +27,7 @@ mod interop;
 mod local;
 mod matching;
 mod matrix;
+mod mixmonitor;
 mod mutated;
 mod oracle;
 mod passed_on;

@@ -40,6 +40,8 @@ pub struct About {
     pub application: Option<&'static str>,
     /// The arguments of an application that may take its time.
     pub data: String,
+    /// The ids of recordings whose end a beep is to tell.
+    pub beep_after: Vec<String>,
     /// The legs it dialled that have ended, by channel name, the latest last.
     causes: Vec<(String, Cause)>,
 }

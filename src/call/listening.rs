@@ -21,7 +21,60 @@ pub enum Heard {
     Noise,
 }
 
+/// Why listening to what a caller has to say ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listened {
+    /// He was silent for so long.
+    Silence,
+    /// It took so long.
+    TimeOver,
+    /// He pressed this key.
+    Key(char),
+}
+
 impl Channel {
+    /// Listens until the caller has been silent for the first time, the second is over, or a key is pressed that `ends` it;
+    /// other keys are forgotten.
+    ///
+    /// # Errors
+    /// The phone has hung up.
+    pub async fn listen_until(
+        &mut self,
+        (silence, longest): (Option<Duration>, Option<Duration>),
+        ends: impl Fn(char) -> bool,
+    ) -> Result<Listened, Gone> {
+        let port = self.leg.port();
+        self.forget_digits();
+        self.exchange.media.send(media::Command::TellSound { port, on: true });
+        let listened = self.hear_until((silence, longest), ends).await;
+        self.exchange.media.send(media::Command::TellSound { port, on: false });
+        listened
+    }
+
+    async fn hear_until(
+        &mut self,
+        (silence, longest): (Option<Duration>, Option<Duration>),
+        ends: impl Fn(char) -> bool,
+    ) -> Result<Listened, Gone> {
+        let over = longest.map(|longest| Instant::now() + longest);
+        let mut silent_at = silence.map(|silence| Instant::now() + silence);
+        loop {
+            let next = over.into_iter().chain(silent_at).min();
+            match self.next_event(next).await? {
+                Some(LegEvent::Sound { is_loud }) => {
+                    silent_at = silence.filter(|_| !is_loud).map(|silence| Instant::now() + silence);
+                }
+                Some(_) => {
+                    if let Some(key) = std::mem::take(&mut self.digits).into_iter().find(|key| ends(*key)) {
+                        return Ok(Listened::Key(key));
+                    }
+                }
+                None if next == over => return Ok(Listened::TimeOver),
+                None => return Ok(Listened::Silence),
+            }
+        }
+    }
+
     /// Waits until `wanted` has lasted for `time` without a break, so many `times`; false when `limit` passes before.
     ///
     /// # Errors

@@ -50,6 +50,6 @@ pub use channel::{CallerId, Channel, Gone, Position};
 pub use exchange::{Exchange, SoftHangup};
 pub use frame::{Frame, FrameKind};
 pub use leaving::{Away, Leave};
-pub use listening::Heard;
+pub use listening::{Heard, Listened};
 pub use originate::{Origin, Originate, originate};
 pub use pressing::QueuedKeys;

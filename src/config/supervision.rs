@@ -86,9 +86,9 @@ impl SupervisionCodes {
 }
 
 /// The letters that a user's `spy_params` may have: those of `ChanSpy`.
-pub const SPY_LETTERS: &str = "BDENSWXbcdeglnoqsuvwx";
+pub const SPY_LETTERS: &str = "BDENSWXbcdeglnoqrsuvwx";
 /// Those that a `(…)` must follow, and those that it may follow.
-const SPY_LETTERS_WITH: [&str; 2] = ["cegvx", "n"];
+const SPY_LETTERS_WITH: [&str; 2] = ["cegvx", "nr"];
 /// What a user has who has no `spy_params`.
 pub const USUAL_SPY_PARAMS: &str = "ESsb";
 

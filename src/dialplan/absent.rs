@@ -26,7 +26,7 @@ const OTHER_PROTOCOLS: &str = "only SIP is spoken here";
 const PARKING: &str = "parking and pickup are not part of this";
 const PROGRAMS: &str = "programs do not take part in calls; use System";
 const QUEUES: &str = "queues and agents are not part of this";
-const RECORDING: &str = "comes with recordings";
+const RENAMING: &str = "a recording has its name from its first byte; rec rename gives it another one";
 const SIP_INSIDE: &str = "the SIP stack does not show this";
 const SOUND: &str = "sound is not changed in a call";
 const SPEECH: &str = "speech recognition is not part of this";
@@ -68,7 +68,7 @@ const APPS: &[(&str, &str)] = &[
     ),
     (MEETME, "BridgeWait Broadcast ConfKick MeetMe MeetMeAdmin MeetMeChannelAdmin MeetMeCount Page"),
     (PARKING, "CallCompletionCancel CallCompletionRequest Park ParkAndAnnounce ParkedCall Pickup PickupChan"),
-    (RECORDING, "ChangeMonitor MixMonitor Monitor PauseMonitor Record StopMixMonitor StopMonitor UnpauseMonitor"),
+    (RENAMING, "ChangeMonitor"),
     (SPYING, "ChanSpy ExtenSpy"),
     (
         VOICEMAIL,
@@ -110,8 +110,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
         NOT_BUILT,
         "AMI_CLIENT CDR_PROP CHANNEL_EXISTS CHANNELS CONFBRIDGE DELETE DIALGROUP EVAL_EXTEN \
          EVAL_SUB EXCEPTION EXPORT FEATURE FEATUREMAP GLOBAL_DELETE GLOBAL_EXISTS HANGUPCAUSE_KEYS \
-         HINT ICONV IMPORT JSON_DECODE LOCAL_PEEK LOCK LOG_GROUP MASTER_CHANNEL PP_EACH_EXTENSION \
-         PP_EACH_USER PRESENCE_STATE REDIRECTING SAYFILES STACK_PEEK TESTTIME TRYLOCK UNLOCK VALID_EXTEN \
+         HINT ICONV IMPORT JSON_DECODE LOCAL_PEEK LOCK LOG_GROUP MASTER_CHANNEL PERIODIC_HOOK \
+         PP_EACH_EXTENSION PP_EACH_USER PRESENCE_STATE REDIRECTING SAYFILES STACK_PEEK TESTTIME TRYLOCK UNLOCK VALID_EXTEN \
          VARIABLE_EXISTS",
     ),
     (
@@ -134,7 +134,6 @@ const FUNCTIONS: &[(&str, &str)] = &[
     (MESSAGES, "JABBER_RECEIVE JABBER_STATUS MESSAGE MESSAGE_DATA"),
     (VOICEMAIL, "MAILBOX_EXISTS MINIVMACCOUNT MINIVMCOUNTER SMDI_MSG SMDI_MSG_RETRIEVE VM_INFO VMCOUNT"),
     (MEETME, "MEETME_INFO"),
-    (RECORDING, "MIXMONITOR PERIODIC_HOOK RECORDING_INFO"),
     (
         SIP_INSIDE,
         "PJSIP_AOR PJSIP_CONTACT PJSIP_DIAL_CONTACTS PJSIP_DTMF_MODE PJSIP_ENDPOINT PJSIP_HEADER_PARAM \

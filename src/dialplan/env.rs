@@ -2,6 +2,7 @@
 //! Above: `exec`, `args`. Below: `vars`, `sounds`.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
@@ -32,6 +33,8 @@ pub struct Env {
     pins: Mutex<PinGuard>,
     spymap: SpyMap,
     settings: ArcSwap<DialplanSettings>,
+    /// Variables of the environment of programs that are started, so that ours find this server and its recordings.
+    surroundings: Vec<(&'static str, OsString)>,
 }
 
 impl Env {
@@ -46,6 +49,7 @@ impl Env {
             pins: Mutex::default(),
             spymap: SpyMap::default(),
             settings: ArcSwap::from_pointee(settings),
+            surroundings: Vec::new(),
         };
         env.set_globals(plan);
         env
@@ -55,6 +59,17 @@ impl Env {
     #[must_use]
     pub fn with_store(self, store: Store) -> Self {
         Self { store: Some(store), ..self }
+    }
+
+    /// With variables for the environment of programs that are started.
+    #[must_use]
+    pub fn with_surroundings(self, surroundings: Vec<(&'static str, OsString)>) -> Self {
+        Self { surroundings, ..self }
+    }
+
+    /// Variables for the environment of programs that are started.
+    pub(super) fn surroundings(&self) -> &[(&'static str, OsString)] {
+        &self.surroundings
     }
 
     /// The store; `None`: `DB()` has nothing to read.

@@ -172,6 +172,7 @@ impl Reader {
                 let step = statement::call(call).map_err(|(offset, kind)| (call_at + offset, kind))?;
                 let step = Step { span: Some(entry.span(entry.value_at() + call_at)), ..step };
                 self.warn_of_absent_app(&step);
+                self.warn_of_risks(&step);
                 self.warn_of_absent(entry, (call, call_at));
                 let args_at = entry.value_at() + call_at + call.find('(').map_or(0, |open| open + 1);
                 self.warn_of_expressions(&step.args, &|offset| entry.span(args_at + offset));
@@ -226,6 +227,13 @@ impl Reader {
     fn warn_of_absent_app(&mut self, step: &Step) {
         let (Some(why), Some(span)) = (absent::why_app(step.app.name()), step.span.clone()) else { return };
         self.warn(span, ProblemKind::AbsentApp { name: step.app.name().to_owned(), why });
+    }
+
+    fn warn_of_risks(&mut self, step: &Step) {
+        let Some(span) = &step.span else { return };
+        for risk in step.app.risks(&step.args.piece()) {
+            self.warn(span.clone(), ProblemKind::Risk { app: step.app.name(), risk });
+        }
     }
 
     /// A text and the byte of the value at which it starts.

@@ -202,6 +202,14 @@ pub enum ProblemKind {
         /// What is wrong.
         why: super::app::CheckError,
     },
+    /// Something in a command that is worth a second look.
+    #[error("{app}: {risk}")]
+    Risk {
+        /// The application that starts it.
+        app: &'static str,
+        /// What it is.
+        risk: super::risk::Risk,
+    },
     /// A substitution that is none.
     #[error("{0}")]
     Template(TemplateError),

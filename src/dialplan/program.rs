@@ -1,6 +1,8 @@
-//! A program that the dialplan starts: with a clean environment, for a limited time, its output in the log.
+//! A program that the dialplan starts: with a path and the places of this server for its environment, for a limited time, its
+//! output in the log.
 //! Above: `app/system`.
 
+use std::ffi::OsString;
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -31,10 +33,21 @@ pub(super) enum Ended {
 ///
 /// # Errors
 /// It could not be started.
-pub(super) async fn run(arguments: &[String], uuid: &str) -> io::Result<Ended> {
+pub(super) async fn run(
+    arguments: &[String],
+    uuid: &str,
+    surroundings: &[(&'static str, OsString)],
+) -> io::Result<Ended> {
     let (program, arguments) = arguments.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", PATH).current_dir("/").process_group(0).kill_on_drop(true);
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", PATH)
+        .envs(surroundings.iter().cloned())
+        .current_dir("/")
+        .process_group(0)
+        .kill_on_drop(true);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let outputs = [kept(child.stdout.take()), kept(child.stderr.take())];
     let ended = match timeout(LONGEST, child.wait()).await {
@@ -84,7 +97,7 @@ mod tests {
 
     async fn code(line: &str) -> Option<i32> {
         let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        match run(&arguments, "").await.ok()? {
+        match run(&arguments, "", &[]).await.ok()? {
             Ended::Exited(status) => status.code(),
             Ended::TimeOver => None,
         }
@@ -98,10 +111,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_has_no_more_environment_than_a_path() {
-        let script = "test -z \"$HOME$CARGO_MANIFEST_DIR$USER\" && test -n \"$PATH\"";
+    async fn a_program_has_no_more_environment_than_a_path_and_where_this_server_is() {
+        let script = "test -z \"$HOME$CARGO_MANIFEST_DIR$USER\" && test -n \"$PATH\" && test \"$REC_SPOOL\" = /calls";
         let arguments = ["/bin/sh", "-c", script].map(str::to_owned);
-        assert!(matches!(run(&arguments, "").await, Ok(Ended::Exited(status)) if status.success()));
+        let surroundings = [("REC_SPOOL", OsString::from("/calls"))];
+        assert!(matches!(run(&arguments, "", &surroundings).await, Ok(Ended::Exited(status)) if status.success()));
     }
 
     #[tokio::test]

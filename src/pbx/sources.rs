@@ -1,6 +1,7 @@
 //! Where configuration and dialplan come from: files, the built-in ones, or given by a test; read whole before anything is swapped.
 
 use std::{
+    ffi::OsString,
     fs, io,
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -93,6 +94,21 @@ impl Source {
         let missing = plan.missing_sounds(&Sounds::new(config.dialplan.sounds.clone()));
         warnings.extend(plan.warnings().iter().chain(&missing).map(ToString::to_string));
         Ok(Loaded { config, plan: Arc::new(plan), files, warnings })
+    }
+}
+
+impl Source {
+    /// What programs that a dialplan starts are told, so that ours find this server: its settings where one file holds them,
+    /// its socket, its recordings.
+    pub(super) fn surroundings(&self, (socket, spool): (&Path, &Path)) -> Vec<(&'static str, OsString)> {
+        let mut all = vec![("WIRECHIEF_SOCKET", socket), ("REC_SPOOL", spool)];
+        if let Self::Files(files) = self
+            && let [only] = files.as_slice()
+        {
+            all.push(("WIRECHIEF_CONFIG", only));
+        }
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        all.into_iter().map(|(name, path)| (name, whole(path).into_os_string())).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     call::{
         cause::Cause,
+        channel::Channel,
         exchange::Exchange,
         live::{LegFacts, LegState, Order},
         recording::{
@@ -375,6 +376,13 @@ impl RecordingHandle {
     /// Two handles of one recording.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Channel {
+    /// Its talk is over, and nothing of it comes again: recordings that were to last as long are complete when this returns.
+    pub async fn ends_recorded_talk(&self) {
+        self.exchange.clone().recorded_talk_ends(&[self.facts()]).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Gosub([[context,]extension,]priority[(arguments)])`: runs a subroutine, which comes back by `Return`.
 
 use super::goto::{check_target, jump_to};
-use super::{App, CheckError, Doing, Jump, Next, Outcome};
+use super::{App, CheckError, Doing, Jump, Next, Outcome, record_enable};
 use crate::call::{Channel, FrameKind};
 use crate::dialplan::args::Args;
 use crate::dialplan::exec::{Argument, enter};
@@ -27,8 +27,22 @@ impl App for Gosub {
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
-        call(chan, &args, args.piece()).into()
+        match recorded(chan, &args) {
+            Some(arguments) => Doing::waits(record_enable::run(chan, arguments)),
+            None => call(chan, &args, args.piece()).into(),
+        }
     }
+}
+
+/// The arguments of a call of `record-enable` in a dialplan that has none of its own.
+fn recorded(chan: &mut Channel, args: &Args<'_>) -> Option<Vec<Argument>> {
+    let (target, _) = args.piece().split_once('(')?;
+    let context =
+        target.arguments(3).first().and_then(Piece::literal).filter(|name| record_enable::is_meant(name.trim()));
+    context?;
+    let (target, arguments) = split_call(chan, args, args.piece()).ok()?;
+    let there = args.plan().reach((chan.position(), &chan.caller().number), &target);
+    there.is_err().then_some(arguments)
 }
 
 /// Refuses a call of a subroutine that can never work.

@@ -27,16 +27,21 @@ mod info;
 mod log;
 mod r#macro;
 mod macroexit;
+mod mixmonitor;
+mod monitor;
 mod mset;
 mod musiconhold;
 mod noop;
 mod originate;
+mod pausemonitor;
 mod playback;
 mod playtones;
 mod progress;
 mod queue_dtmf;
 mod read;
 mod readexten;
+mod record;
+mod record_enable;
 mod r#return;
 mod ringing;
 mod sayalpha;
@@ -48,6 +53,7 @@ mod set;
 mod sipaddheader;
 mod softhangup;
 mod stackpop;
+mod stopmixmonitor;
 mod stopplaytones;
 mod system;
 mod userevent;
@@ -65,6 +71,7 @@ use std::time::Duration;
 
 use super::args::Args;
 use super::piece::Piece;
+use super::risk::Risk;
 use crate::call::{Channel, Gone, Position};
 
 /// What an application's work is.
@@ -117,6 +124,10 @@ pub trait App: Sync {
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError>;
     /// The names of sounds among its arguments, so that those which are nowhere can be told before a call needs them.
     fn sounds<'p>(&self, _args: &Piece<'p>) -> Vec<Piece<'p>> {
+        Vec::new()
+    }
+    /// What in its arguments is right and worth a second look all the same.
+    fn risks(&self, _args: &Piece<'_>) -> Vec<Risk> {
         Vec::new()
     }
     /// What of its arguments is read whatever they say; an application that leaves some unread says which.
@@ -217,6 +228,14 @@ pub enum CheckError {
         /// The reason.
         why: &'static str,
     },
+    /// A file that is not written.
+    #[error("no `.{ending}` is written: {why}")]
+    RefusedEnding {
+        /// The ending of its name.
+        ending: String,
+        /// The reason.
+        why: &'static str,
+    },
     /// Options that come from a variable.
     #[error("options must be written in the file; a value cannot choose them")]
     ComputedOptions,
@@ -301,16 +320,20 @@ pub static TABLE: &[&dyn App] = &[
     &log::Log,
     &r#macro::Macro,
     &macroexit::MacroExit,
+    &mixmonitor::MixMonitor,
+    &monitor::Monitor,
     &mset::MSet,
     &musiconhold::MusicOnHold,
     &noop::NoOp,
     &originate::Originate,
+    &pausemonitor::PauseMonitor,
     &playback::Playback,
     &playtones::Playtones,
     &progress::Progress,
     &queue_dtmf::QueueDtmf,
     &read::Read,
     &readexten::ReadExten,
+    &record::Record,
     &r#return::Return,
     &ringing::Ringing,
     &sayalpha::SayAlpha,
@@ -323,10 +346,13 @@ pub static TABLE: &[&dyn App] = &[
     &softhangup::SoftHangup,
     &stackpop::StackPop,
     &musiconhold::StartMusicOnHold,
+    &stopmixmonitor::StopMixMonitor,
+    &monitor::StopMonitor,
     &musiconhold::StopMusicOnHold,
     &stopplaytones::StopPlaytones,
     &system::System,
     &system::TrySystem,
+    &pausemonitor::UnpauseMonitor,
     &userevent::UserEvent,
     &eavesdrop::UserSpy,
     &verbose::Verbose,

@@ -9,6 +9,7 @@ use crate::dialplan::args::Args;
 use crate::dialplan::command::{self, CommandError};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::program::{self, Ended};
+use crate::dialplan::risk::{self, Risk};
 
 pub(super) struct System;
 pub(super) struct TrySystem;
@@ -32,6 +33,10 @@ impl App for System {
 
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
         check(args)
+    }
+
+    fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
+        risk::of_command(args)
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
@@ -60,6 +65,10 @@ impl App for TrySystem {
 
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
         check(args)
+    }
+
+    fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
+        risk::of_command(args)
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
@@ -95,11 +104,11 @@ impl Status {
 /// Runs what the arguments say, or says why not.
 async fn system(chan: &mut Channel, args: &Args<'_>) -> Status {
     let settings = chan.exchange().settings.load_full();
-    let status = match prepare(chan, args, &settings.dialplan) {
-        Ok(arguments) => run(chan, &arguments).await,
+    let status = match prepare(chan, args, (args.piece(), &settings.dialplan)) {
+        Ok(arguments) => run(chan, args, &arguments).await,
         Err(why) => {
             let line = args.shown(chan, args.piece());
-            refused(chan, &line, &why);
+            refused(chan, ("System", &line), &why);
             Status::Failure
         }
     };
@@ -109,23 +118,28 @@ async fn system(chan: &mut Channel, args: &Args<'_>) -> Status {
 
 /// Why nothing is started.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error("[dialplan] system is \"off\"")]
     Off,
     #[error(transparent)]
     Command(#[from] CommandError),
 }
 
-fn refused(chan: &Channel, line: &str, why: &Refusal) {
+/// Tells that an application's command was not started.
+pub(super) fn refused(chan: &Channel, (app, line): (&'static str, &str), why: &Refusal) {
     let line = line.escape_debug().to_string();
-    tracing::warn!(uuid = chan.uuid(), command = line, %why, "System: nothing is started");
+    tracing::warn!(uuid = chan.uuid(), app, command = line, %why, "nothing is started");
     let note = json!({"uuid": chan.uuid(), "command": line, "why": why.to_string()});
     chan.exchange().journal.note("dialplan.system_refused", note);
 }
 
-/// The program and its arguments.
-fn prepare(chan: &mut Channel, args: &Args<'_>, settings: &DialplanSettings) -> Result<Vec<String>, Refusal> {
-    let line = args.written(chan, &args.piece().clone().trim());
+/// The program and the arguments that a command stands for, as far as the settings allow it.
+pub(super) fn prepare(
+    chan: &mut Channel,
+    args: &Args<'_>,
+    (line, settings): (&Piece<'_>, &DialplanSettings),
+) -> Result<Vec<String>, Refusal> {
+    let line = args.written(chan, &line.clone().trim());
     let line = line.piece();
     match settings.system {
         SystemChoice::Off => Err(Refusal::Off),
@@ -148,9 +162,9 @@ fn prepare(chan: &mut Channel, args: &Args<'_>, settings: &DialplanSettings) -> 
 }
 
 /// Waits for the program, serving the caller's phone meanwhile; when the caller hangs up, the program goes on to its end.
-async fn run(chan: &mut Channel, arguments: &[String]) -> Status {
+async fn run(chan: &mut Channel, args: &Args<'_>, arguments: &[String]) -> Status {
     let uuid = chan.uuid().to_owned();
-    let program = program::run(arguments, &uuid);
+    let program = program::run(arguments, &uuid, args.env().surroundings());
     tokio::pin!(program);
     let ended = loop {
         let here = !chan.is_gone();

@@ -34,6 +34,7 @@ mod list;
 mod listfilter;
 mod local;
 mod math;
+mod mixmonitor;
 mod named;
 mod passthru;
 mod pin_check;
@@ -221,6 +222,7 @@ pub static TABLE: &[&dyn Func] = &[
     &aes::Aes::Decrypt,
     &aes::Aes::Encrypt,
     &array::Array,
+    &mixmonitor::AudiohookInherit,
     &base64::BASE64_DECODE,
     &base64::BASE64_ENCODE,
     &callerid::CallerId,
@@ -268,6 +270,7 @@ pub static TABLE: &[&dyn Func] = &[
     &extreme::MAX,
     &digest::MD5,
     &extreme::MIN,
+    &mixmonitor::MixMonitor,
     &passthru::Passthru,
     &pin_check::PinCheck,
     &pjsip_header::PjsipHeader,
@@ -275,6 +278,7 @@ pub static TABLE: &[&dyn Func] = &[
     &list::PUSH,
     &quote::QUOTE,
     &rand::Rand,
+    &mixmonitor::RecordingInfo,
     &regex::RegexFunc,
     &replace::Replace,
     &trim::RTRIM,

@@ -164,3 +164,20 @@ fn s101_s102_and_s142_numbers_run_in_order_up_to_a_gap_and_s_is_an_extension() {
     assert_eq!(there, [1, 3, 4, 5], "a call that begins at 1 ends in the gap");
     assert_eq!(plan.find("macro-record", "s").unwrap().priorities().collect::<Vec<_>>(), there);
 }
+
+#[test]
+fn s115_what_is_risky_in_a_command_is_told_with_its_place() {
+    let text = "[a]\nexten => 1,1,System(curl https://crm/?a=1&b=${CALLERID(num)})\n same => n,MixMonitor(a.wav,,rec push\\; true)\n \
+                same => n,TrySystem(curl \"https://crm/?a=1&b=2\")\n";
+    let told = shown(plan(text).warnings());
+    let sign =
+        |sign: &str| format!("`{sign}` outside quotes means something to a shell: write the argument in \"quotes\"");
+    assert_eq!(
+        told,
+        [
+            format!("extensions.conf:2:14: System: {}", sign("&")),
+            "extensions.conf:2:14: System: `CALLERID(num)` is what the other side says of itself: FILTER() leaves only what it may hold".to_owned(),
+            format!("extensions.conf:3:12: MixMonitor: {}", sign(";")),
+        ]
+    );
+}

@@ -11,6 +11,9 @@ use crate::dialplan::template::Template;
 /// Loudest and, negated, least loud.
 pub(super) const LOUDEST: i8 = 4;
 
+/// What a recording is called where option r says nothing.
+const USUAL_BASE: &str = "chanspy";
+
 pub(super) const OPTIONS: &[Opt] = &[
     Opt { name: "B", help: "barges: both parties hear the supervisor" },
     Opt {
@@ -34,6 +37,10 @@ pub(super) const OPTIONS: &[Opt] = &[
     },
     Opt { name: "o", help: "hears the channel's party only" },
     Opt { name: "q", help: "neither beep nor name before a channel is heard" },
+    Opt {
+        name: "r",
+        help: "r[(base)]: records the calls that are heard, while they are, as base-date-time.wav in the spool (chanspy where there is no base); who may hear a call may record it, and what he says is left out or on its own track as in any recording",
+    },
     Opt { name: "s", help: "does not say the technology" },
     Opt { name: "u", help: "the prefix is a UUID or the whole name of a channel" },
     Opt { name: "v", help: "(-4 to 4) is how loud it is at first; # makes it louder" },
@@ -41,12 +48,8 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt { name: "x", help: "(key) leaves" },
 ];
 
-const KNOWN: Known<'_> = Known {
-    options: OPTIONS,
-    with_argument: &['c', 'e', 'g', 'v', 'x'],
-    may_have_argument: &['n'],
-    refused: &[('r', "recordings are made by spy --record")],
-};
+const KNOWN: Known<'_> =
+    Known { options: OPTIONS, with_argument: &['c', 'e', 'g', 'v', 'x'], may_have_argument: &['n', 'r'], refused: &[] };
 
 /// What the letters mean.
 #[derive(Clone, Debug)]
@@ -64,6 +67,8 @@ pub(super) struct Options {
     pub(super) enforced: Vec<String>,
     /// How loud at first.
     pub(super) volume: i8,
+    /// What recordings of what is heard are called at first; `None`: there are none.
+    pub(super) record: Option<String>,
 }
 
 impl Options {
@@ -76,6 +81,7 @@ impl Options {
             groups: Vec::new(),
             enforced: Vec::new(),
             volume: 0,
+            record: None,
         }
     }
 
@@ -121,6 +127,8 @@ impl Options {
             'x' => self.exit_key = Some(key(argument)?),
             'g' => self.groups = list().collect(),
             'e' => self.enforced = list().collect(),
+            'r' if argument.is_empty() => self.record = Some(USUAL_BASE.to_owned()),
+            'r' => self.record = Some(argument.to_owned()),
             'v' => {
                 let volume = argument.parse().ok().filter(|steps: &i8| (-LOUDEST..=LOUDEST).contains(steps));
                 let wrong = || CheckError::Malformed { what: "volume from -4 to 4", found: argument.to_owned() };
@@ -181,6 +189,7 @@ mod tests {
         let options = read("bdESsqv(-2)c(#)x(9)g(a:b)e(SIP/1001:1002)nlDuXNo").unwrap();
         assert_eq!((options.next_key, options.exit_key, options.volume), ('#', Some('9'), -2));
         assert_eq!((options.groups.len(), options.enforced.len()), (2, 2));
+        assert_eq!([read("r"), read("r(qa)")].map(|o| o.unwrap().record.unwrap()), ["chanspy", "qa"]);
         assert!("bdESsqnlDuXNo".chars().all(|letter| options.has(letter)) && !options.has('B'));
         assert_eq!(
             [read("w"), read("W"), read("B"), read("wB"), read("")].map(|o| o.unwrap().mode),
@@ -192,7 +201,7 @@ mod tests {
     fn s080_a_letter_that_is_not_known_is_an_error_that_names_it() {
         let error = read("ESz").unwrap_err().to_string();
         assert!(error.contains("option `z`"), "{error}");
-        for wrong in ["v", "v(5)", "v(x)", "c(12)", "x()", "r", "E(1)"] {
+        for wrong in ["v", "v(5)", "v(x)", "c(12)", "x()", "E(1)"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

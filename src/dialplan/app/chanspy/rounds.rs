@@ -1,14 +1,19 @@
 //! From channel to channel: whom a supervisor hears next, what he is told before, and waiting while there is nobody.
 //! Above: `chanspy`. Below: `call::supervision::walk`, `keys`.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::keys::{Keys, Left, Pressed, hear};
 use super::options::Options;
+use crate::call::recording::{self, By, RecordingHandle};
 use crate::call::supervision::walk::{Candidate, Choice, Order, Walk, Whose, meant};
 use crate::call::supervision::{End, Ended, Idle, SpyError, Wish, attach, may_ever, none_found, refuse};
 use crate::call::talks::Talks;
 use crate::call::{Channel, Gone};
 use crate::dialplan::app::Next;
 use crate::dialplan::args::Args;
+use crate::dialplan::recorded::{self, ENDING};
 use crate::dialplan::{keypad, say, supervise};
 use crate::media::Source;
 
@@ -147,7 +152,13 @@ impl Rounds {
         };
         self.has_heard = true;
         chan.set_var("SPY_CHANNEL", next.leg.name.clone());
-        match hear(chan, args, (session, keys)).await? {
+        let recording = self.records(chan, next).await;
+        let heard = hear(chan, args, (session, keys)).await;
+        if let Some(recording) = recording {
+            // What went wrong is in the log, and its file is kept.
+            let _ = recording.stop().await;
+        }
+        match heard? {
             Ok(left) => Ok(left),
             Err(End { why: Ended::Refused(error), .. }) => {
                 refused(chan, args, &error).await?;
@@ -155,6 +166,17 @@ impl Rounds {
             }
             Err(_) => Ok(Left::Ended),
         }
+    }
+
+    /// Records who is heard, as option `r` asks.
+    async fn records(&self, chan: &Channel, next: &Candidate) -> Option<RecordingHandle> {
+        let base = self.wanted.options.record.as_ref()?;
+        let when = Timestamp::now().to_zoned(TimeZone::system()).strftime("%Y%m%d-%H%M%S");
+        let file = recorded::file(chan, &format!("{base}-{when}.{ENDING}"));
+        let file = file.inspect_err(|error| tracing::warn!(uuid = chan.uuid(), %error, "ChanSpy")).ok();
+        let wish = recording::Wish { file, ..recording::Wish::new(By::Dialplan("ChanSpy")) };
+        let begun = recording::start(chan.exchange(), &next.leg.uuid, wish).await;
+        begun.inspect_err(|error| tracing::error!(uuid = next.leg.uuid, %error, "ChanSpy: not recorded")).ok()
     }
 
     /// There is nobody: why is on record and told.

@@ -44,7 +44,7 @@ impl Run<'_, '_> {
                         callee = left;
                         ended
                     }
-                    None => return self.leave(Ended::Left),
+                    None => return self.leave(Ended::Left).await,
                 }
             }
             Err(ended) => ended,
@@ -169,7 +169,7 @@ impl Run<'_, '_> {
             && let Some(there) = self.orphanage(orphan)
         {
             callee.goes_on_at(there);
-            return self.leave(ended);
+            return self.leave(ended).await;
         }
         let cause = match &ended {
             // A caller whose time is up has not hung up: there is no cause yet.
@@ -184,7 +184,7 @@ impl Run<'_, '_> {
             exec::hung_up((self.args.plan(), self.args.env()), &mut callee, self.chan.position()).await;
         }
         self.chan.drop_callee(callee, cause);
-        self.leave(ended)
+        self.leave(ended).await
     }
 
     /// Where a called party goes whose caller hung up.
@@ -198,8 +198,11 @@ impl Run<'_, '_> {
         there.inspect_err(|_| tracing::warn!(uuid = self.chan.uuid(), ?jump, "Dial: option F leads nowhere")).ok()
     }
 
-    /// Where the caller goes on.
-    fn leave(self, ended: Ended) -> Outcome {
+    /// Where the caller goes on; what was to be recorded until now is complete by then.
+    async fn leave(self, ended: Ended) -> Outcome {
+        if self.times.connected.is_some() {
+            self.chan.ends_recorded_talk().await;
+        }
         let go_on = self.wanted.has('g');
         let cause = match ended {
             Ended::CallerGone => return Err(Gone.into()),

@@ -1,0 +1,141 @@
+//! `MixMonitor`, `StopMixMonitor`, `Monitor`, `PauseMonitor`, `Record` and `ChanSpy(…,r)` on calls.
+
+use super::{bob_hangs_up, both, conversation, holds, is_recorded, manifest, names, says, spool, tell, told, until};
+use crate::chanspy::{MAY_LISTEN, carol_may};
+use crate::harness::{TestPbx, Tone, Unusual, only};
+
+const DIAL: &str = "Dial(SIP/bob)";
+
+#[tokio::test]
+async fn a_relative_name_lies_in_the_spool_and_what_is_there_is_never_overwritten() {
+    let plan = format!(
+        "exten => 1,1,MixMonitor(calls/${{CALLERID(num)}}.wav,i(ID))\n same => n,{}\n same => n,{DIAL}\n",
+        tell("${MIXMONITOR_FILENAME} ${MIXMONITOR(${ID},filename)}"),
+    );
+    let pbx = TestPbx::with(&plan).await;
+    for name in ["calls/alice.wav", "calls/alice-2.wav"] {
+        let (mut calling, mut called) = conversation(&pbx, "1").await;
+        bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+        let path = spool(&pbx).join(name);
+        assert!(holds(&path, &both()), "{name}");
+        assert_eq!(told(&pbx).last(), Some(&format!("{0} {0}", path.display())));
+        let bytes = std::fs::read(&path).expect("a file");
+        assert_eq!(bytes.get(20..22), Some(&[1, 0][..]), "PCM is format 1");
+    }
+    assert_eq!(names(&spool(&pbx)), ["calls/alice-2.wav", "calls/alice.wav"]);
+}
+
+#[tokio::test]
+async fn s139_a_callers_name_leads_nowhere_and_a_path_outside_is_not_recorded_into() {
+    let plan = format!(
+        "exten => 1,1,Set(CALLERID(name)=../../b o\\,b/.x)\n same => n,Set(WHERE=${{CALLERID(name)}})\n same => n,MixMonitor(${{WHERE}}.wav)\n \
+         same => n,MixMonitor(/etc/${{EXTEN}}.wav)\n same => n,{DIAL}\n"
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let (mut calling, mut called) = conversation(&pbx, "1").await;
+    bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+    assert_eq!(names(&spool(&pbx)), ["bob.x.wav"]);
+}
+
+#[tokio::test]
+async fn stopmixmonitor_ends_the_one_that_is_meant_and_it_is_complete_for_the_next_priority() {
+    let plan = format!(
+        "exten => 1,1,Answer()\n same => n,MixMonitor(one.wav,i(ONE))\n same => n,MixMonitor(two.wav)\n same => n,Echo()\n \
+         same => n,StopMixMonitor(${{ONE}})\n same => n,{}\n same => n,Echo()\n",
+        tell("stopped [${MIXMONITOR(${ONE},filename)}]"),
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let mut call = pbx.phone("alice").await.invite("1").await;
+    call.expects([200]).await.ack().await.says(Tone::A).await.hears(only(Tone::A)).await;
+    call.presses("#").await;
+    call.falls_silent().await.hears(Vec::new()).await;
+    let (one, two) = (spool(&pbx).join("one.wav"), spool(&pbx).join("two.wav"));
+    call.says(Tone::C).await.hears(only(Tone::C)).await;
+    until("what is said then", || says(&two, &only(Tone::C))).await;
+    assert_eq!(told(&pbx), ["stopped []"]);
+    assert_eq!((manifest(&one)["state"].as_str(), manifest(&two)["state"].as_str()), (Some("finished"), Some("open")));
+    assert_eq!([Tone::A, Tone::C].map(|tone| says(&one, &only(tone))), [true, false]);
+    call.hangs_up().await;
+    pbx.is_idle().await;
+    assert_eq!([Tone::A, Tone::C].map(|tone| says(&two, &only(tone))), [true, true]);
+}
+
+#[tokio::test]
+async fn the_command_runs_when_the_recording_is_complete_with_the_name_it_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("copy.wav");
+    let plan =
+        format!("exten => 1,1,MixMonitor(a.wav,b,cp ^{{MIXMONITOR_FILENAME}} {})\n same => n,{DIAL}\n", copy.display());
+    let settings = "[dialplan]\nsystem = \"argv\"\nprograms = [\"/bin/cp\"]\n".to_owned();
+    let pbx = TestPbx::unusual(&plan, Unusual { settings, ..Unusual::default() }).await;
+    let (mut calling, mut called) = conversation(&pbx, "1").await;
+    assert!(!copy.exists());
+    bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+    let whole = std::fs::metadata(spool(&pbx).join("a.wav")).expect("a recording").len();
+    until("a copy", || std::fs::metadata(&copy).is_ok_and(|facts| facts.len() == whole)).await;
+    assert!(holds(&copy, &both()));
+}
+
+#[tokio::test]
+async fn monitor_puts_both_directions_into_one_file_and_a_pause_is_cut_out() {
+    let plan = "exten => 1,1,Answer()\n same => n,Monitor(wav,old)\n same => n,Echo()\n same => n,PauseMonitor()\n same => n,Echo()\n \
+                same => n,UnpauseMonitor()\n same => n,Echo()\n same => n,StopMonitor()\n same => n,Echo()\n";
+    let pbx = TestPbx::with(plan).await;
+    let mut call = pbx.phone("alice").await.invite("1").await;
+    call.expects([200]).await.ack().await;
+    for tone in [Tone::A, Tone::B, Tone::C, Tone::D] {
+        call.says(tone).await.hears(only(tone)).await;
+        call.presses("#").await;
+        call.falls_silent().await.hears(Vec::new()).await;
+    }
+    pbx.is_idle().await;
+    let path = spool(&pbx).join("old.wav");
+    let heard = [Tone::A, Tone::B, Tone::C, Tone::D].map(|tone| says(&path, &only(tone)));
+    assert_eq!(heard, [true, false, true, false]);
+    assert_eq!(manifest(&path)["pauses"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn record_ends_by_a_key_by_silence_or_by_time_and_says_which() {
+    let plan = format!(
+        "exten => 1,1,Record(msg-%d.wav,0,0,q)\n same => n,{0}\n same => n,Record(msg-%d.wav,0.3,0,q)\n same => n,{0}\n \
+         same => n,Record(msg-%d.wav,,0.3,q)\n same => n,{0}\n same => n,Record(msg-%d.wav)\n\
+         exten => h,1,{0}\n",
+        tell("${RECORD_STATUS} ${RECORDED_FILE}")
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let mut call = pbx.phone("alice").await.invite("1").await;
+    call.expects([200]).await.ack().await.says(Tone::A).await;
+    let first = spool(&pbx).join("msg-0.wav");
+    is_recorded(&first).await;
+    call.presses("#").await.falls_silent().await;
+    until("three recordings", || told(&pbx).len() == 3).await;
+    call.hangs_up().await;
+    pbx.is_idle().await;
+    let file = |number: u32| spool(&pbx).join(format!("msg-{number}")).display().to_string();
+    let told = told(&pbx);
+    let wanted =
+        ["DTMF", "SILENCE", "TIMEOUT"].into_iter().zip(0..).map(|(word, number)| format!("{word} {}", file(number)));
+    assert!(told.iter().take(3).eq(&wanted.collect::<Vec<_>>()), "{told:?}");
+    assert!(holds(&first, &[only(Tone::A)]), "one channel: what he says");
+    assert!(told[3].starts_with("HANGUP") || told[3].starts_with("TIMEOUT"), "{told:?}");
+}
+
+#[tokio::test]
+async fn s081_chanspy_records_what_is_heard_while_it_is() {
+    let plan = format!("exten => 1,1,{DIAL}\nexten => 9,1,ChanSpy(SIP/alice,qEr(qa))\n same => n,Hangup()\n");
+    let pbx = TestPbx::unusual(&plan, carol_may(MAY_LISTEN)).await;
+    let (mut calling, mut called) = conversation(&pbx, "1").await;
+    let carol = pbx.phone("carol").await;
+    let mut spying = carol.invite("9").await;
+    spying.expects([200]).await.ack().await.hears(Tone::A + Tone::B).await;
+    until("a recording", || !names(&spool(&pbx)).is_empty()).await;
+    is_recorded(&spool(&pbx).join(&names(&spool(&pbx))[0])).await;
+    called.hangs_up().await;
+    calling.is_hung_up().await;
+    spying.is_hung_up().await;
+    pbx.is_idle().await;
+    let all = names(&spool(&pbx));
+    assert!(matches!(all.as_slice(), [name] if name.starts_with("qa-2")), "{all:?}");
+    assert!(holds(&spool(&pbx).join(&all[0]), &both()));
+}
