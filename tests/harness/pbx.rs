@@ -103,7 +103,7 @@ impl TestPbx {
         }
         settings.push_str(&unusual.settings);
         let plan = (PathBuf::from("extensions.conf"), format!("[internal]\n{dialplan}\n"));
-        Self::started(read(&settings), plan).await
+        Self::started(read(&settings), vec![plan]).await
     }
 
     /// A server with an example's own files, on ports of its own. In its settings each of `changes` is written in place of
@@ -117,7 +117,10 @@ impl TestPbx {
             assert!(settings.contains(there), "{there} is not in the settings of {name}");
             settings = settings.replace(there, wanted);
         }
-        Self::started(read(&settings), (folder.join("extensions.conf"), text("extensions.conf"))).await
+        let plans = ["extensions.conf", "extensions_custom.conf"].map(|file| folder.join(file));
+        let plans = plans.into_iter().filter(|file| file.exists());
+        let plans = plans.map(|file| (file.clone(), std::fs::read_to_string(file).expect("a dialplan"))).collect();
+        Self::started(read(&settings), plans).await
     }
 
     /// A server that reads `extensions.conf` from the folder [`Self::plan_file`] is in, and reads it again at a reload.
@@ -139,11 +142,11 @@ impl TestPbx {
         self.folder.path().join("extensions.conf")
     }
 
-    async fn started(config: Config, plan: (PathBuf, String)) -> Self {
+    async fn started(config: Config, plans: Vec<(PathBuf, String)>) -> Self {
         let passwords = config.users.iter().map(|(name, user)| (name.clone(), user.password.expose().to_owned()));
         let passwords = passwords.collect();
         let folder = tempfile::tempdir().expect("a folder");
-        let source = Source::Given(Box::new(config), vec![plan]);
+        let source = Source::Given(Box::new(config), plans);
         let (state, socket) = (folder.path().join("state"), folder.path().join("run/pbx.sock"));
         let settings = Settings::read(source, state, vec![socket]).expect("the test's dialplan");
         let pbx = Pbx::start(settings).await.expect("a running server");
