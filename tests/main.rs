@@ -14,6 +14,7 @@ mod cli;
 mod conference;
 mod console;
 mod control;
+mod delivery;
 mod dial;
 mod dialplan;
 mod documents;

@@ -31,8 +31,7 @@ impl Outbox {
         self.write("adding a recording", Durable::Yes, |tx| {
             // Within the transaction nobody else takes a name.
             manifest.file = free_name::<Fault>(self.spool(), &manifest.file, None, |stem| Ok(is_taken(tx, stem)?))?;
-            tx.prepare_cached("INSERT INTO recordings (id, state, started_ms, call, leg, uniqueid, from_number, from_name, to_number, direction, writer) VALUES (?1, 'open', 0, '', '', '', '', '', '', '', ?2)")?
-                .execute((manifest.id.to_string(), &writer))?;
+            insert(tx, manifest.id, Some(&writer))?;
             Ok(describe(tx, &manifest)?)
         })?;
         if let Err(error) = self.write_manifest(&manifest) {
@@ -113,10 +112,12 @@ impl Outbox {
         self.write_manifest(&manifest)?;
         self.write("adopting a recording", Durable::Yes, |tx| {
             check(tx)?;
-            tx.prepare_cached("INSERT INTO recordings (id, state, started_ms, call, leg, uniqueid, from_number, from_name, to_number, direction, finished_ms) VALUES (?1, 'open', 0, '', '', '', '', '', '', '', ?2)")?
-                .execute((manifest.id.to_string(), now_ms()))?;
+            insert(tx, manifest.id, None)?;
             describe(tx, &manifest)?;
-            enqueue(tx, number_of(tx, manifest.id)?, &manifest, None)?;
+            let number = number_of(tx, manifest.id)?;
+            tx.prepare_cached("UPDATE recordings SET finished_ms = ?2 WHERE number = ?1")?
+                .execute((number, now_ms()))?;
+            enqueue(tx, number, &manifest, None)?;
             Ok(())
         })?;
         Ok(manifest)
@@ -223,6 +224,16 @@ pub(super) fn number_of(tx: &Transaction<'_>, id: RecordingId) -> Result<i64, Fa
 /// Whether a recording has this name, its extension left out.
 pub(super) fn is_taken(tx: &Transaction<'_>, stem: &str) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM recordings WHERE stem = ?1")?.exists([stem])
+}
+
+/// A new row, to be brought in line with its manifest.
+pub(super) fn insert(tx: &Transaction<'_>, id: RecordingId, writer: Option<&str>) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO recordings (id, writer, state, started_ms, call, leg, uniqueid, from_number, from_name, to_number, direction)
+         VALUES (?1, ?2, 'open', 0, '', '', '', '', '', '', '')",
+    )?
+    .execute((id.to_string(), writer))?;
+    Ok(())
 }
 
 /// Brings a row in line with its manifest.

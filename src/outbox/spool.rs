@@ -254,6 +254,17 @@ impl Spool {
         Ok(self.lock(&name)?.is_some())
     }
 
+    /// Whether some writer lives; the files of the locks of those that do not are removed.
+    pub(super) fn has_writers(&self) -> Result<bool, OutboxError> {
+        for name in self.names_below(WRITERS)? {
+            if self.lock(&name)?.is_none() {
+                return Ok(true);
+            }
+            self.remove(&name)?;
+        }
+        Ok(false)
+    }
+
     /// Removes the lock's file of a writer that is dead, or that is done.
     pub(super) fn remove_writer(&self, writer: &str) -> Result<(), OutboxError> {
         self.remove(&format!("{WRITERS}/{writer}"))
@@ -267,6 +278,14 @@ impl Spool {
         let mut names = Vec::new();
         self.names_in("", &mut names)?;
         names.sort_unstable();
+        Ok(names)
+    }
+
+    fn names_below(&self, folder: &str) -> Result<Vec<String>, OutboxError> {
+        let mut names = Vec::new();
+        if self.exists(folder)? {
+            self.names_in(folder, &mut names)?;
+        }
         Ok(names)
     }
 

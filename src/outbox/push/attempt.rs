@@ -165,10 +165,13 @@ async fn fail(
     kind: Kind,
     (error, options): (String, &Options),
 ) -> Result<Outcome, OutboxError> {
-    let (remote, key) = (claim.item.remote.clone(), claim.key.clone());
-    let read =
-        move |outbox: &Outbox| Ok::<_, OutboxError>((pick::gate(outbox, &remote)?, pick::first_failure(outbox, &key)?));
-    let (gate, ago) = blocking(outbox, read).await?;
+    let of = claim.clone();
+    let read = move |outbox: &Outbox| {
+        let gate = pick::gate(outbox, &of.key.remote)?;
+        Ok::<_, OutboxError>((gate, pick::first_failure(outbox, &of.key)?, pick::is_renamed(outbox, &of)?))
+    };
+    let (gate, ago, is_renamed) = blocking(outbox, read).await?;
+    let kind = if is_renamed && matches!(kind, Kind::Vanished) { Kind::Disk } else { kind };
     let policy = &configured.policy;
     let is_given_up = claim.item.attempt >= policy.give_up_attempts && ago >= policy.give_up_after;
     let (asked, reason) = match &kind {

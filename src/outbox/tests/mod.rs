@@ -1,8 +1,10 @@
 //! The outbox as its users see it: recordings begun, finished, recovered, listed.
 
+mod hostile;
 mod life;
 mod push;
 mod tidy;
+mod verify;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,3 @@
+//! Recordings from their first sample to their receipts, with everything in between that can go wrong.
+
+mod crash;
