@@ -27,7 +27,7 @@ impl Outbox {
     pub fn begin(&self, manifest: &Manifest) -> Result<Manifest, OutboxError> {
         let mut manifest = Manifest { state: State::Open, ..manifest.clone() };
         let writer = self.writer()?;
-        self.spool().make_folders(&manifest.file)?;
+        manifest.file = self.spool().free_folders(&manifest.file)?;
         self.write("adding a recording", Durable::Yes, |tx| {
             // Within the transaction nobody else takes a name.
             manifest.file = free_name::<Fault>(self.spool(), &manifest.file, None, |stem| Ok(is_taken(tx, stem)?))?;

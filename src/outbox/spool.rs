@@ -149,6 +149,45 @@ impl Spool {
         Ok(())
     }
 
+    /// Makes the folders above a name that somebody wishes for; one whose name a file or a link has already becomes `-2`, `-3`, …
+    /// Returns the name as it is then.
+    ///
+    /// # Errors
+    /// The disk does not take them.
+    pub fn free_folders(&self, wished: &str) -> Result<String, OutboxError> {
+        check_name(wished)?;
+        let Some((folders, last)) = wished.rsplit_once('/') else { return Ok(wished.to_owned()) };
+        let mut above = String::new();
+        for part in folders.split('/') {
+            let mut number = 1_u32;
+            loop {
+                let folder = if number == 1 { format!("{above}{part}/") } else { format!("{above}{part}-{number}/") };
+                match self
+                    .make_folders(&format!("{folder}x"))
+                    .and_then(|()| self.is_folder(folder.trim_end_matches('/')))
+                {
+                    Ok(true) => {
+                        above = folder;
+                        break;
+                    }
+                    Ok(false) if number < 1000 => number += 1,
+                    Ok(false) => {
+                        return Err(OutboxError::Name { name: wished.to_owned(), what: "its folders' names are taken" });
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(format!("{above}{last}"))
+    }
+
+    fn is_folder(&self, name: &str) -> Result<bool, OutboxError> {
+        let failed = OutboxError::io("looking for", &self.path.join(name));
+        let (folder, last) = self.folder_of(name).map_err(&failed)?;
+        let facts = statat(folder, last, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| failed(errno.into()))?;
+        Ok(FileType::from_raw_mode(facts.st_mode) == FileType::Directory)
+    }
+
     /// Writes a small file whole or not at all, for its owner alone, in the place of one that is there; it is on the disk after.
     ///
     /// # Errors

@@ -129,7 +129,7 @@ impl Outbox {
         }
         let own = stem(&before.file);
         let wished = format!("{wished}{}", before.file.get(own.len()..).unwrap_or_default());
-        self.spool().make_folders(&wished)?;
+        let wished = self.spool().free_folders(&wished)?;
         let mut renamed = before.clone();
         self.write("renaming a recording", Durable::Yes, |tx| {
             let taken = |stem: &str| Ok(stem != own && is_taken(tx, stem)?);

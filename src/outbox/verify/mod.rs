@@ -14,7 +14,8 @@ use rusqlite::OptionalExtension;
 
 use super::error::OutboxError;
 use super::list::{Filter, Order};
-use super::manifest::{Manifest, RecordingId, State, manifest_name};
+use super::manifest::{Manifest, RecordingId, State, manifest_name, stem};
+use super::seal::key_name;
 use super::spool::measure;
 use super::store::Outbox;
 use super::{DeliveryState, Spool};
@@ -233,7 +234,7 @@ impl Look<'_> {
                 continue;
             };
             self.verified.recordings += 1;
-            self.owned.extend(manifest.files().map(|(file, ..)| file.to_owned()));
+            self.owned.extend(manifest.files().flat_map(|(file, ..)| [file.to_owned(), key_name(file)]));
             self.owned.insert(manifest.file.clone());
             self.owned.insert(manifest_name(&manifest.file));
             self.manifest(&manifest)?;
@@ -374,7 +375,11 @@ impl Look<'_> {
 
     /// Whether a file belongs to a recording that began, or was renamed, while we looked.
     fn is_just_begun(&self, name: &str) -> Result<bool, OutboxError> {
-        self.outbox.read("looking for a name", |tx| Ok(super::queue::is_taken(tx, super::manifest::stem(name))?))
+        let file: Option<String> = self.outbox.read("looking for a name", |tx| {
+            let mut one = tx.prepare_cached("SELECT file FROM recordings WHERE stem = ?1")?;
+            Ok(one.query_row([stem(name)], |row| row.get(0)).optional()?.flatten())
+        })?;
+        Ok(file.is_some_and(|file| [file.clone(), manifest_name(&file), key_name(&file)].iter().any(|own| own == name)))
     }
 }
 
