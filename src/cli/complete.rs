@@ -19,6 +19,8 @@ use crate::control::protocol::{CallInfo, method};
 const VARIABLE: &str = "WIRECHIEF_COMPLETE";
 /// A person waits for it at each press of the key.
 const BUDGET: Duration = Duration::from_millis(150);
+/// So many recordings are looked through for those that begin so.
+const LATEST: u32 = 1_000;
 
 /// Answers a shell's script, if one asks; whether it did. Errors are silent: what they print would land on the command line.
 pub(super) fn answer(tool: Tool) -> bool {
@@ -62,6 +64,27 @@ pub(super) fn keys() -> ArgValueCompleter {
         let family = words.iter().rev().nth(1).cloned().unwrap_or_default();
         let names = store_on_the_line().and_then(|store| store.keys(&family).ok()).unwrap_or_default();
         offered(names, &current.to_string_lossy())
+    })
+}
+
+/// Completes the ids of recordings, the latest, and names of files.
+pub(super) fn recordings() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let begun = current.to_string_lossy();
+        let listed = super::rec::latest(&words_on_the_line(), LATEST);
+        let matching = listed.into_iter().filter(|(id, file, _)| id.starts_with(&*begun) || file.starts_with(&*begun));
+        let candidate = |(id, file, help): (String, String, String)| {
+            let word = if id.starts_with(&*begun) { id } else { file };
+            CompletionCandidate::new(word).help(Some(super::output::shown(&help).into_owned().into()))
+        };
+        matching.map(candidate).collect()
+    })
+}
+
+/// Completes the remotes of the settings.
+pub(super) fn remotes() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        offered(super::rec::remote_names(&words_on_the_line()), &current.to_string_lossy())
     })
 }
 

@@ -29,10 +29,11 @@ pub fn start(settings: LogSettings, common: &Common) {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     // What the libraries below us say is of interest only when something is wrong with them.
-    // That of the sound server calls the end of each session an error.
+    // That of the sound server calls the end of each session an error, and that of sound files each file that is none.
     let ours = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_target("pulseaudio", LevelFilter::OFF)
+        .with_target("symphonia", LevelFilter::OFF)
         .with_default(level.min(LevelFilter::WARN));
     // A second start, in a test, changes nothing.
     let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();

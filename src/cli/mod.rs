@@ -16,6 +16,7 @@ mod manual;
 pub mod output;
 mod pbx;
 mod rec;
+mod rows;
 mod spy;
 mod words;
 

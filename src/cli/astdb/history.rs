@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::desk::Desk;
 use super::read::JsonValue;
-use super::rows::Rows;
 use crate::astdb::asterisk::full_name;
 use crate::astdb::{Detail, Logged};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit};
 use crate::cli::output::shown;
+use crate::cli::rows::Rows;
 use crate::cli::words;
 
 /// Print who changed what and when

@@ -11,7 +11,6 @@ mod input;
 mod key;
 mod place;
 mod read;
-mod rows;
 mod show;
 mod unlock;
 mod watch;

@@ -8,12 +8,12 @@ use serde::Serialize;
 use super::desk::Desk;
 use super::input;
 use super::read::JsonValue;
-use super::rows::Rows;
 use crate::astdb::{Detail, Entry, Select, StoreError, asterisk};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::output::shown;
+use crate::cli::rows::Rows;
 
 /// List keys, with --reveal their values
 #[derive(ClapArgs, Debug)]

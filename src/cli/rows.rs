@@ -1,12 +1,12 @@
 //! A long list being printed: the first row at once, the others in chunks as they are read, none kept.
-//! Above: `astdb show`, `find` and `log`. Below: [`Output`].
+//! Above: `astdb show`, `find` and `log`, `rec ls`. Below: [`Output`].
 
 use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use crate::cli::exit::Failure;
-use crate::cli::output::{Output, shown_in_json};
+use super::exit::Failure;
+use super::output::{Output, shown_in_json};
 
 /// Printed at once, in bytes.
 const CHUNK: usize = 64 * 1024;

@@ -1,0 +1,76 @@
+//! A table of any length: a short one is arranged as all tables are, a long one goes on in columns as wide as its beginning.
+//! Above: `rec ls`. Below: [`Output`].
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::cli::exit::Failure;
+use crate::cli::output::{Output, shown};
+
+/// So many rows are looked at before the first is printed.
+const BEGINNING: usize = 1_000;
+/// Printed at once, in bytes.
+const CHUNK: usize = 64 * 1024;
+/// Blanks between two columns.
+const SPACE: usize = 2;
+
+/// The table.
+pub(super) struct Columns<'a> {
+    output: &'a Output,
+    header: &'a [&'a str],
+    beginning: Vec<Vec<String>>,
+    /// Of each column, once the beginning is over.
+    widths: Vec<usize>,
+    text: String,
+}
+
+impl<'a> Columns<'a> {
+    /// Begins a table with these titles.
+    pub(super) fn begin(output: &'a Output, header: &'a [&'a str]) -> Self {
+        Self { output, header, beginning: Vec::new(), widths: Vec::new(), text: String::new() }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, row: Vec<String>) -> Result<(), Failure> {
+        if !self.widths.is_empty() {
+            self.line(&row);
+            return if self.text.len() < CHUNK { Ok(()) } else { self.flush() };
+        }
+        self.beginning.push(row);
+        if self.beginning.len() <= BEGINNING {
+            return Ok(());
+        }
+        let beginning = std::mem::take(&mut self.beginning);
+        let titles: Vec<String> = self.header.iter().map(|title| (*title).to_owned()).collect();
+        self.widths = (0..titles.len()).map(|at| widest(std::iter::once(&titles).chain(&beginning), at)).collect();
+        self.line(&titles);
+        beginning.iter().for_each(|row| self.line(row));
+        self.flush()
+    }
+
+    /// Prints what is left.
+    pub(super) fn end(mut self) -> Result<(), Failure> {
+        if self.widths.is_empty() { self.output.table(self.header, &self.beginning) } else { self.flush() }
+    }
+
+    fn line(&mut self, row: &[String]) {
+        let mut owed = 0;
+        for (cell, width) in row.iter().zip(&self.widths) {
+            // An empty cell would shift the columns of those who split at blanks.
+            let cell = if cell.is_empty() { "-".into() } else { shown(cell) };
+            self.text.extend(std::iter::repeat_n(' ', owed));
+            self.text.push_str(&cell);
+            owed = width.saturating_sub(cell.width()) + SPACE;
+        }
+        self.text.push('\n');
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let printed = self.output.raw(&self.text);
+        self.text.clear();
+        printed
+    }
+}
+
+fn widest<'a>(rows: impl Iterator<Item = &'a Vec<String>>, at: usize) -> usize {
+    rows.filter_map(|row| row.get(at)).map(|cell| shown(cell).width()).max().unwrap_or(0)
+}

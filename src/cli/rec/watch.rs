@@ -1,0 +1,78 @@
+//! `rec watch`: delivers recordings as they are finished, until it is told to end.
+
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::place::{Place, known};
+use crate::cli::common::Context;
+use crate::cli::complete;
+use crate::cli::entry::{Threads, in_runtime};
+use crate::cli::exit::{Done, Exit, Failure};
+use crate::cli::output::Output;
+use crate::config::parse_duration;
+use crate::control::protocol::{Fault, FaultCode};
+use crate::outbox::push::{self, Event, Options, Outcome, Until, Watcher};
+
+/// Deliver recordings as they are finished, until Ctrl-C or SIGTERM
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  rec watch
+  rec watch --to crm --json | jq -r 'select(.state==\"parked\").error'
+
+For recordings that `pbx` makes this is not needed: it delivers them itself to remotes with `when = \"ended\"`. As a service it is of
+Type=notify. With --json each attempt is a line.")]
+pub(super) struct Args {
+    /// Only to this remote; may be given several times
+    #[arg(long, value_name = "REMOTE", add = complete::remotes())]
+    to: Vec<String>,
+    /// Wait so long for the end of another run
+    #[arg(long, value_name = "DUR", value_parser = parse_duration, default_value = "0s", hide_default_value = true)]
+    wait_lock: Duration,
+}
+
+pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
+    let desk = place.make(context)?;
+    for name in &args.to {
+        known(&desk.settings.remotes, name)?;
+    }
+    let remotes = desk.remotes()?;
+    let until = Until::Stopped;
+    let options = Options { to: args.to.clone(), wait_lock: args.wait_lock, until, ..Options::default() };
+    let lines = Lines(context.output);
+    in_runtime(Threads::One, async {
+        let failed = |error| Fault::new(FaultCode::Failure, format!("catching signals: {error}"));
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        // Without a service manager nobody is told.
+        let _ = sd_notify::notify(false, &[NotifyState::Ready]);
+        context.output.note("watching; Ctrl-C ends");
+        tokio::select! {
+            ended = push::run(&desk.outbox, &remotes, &options, &lines) => ended.map(|_| Exit::Ok).map_err(Failure::from),
+            _ = interrupt.recv() => Ok(Exit::Ok),
+            _ = terminate.recv() => Ok(Exit::Ok),
+        }
+    })
+}
+
+/// A line an attempt: what arrived to stdout, what did not to stderr.
+struct Lines(Output);
+
+impl Watcher for Lines {
+    fn event(&self, event: &Event<'_>) {
+        let Event::Ended(item, outcome) = event else { return };
+        if self.0.is_json() {
+            let _ = self.0.json_line(&super::push::json(item, outcome));
+            return;
+        }
+        match outcome {
+            Outcome::Delivered => self.0.note(&format!("delivered {} ({}) to {}", item.id, item.file, item.remote)),
+            Outcome::Waiting { error, .. } => self.0.fault(&Fault::new(FaultCode::TryAgain, error.clone())),
+            Outcome::Parked { error, .. } => self.0.fault(&Fault::new(FaultCode::Partial, error.clone())),
+            Outcome::CutShort => {}
+        }
+    }
+}
