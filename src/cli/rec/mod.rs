@@ -13,6 +13,7 @@ mod remotes;
 mod retry;
 mod show;
 mod status;
+mod tidy;
 mod watch;
 
 use clap::{Parser, Subcommand};
@@ -53,6 +54,7 @@ enum Command {
     Status(status::Args),
     Test(remotes::TestArgs),
     Retry(retry::Args),
+    Forget(tidy::ForgetArgs),
     Start(control::Start),
     /// End the recordings of a live call; they are complete, and in the outbox, when this returns
     Stop(control::Running),
@@ -65,6 +67,8 @@ enum Command {
     /// Go on after a mask
     Unmask(control::Running),
     Export(export::Args),
+    Rename(tidy::RenameArgs),
+    Purge(tidy::PurgeArgs),
     Import(import::Args),
     Remotes(remotes::Args),
     #[command(after_help = "\
@@ -103,6 +107,9 @@ fn execute(command: Command, place: &place::Place, context: &Context) -> Done {
         Command::Mask(args) => control::change((method::RECORD_MASK, "mask the recordings of"), args, context),
         Command::Unmask(args) => control::change((method::RECORD_UNMASK, "unmask the recordings of"), args, context),
         Command::Import(args) => import::run(&args, place, context),
+        Command::Forget(args) => tidy::forget(&args, place, context),
+        Command::Rename(args) => tidy::rename(&args, place, context),
+        Command::Purge(args) => tidy::purge(&args, place, context),
         Command::Export(args) => export::run(&args, place, context),
         Command::Remotes(args) => remotes::run(&args, context),
         Command::Completion(args) => completion::run(&args, Tool::Rec, context),

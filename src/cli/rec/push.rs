@@ -102,6 +102,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     if context.common.dry_run {
         return dry_run(&desk, &options, context);
     }
+    desk.outbox.mend()?;
     let remotes = desk.remotes()?;
     let bars = Bars::new(&context.output, &desk.outbox);
     let began = Instant::now();

@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use crate::audio::wave::{Head, pcm_head};
 use crate::cli::rec::place::Desk;
 use crate::outbox::manifest::{Audio, Party, Side};
 use crate::outbox::name::{clean_name, free_name};
-use crate::outbox::{Manifest, OutboxError, RecordingId};
+use crate::outbox::{Aside, Manifest, OutboxError, RecordingId, Spool};
 
 /// Where recordings go.
 pub(super) enum Mode {
@@ -145,15 +145,17 @@ fn described(take: &Take, (id, file): (RecordingId, String), measured: &Measured
 fn copied(one: &Found, take: &Take, desk: &Desk) -> Result<(String, Measured), CopyError> {
     let ending = folder::ending(&one.name);
     let source = open(one)?;
-    let scratch = Scratch::make(desk)?;
+    let spool = desk.outbox.spool();
+    let aside = spool.begin_aside()?;
     let mut reader = io::BufReader::with_capacity(1 << 17, &source);
-    io::copy(&mut reader, &mut &scratch.file).map_err(|error| scratch.failed(&error))?;
+    io::copy(&mut reader, &mut aside.file()).map_err(full(spool))?;
     if !folder::is_same(one, &source).map_err(refused)? {
         return Err(CopyError::Changed);
     }
-    scratch.mend().map_err(|error| scratch.failed(&error))?;
-    let measured = measured(File::open(&scratch.path).map_err(|error| scratch.failed(&error))?, &ending)?;
-    let file = scratch.name_it(&format!("{}.{}", clean_name(take.stem()), ending.to_ascii_lowercase()), desk)?;
+    mend(aside.file()).map_err(full(spool))?;
+    let measured = measured(aside.file().try_clone().map_err(full(spool))?, &ending)?;
+    let wished = format!("{}.{}", clean_name(take.stem()), ending.to_ascii_lowercase());
+    let file = named(&aside, &wished, spool)?;
     Ok((file, measured))
 }
 
@@ -170,8 +172,9 @@ fn joined(sides: [&Found; 2], (take, mode): (&Take, &Mode), desk: &Desk) -> Resu
         ));
     }
     let rate_hz = left.rate_hz();
-    let scratch = Scratch::make(desk)?;
-    let frames = both([left, right], &scratch)?;
+    let spool = desk.outbox.spool();
+    let aside = spool.begin_aside()?;
+    let frames = both([left, right], (aside.file(), spool))?;
     for file in sides {
         if !folder::is_same(file, &open(file)?).map_err(refused)? {
             return Err(CopyError::Changed);
@@ -181,14 +184,14 @@ fn joined(sides: [&Found; 2], (take, mode): (&Take, &Mode), desk: &Desk) -> Resu
         Mode::Copy => clean_name(take.stem()),
         Mode::InPlace(folder) => below(folder, take.stem()),
     };
-    let file = scratch.name_it(&format!("{wished}.wav"), desk)?;
+    let file = named(&aside, &format!("{wished}.wav"), spool)?;
     Ok((file, Measured { format: "pcm16".to_owned(), rate_hz, channels: 2, frames }))
 }
 
-fn both([mut left, mut right]: [Box<dyn Source>; 2], scratch: &Scratch) -> Result<u64, CopyError> {
-    let failed = |error: io::Error| scratch.failed(&error);
-    let mut to = BufWriter::new(&scratch.file);
-    to.write_all(&pcm_head(left.rate_hz(), 2, None)).map_err(failed)?;
+fn both([mut left, mut right]: [Box<dyn Source>; 2], (file, spool): (&File, &Spool)) -> Result<u64, CopyError> {
+    let failed = full(spool);
+    let mut to = BufWriter::new(file);
+    to.write_all(&pcm_head(left.rate_hz(), 2, None)).map_err(&failed)?;
     let mut waiting = [Vec::new(), Vec::new()];
     let mut ended = [false, false];
     let mut frames = 0u64;
@@ -214,7 +217,7 @@ fn both([mut left, mut right]: [Box<dyn Source>; 2], scratch: &Scratch) -> Resul
                 bytes.extend(side.get(at).copied().unwrap_or(0).to_le_bytes());
             }
         }
-        to.write_all(&bytes).map_err(failed)?;
+        to.write_all(&bytes).map_err(&failed)?;
         for side in [a, b] {
             side.drain(..length.min(side.len()));
         }
@@ -223,14 +226,15 @@ fn both([mut left, mut right]: [Box<dyn Source>; 2], scratch: &Scratch) -> Resul
     if frames == 0 {
         return Err(CopyError::Refused("there is no sound in it".to_owned()));
     }
-    to.seek(SeekFrom::Start(0)).map_err(failed)?;
-    to.write_all(&pcm_head(left.rate_hz(), 2, Some(frames))).map_err(failed)?;
-    to.flush().map_err(failed)?;
+    to.seek(SeekFrom::Start(0)).map_err(&failed)?;
+    to.write_all(&pcm_head(left.rate_hz(), 2, Some(frames))).map_err(&failed)?;
+    to.flush().map_err(&failed)?;
     Ok(frames)
 }
 
 /// What the sound of a file is, all of it read where its length is not known before.
 fn measured(mut file: File, ending: &str) -> Result<Measured, CopyError> {
+    file.rewind().map_err(refused)?;
     let head = Head::read(&mut file).ok();
     file.rewind().map_err(refused)?;
     let mut source = source::open(file, ending)?;
@@ -274,59 +278,29 @@ fn refused(error: io::Error) -> CopyError {
     CopyError::Refused(error.to_string())
 }
 
-/// A file of the spool without a name yet; gone again, where it gets none.
-struct Scratch {
-    path: PathBuf,
-    name: String,
-    file: File,
+/// Lets the head of a WAV file say its length.
+fn mend(mut file: &File) -> io::Result<()> {
+    let Ok(head) = Head::read(&mut file) else { return Ok(()) };
+    if head.is_whole() {
+        return Ok(());
+    }
+    for (at, word) in head.mending() {
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&word)?;
+    }
+    // Half a frame at the end belongs to nothing.
+    file.set_len(head.data_at + head.data_bytes())
 }
 
-impl Scratch {
-    fn make(desk: &Desk) -> Result<Self, CopyError> {
-        let name = format!(".{}.part", uuid::Uuid::new_v4().simple());
-        let path = desk.outbox.spool().path().join(&name);
-        let opened = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
-        match opened {
-            Ok(file) => Ok(Self { path, name, file }),
-            Err(error) => Err(CopyError::Disk(format!("{}: {error}", path.display()))),
-        }
-    }
-
-    /// Lets the head of a WAV file say its length.
-    fn mend(&self) -> io::Result<()> {
-        let mut file = &self.file;
-        let Ok(head) = Head::read(&mut file) else { return Ok(()) };
-        if head.is_whole() {
-            return Ok(());
-        }
-        for (at, word) in head.mending() {
-            file.seek(SeekFrom::Start(at))?;
-            file.write_all(&word)?;
-        }
-        // Half a frame at the end belongs to nothing.
-        file.set_len(head.data_at + head.data_bytes())
-    }
-
-    /// Gives it a name that nothing else has, the one wished for if possible.
-    fn name_it(&self, wished: &str, desk: &Desk) -> Result<String, CopyError> {
-        let spool = desk.outbox.spool();
-        self.file.sync_all().map_err(|error| self.failed(&error))?;
-        spool.make_folders(wished)?;
-        let free = free_name::<OutboxError>(spool, wished, |_| Ok(false))?;
-        spool.rename(&self.name, &free)?;
-        Ok(free)
-    }
-
-    fn failed(&self, error: &io::Error) -> CopyError {
-        CopyError::Disk(format!("{}: {error}", self.path.parent().unwrap_or(Path::new("")).display()))
-    }
+/// Gives it a name that nothing else has, the one wished for if possible.
+fn named(aside: &Aside, wished: &str, spool: &Spool) -> Result<String, CopyError> {
+    let free = free_name::<OutboxError>(spool, wished, None, |_| Ok(false))?;
+    spool.place_aside(aside, &free)?;
+    Ok(free)
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Not there any more, where it has a name now.
-        let _ = std::fs::remove_file(&self.path);
-    }
+fn full(spool: &Spool) -> impl Fn(io::Error) -> CopyError {
+    move |error| CopyError::Disk(format!("{}: {error}", spool.path().display()))
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -100,7 +100,12 @@ fn parties(words: &[&str]) -> Told {
     let (to, from) = match rest {
         // The old way has one number, the extension's; or the queue's.
         [] if kind == "out" => {
-            return Told { from: number.to_owned(), agent: agent(number), direction: Direction::Out, ..Told::default() };
+            return Told {
+                from: number.to_owned(),
+                agent: agent(number),
+                direction: Direction::Out,
+                ..Told::default()
+            };
         }
         [] => (number.to_owned(), String::new()),
         [to] => ((*to).to_owned(), String::new()),
