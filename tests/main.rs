@@ -37,6 +37,7 @@ mod phones;
 mod process;
 mod prompts;
 mod readme;
+mod rec;
 mod recording;
 mod register;
 mod reload;

@@ -156,12 +156,17 @@ impl Output {
         }
     }
 
-    /// Prints an error: one line and at most a hint, or one JSON object.
+    /// Prints an error: one line and, unless quiet, at most a hint; or one JSON object.
     pub fn fault(&self, fault: &Fault) {
         let text = match self.form {
             Form::Json => serde_json::to_string(&ErrorDocument { error: fault })
                 .map(|text| format!("{}\n", shown_in_json(&text)))
                 .unwrap_or_default(),
+            // Cron sends what is printed by mail: one line says it.
+            Form::Text if self.talk == Talk::Quiet => {
+                let fault = Fault { hint: None, ..fault.clone() };
+                fault_text(self.tool, &fault, self.colour.on(io::stderr().is_terminal()))
+            }
             Form::Text => fault_text(self.tool, fault, self.colour.on(io::stderr().is_terminal())),
         };
         let _ = io::stderr().write_all(text.as_bytes());
