@@ -17,7 +17,10 @@ fn a_recording_is_written_in_every_form_and_nothing_is_overwritten() {
         ok(home.run(&["export", "1001-2001", "-o", name]));
     }
     let begins = |name: &str| std::fs::read(home.path().join(name)).unwrap()[..4].to_vec();
-    assert_eq!([begins("a.flac"), begins("a.opus"), begins("b.ogg")], [b"fLaC", b"OggS", b"OggS"].map(<[u8]>::to_vec));
+    assert_eq!(
+        [begins("a.flac"), begins("a.opus"), begins("b.ogg")],
+        [b"fLaC", b"OggS", b"OggS"].map(|magic| magic.to_vec())
+    );
     let piped = home.run(&["export", "1001-2001", "-o", "-", "--channels", "mix"]);
     let first: Vec<i16> =
         piped.stdout[44..].chunks(2).take(3).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();

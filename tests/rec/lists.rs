@@ -21,7 +21,7 @@ fn many(home: &Home, rows: usize) {
              SELECT printf('%08x-0000-4000-8000-%012x', n, n), printf('many/%d.wav', n), printf('many/%d', n), 'finished',
                started_ms - n * 1000, duration_ms, call, leg, uniqueid, printf('%d', 1000 + n % 9000), from_name, to_number, direction
              FROM recordings, n WHERE file = '1001-2001.wav'",
-            [rows],
+            [i64::try_from(rows).unwrap()],
         )
         .unwrap();
     assert_eq!(copied, rows);
