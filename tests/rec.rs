@@ -14,6 +14,7 @@ use std::process::{Command, Output, Stdio};
 use jiff::Timestamp;
 use serde_json::Value;
 use wirechief::outbox::manifest::{Audio, Direction};
+use wirechief::outbox::name::clean_name;
 use wirechief::outbox::{Manifest, Outbox, RecordingId};
 
 pub(crate) const REC: &str = env!("CARGO_BIN_EXE_rec");
@@ -71,7 +72,7 @@ impl Home {
         let outbox = Outbox::open(&self.spool()).unwrap();
         // What the settings name is told to the outbox by the program.
         ok(self.run(&["ls"]));
-        let mut manifest = Manifest::new(&format!("{from}-{to}.wav"), Timestamp::now());
+        let mut manifest = Manifest::new(&format!("{}.wav", clean_name(&format!("{from}-{to}"))), Timestamp::now());
         let samples: Vec<i16> = (0..1_600).map(|at| i16::try_from(at).unwrap()).collect();
         outbox.spool().write_whole(&manifest.file, &wav(2, &samples)).unwrap();
         (manifest.from, manifest.to) = (from.to_owned(), to.to_owned());

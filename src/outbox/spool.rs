@@ -172,7 +172,10 @@ impl Spool {
                     }
                     Ok(false) if number < 1000 => number += 1,
                     Ok(false) => {
-                        return Err(OutboxError::Name { name: wished.to_owned(), what: "its folders' names are taken" });
+                        return Err(OutboxError::Name {
+                            name: wished.to_owned(),
+                            what: "its folders' names are taken",
+                        });
                     }
                     Err(error) => return Err(error),
                 }

@@ -108,7 +108,7 @@ fn a_file_that_was_changed_is_parked_and_stays_so_until_it_is_retried() {
     let mut bad = good.clone();
     bad[100] ^= 1;
     std::fs::write(&file, &bad).unwrap();
-    fails(&home.run(&["push"]), 6, "chang");
+    fails(&home.run(&["push"]), 6, "when it was finished");
     assert_eq!(home.json(&["ls", "--failed"])["recordings"][0]["id"], id.as_str());
     let check = home.run(&["status", "--check"]);
     assert_eq!(check.status.code(), Some(2));
@@ -169,4 +169,43 @@ fn only_what_is_delivered_is_purged_and_its_receipt_is_kept() {
     fails(&home.run(&["forget", &id]), 2, "nothing would bring the sound back");
     ok(home.run(&["forget", &id, "--yes"]));
     assert!(!home.spool().join("1002-2002.wav").exists());
+}
+
+#[test]
+fn a_changed_byte_a_missing_file_and_a_missing_receipt_are_found() {
+    let home = Home::with_folder();
+    home.recording("1001", "2001");
+    let found = |words: &[&str]| {
+        let output = home.run(&[words, &["--json"]].concat());
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["schema"], "rec.findings/1");
+        let kinds = json["findings"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap().to_owned());
+        (output.status.code(), kinds.collect::<Vec<String>>())
+    };
+    assert_eq!(found(&["verify"]), (Some(6), vec!["waiting".into()]));
+    ok(home.run(&["push"]));
+    assert_eq!(found(&["verify", "--deep"]), (Some(0), vec![]));
+    let file = home.spool().join("1001-2001.wav");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    assert_eq!(found(&["verify"]), (Some(0), vec![]), "its size and its head are as they were");
+    assert_eq!(found(&["verify", "--deep"]), (Some(5), vec!["changed".into()]));
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(found(&["verify"]), (Some(5), vec!["vanished".into()]));
+    let text = home.run(&["verify", "-q"]);
+    assert!(text.stderr.is_empty() && text.stdout.starts_with(b"vanished"), "{text:?}");
+}
+
+#[test]
+fn a_broken_queue_is_made_anew_from_the_manifests() {
+    let home = Home::with_folder();
+    let id = home.recording("1001", "2001").to_string();
+    std::fs::write(home.spool().join("outbox.sqlite3"), "no database at all, but long enough to be read as one")
+        .unwrap();
+    fails(&home.run(&["ls"]), 5, "outbox.sqlite3");
+    ok(home.run(&["verify", "--rebuild"]));
+    assert_eq!(home.json(&["ls"])["recordings"][0]["id"], id.as_str());
+    ok(home.run(&["push"]));
+    assert_eq!(home.arrived().len(), 1);
 }

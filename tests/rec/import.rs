@@ -128,5 +128,11 @@ fn a_folder_of_the_spool_is_imported_in_place() {
     assert_eq!(home.json(&words)["imported"].as_array().unwrap().len(), 4);
     assert_eq!(home.json(&["show", "1704190272.12"])["manifest"]["file"], format!("monitor/{OUT}"));
     ok(home.run(&["push", "-q"]));
-    assert_eq!(home.json(&words)["already"], 4, "the joined one is not taken for another");
+    let again = home.json(&words);
+    assert_eq!((&again["already"], again["imported"].as_array().unwrap().len()), (&5.into(), 0), "{again}");
+    assert_eq!(
+        home.json(&["ls"])["recordings"].as_array().unwrap().len(),
+        5,
+        "the joined one is not taken for another"
+    );
 }

@@ -36,7 +36,7 @@ async fn a_call_is_recorded_by_order_paused_masked_and_ended() {
         (&"finished".into(), &"sales/offer.wav".into())
     );
     assert_eq!(shown["manifest"]["masks"].as_array().unwrap().len(), 1, "{shown}");
-    fails(&rec(&pbx, &["pause", &uuid]).await, 3, "");
+    fails(&rec(&pbx, &["pause", &uuid]).await, 75, "is not being recorded");
     calling.hangs_up().await;
     called.is_hung_up().await;
 }

@@ -14,6 +14,7 @@ mod retry;
 mod show;
 mod status;
 mod tidy;
+mod verify;
 mod watch;
 
 use clap::{Parser, Subcommand};
@@ -53,6 +54,7 @@ enum Command {
     Watch(watch::Args),
     Status(status::Args),
     Test(remotes::TestArgs),
+    Verify(verify::Args),
     Retry(retry::Args),
     Forget(tidy::ForgetArgs),
     Start(control::Start),
@@ -107,6 +109,7 @@ fn execute(command: Command, place: &place::Place, context: &Context) -> Done {
         Command::Mask(args) => control::change((method::RECORD_MASK, "mask the recordings of"), args, context),
         Command::Unmask(args) => control::change((method::RECORD_UNMASK, "unmask the recordings of"), args, context),
         Command::Import(args) => import::run(&args, place, context),
+        Command::Verify(args) => verify::run(&args, place, context),
         Command::Forget(args) => tidy::forget(&args, place, context),
         Command::Rename(args) => tidy::rename(&args, place, context),
         Command::Purge(args) => tidy::purge(&args, place, context),

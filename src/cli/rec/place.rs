@@ -59,6 +59,14 @@ impl Place {
         desk(&folder, settings)
     }
 
+    /// The folder, which is there, and the settings: for a queue that cannot be opened.
+    pub(super) fn folder_and_settings(&self, context: &Context) -> Result<(PathBuf, Config), Failure> {
+        let settings = settings(context)?;
+        let folder = self.folder(&settings, context);
+        folder.symlink_metadata().map_err(|error| unusable(&folder, &error))?;
+        Ok((folder, settings))
+    }
+
     fn folder(&self, settings: &Config, context: &Context) -> PathBuf {
         self.spool.clone().unwrap_or_else(|| context.state_folder().join(&settings.recording.spool))
     }

@@ -88,8 +88,15 @@ pub(super) fn import(take: &Take, mode: &Mode, desk: &Desk) -> Result<(Manifest,
     }
     let (file, measured) = match (take, mode) {
         (Take::One(one), Mode::InPlace(folder)) => {
-            let ending = folder::ending(&one.name);
-            (below(folder, &one.name), measured(open(one)?, &ending)?)
+            let name = below(folder, &one.name);
+            // A recording of ours, or one that was joined from its sides.
+            if let Some(id) = desk.outbox.find(&name)?.first()
+                && let Some(manifest) = desk.outbox.get(*id)?
+            {
+                return Ok((manifest, false));
+            }
+            let measured = measured(open(one)?, &folder::ending(&one.name))?;
+            (name, measured)
         }
         (Take::One(one), Mode::Copy) => copied(one, take, desk)?,
         (Take::Pair(left, right), _) => joined([left, right], (take, mode), desk)?,
