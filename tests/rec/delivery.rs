@@ -40,7 +40,6 @@ fn a_push_before_anything_was_recorded_has_nothing_to_do_and_makes_nothing() {
 fn what_fails_is_one_line_that_names_recording_remote_and_attempt_and_is_tried_again() {
     let home = Home::with(&absent("crm"));
     let id = home.recording("1001", "2001").to_string();
-    home.recording("1002", "2002");
     let output = home.run(&["push", "-q"]);
     assert_eq!(output.status.code(), Some(75), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -49,6 +48,7 @@ fn what_fails_is_one_line_that_names_recording_remote_and_attempt_and_is_tried_a
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
     assert!(output.stdout.is_empty());
+    home.recording("1002", "2002");
     let json = home.run(&["push", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((&json["schema"], &json["waiting"]), (&"rec.push/1".into(), &2.into()));

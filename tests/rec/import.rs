@@ -90,6 +90,19 @@ fn the_same_sound_is_imported_once_whatever_it_is_called() {
 }
 
 #[test]
+fn what_a_killed_import_has_left_behind_is_taken_and_not_copied_again() {
+    let home = Home::with_folder();
+    let folder = monitor(&home);
+    ok(home.run(&["import", "monitor"]));
+    std::fs::create_dir_all(home.spool().join("2024/01/02")).unwrap();
+    std::fs::copy(folder.join(OUT), home.spool().join(OUT)).unwrap();
+    assert_eq!(import(&home)["imported"].as_array().unwrap().len(), 4);
+    assert_eq!(home.json(&["show", "1704190272.12"])["manifest"]["file"], OUT);
+    ok(home.run(&["push", "-q"]));
+    ok(home.run(&["verify", "-q", "--deep"]));
+}
+
+#[test]
 fn what_is_being_written_is_left_for_the_next_time() {
     let home = Home::with_folder();
     let folder = monitor(&home);

@@ -162,7 +162,7 @@ fn copied(one: &Found, take: &Take, desk: &Desk) -> Result<(String, Measured), C
     mend(aside.file()).map_err(full(spool))?;
     let measured = measured(aside.file().try_clone().map_err(full(spool))?, &ending)?;
     let wished = format!("{}.{}", clean_name(take.stem()), ending.to_ascii_lowercase());
-    let file = named(&aside, &wished, spool)?;
+    let file = named(&aside, &wished, desk)?;
     Ok((file, measured))
 }
 
@@ -191,7 +191,7 @@ fn joined(sides: [&Found; 2], (take, mode): (&Take, &Mode), desk: &Desk) -> Resu
         Mode::Copy => clean_name(take.stem()),
         Mode::InPlace(folder) => below(folder, take.stem()),
     };
-    let file = named(&aside, &format!("{wished}.wav"), spool)?;
+    let file = named(&aside, &format!("{wished}.wav"), desk)?;
     Ok((file, Measured { format: "pcm16".to_owned(), rate_hz, channels: 2, frames }))
 }
 
@@ -300,10 +300,27 @@ fn mend(mut file: &File) -> io::Result<()> {
 }
 
 /// Gives it a name that nothing else has, the one wished for if possible.
-fn named(aside: &Aside, wished: &str, spool: &Spool) -> Result<String, CopyError> {
+fn named(aside: &Aside, wished: &str, desk: &Desk) -> Result<String, CopyError> {
+    let spool = desk.outbox.spool();
+    // A run that was killed has left it behind, whole, before it was a recording.
+    if spool.exists(wished)?
+        && desk.outbox.find(wished)?.is_empty()
+        && is_equal(&spool.open_file(wished)?, aside.file())
+    {
+        return Ok(wished.to_owned());
+    }
     let free = free_name::<OutboxError>(spool, wished, None, |_| Ok(false))?;
     spool.place_aside(aside, &free)?;
     Ok(free)
+}
+
+/// Whether two files hold the same.
+fn is_equal(a: &File, b: &File) -> bool {
+    let sum = |mut file: &File| {
+        let mut sum = Sha256::new();
+        file.rewind().and_then(|()| io::copy(&mut file, &mut HashWriter(&mut sum))).map(|_| sum.finalize()).ok()
+    };
+    sum(a).is_some_and(|first| sum(b) == Some(first))
 }
 
 fn full(spool: &Spool) -> impl Fn(io::Error) -> CopyError {
