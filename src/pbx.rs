@@ -6,6 +6,7 @@ pub mod backend;
 mod changes;
 mod conferences;
 mod console;
+mod delivery;
 mod evidence;
 mod originate;
 mod recordings;
@@ -256,6 +257,7 @@ impl House {
         vec![
             tokio::spawn(inbound::run(exchange.clone(), arrivals, channels)),
             tokio::spawn(self.clone().run_dialplans(incoming)),
+            tokio::spawn(delivery::run(self.clone())),
             tokio::spawn(async move {
                 let mut beat = tokio::time::interval(HOUSEKEEPING);
                 loop {

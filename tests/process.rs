@@ -2,7 +2,7 @@
 
 mod demo;
 mod evidence;
-mod house;
+pub(crate) mod house;
 mod unlock;
 mod unwritten;
 

@@ -1,15 +1,36 @@
 //! Recordings of calls: who is recorded and who is not, what is on which side, and that all of it is in the outbox.
 
+mod following;
+mod kill;
+mod orders;
 mod rules;
+
+use std::path::Path;
 
 use wirechief::outbox::{Manifest, Outbox, State};
 
-use crate::harness::{Tape, TestPbx};
+use crate::harness::{Call, Tape, TestPbx, Unusual};
+
+/// Tenths of a second that are said, at least.
+const SAID: u32 = 8;
+
+/// A server with these lines in `[recording]`.
+fn with(settings: &str) -> Unusual {
+    Unusual { settings: format!("[recording]\n{settings}\n"), ..Unusual::default() }
+}
+
+/// As long as it takes to hear so many tenths of a second.
+async fn talks(call: &Call, tenths: u32) {
+    call.dialog.media.receives("who listens", tenths as usize * 5).await;
+}
 
 /// The recordings of a server, finished, the oldest first; each read by the name in its own manifest.
 pub(crate) fn finished(pbx: &TestPbx) -> Vec<(Manifest, Tape)> {
-    let spool = pbx.spool();
-    let outbox = Outbox::open(&spool).expect("an outbox");
+    finished_in(&pbx.spool())
+}
+
+fn finished_in(spool: &Path) -> Vec<(Manifest, Tape)> {
+    let outbox = Outbox::open(spool).expect("an outbox");
     let mut found: Vec<Manifest> = Vec::new();
     for name in outbox.spool().names().expect("names").iter().filter(|name| name.ends_with(".json")) {
         let bytes = std::fs::read(spool.join(name)).expect("a manifest");
@@ -28,7 +49,11 @@ pub(crate) fn finished(pbx: &TestPbx) -> Vec<(Manifest, Tape)> {
 
 /// The only one.
 pub(crate) fn only_one(pbx: &TestPbx) -> (Manifest, Tape) {
-    let mut all = finished(pbx);
+    only_one_in(&pbx.spool())
+}
+
+fn only_one_in(spool: &Path) -> (Manifest, Tape) {
+    let mut all = finished_in(spool);
     assert_eq!(all.len(), 1, "{:?}", all.iter().map(|(manifest, _)| &manifest.file).collect::<Vec<_>>());
     all.remove(0)
 }

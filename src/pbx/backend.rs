@@ -31,6 +31,7 @@ use crate::{
 use super::{
     House,
     changes::{differences, needs_restart},
+    delivery,
     sources::Loaded,
 };
 
@@ -336,6 +337,7 @@ impl House {
             warnings.extend(needs_restart(&changes));
             if !what.dry_run {
                 self.env.configure(&config);
+                delivery::wanted_by(&config, &self.exchange.recordings);
                 self.exchange.settings.store(Arc::new(config));
                 self.exchange.reloads.send_modify(|count| *count += 1);
             }

@@ -13,16 +13,18 @@ use crate::{
     outbox::seal::Recipients,
 };
 
-use super::{House, backend::no_such};
+use super::{House, backend::no_such, delivery};
 
 /// The recordings of a server with that state folder, those that its last end has interrupted finished. Waits for the disk.
 pub(super) fn opened(config: &Config, state: &Path) -> Recordings {
     let spool = Spool::at(state.join(&config.recording.spool)).sealed_to(recipients(config));
-    match recording::recover(&spool) {
+    let recordings = Recordings::new(spool);
+    delivery::wanted_by(config, &recordings);
+    match recording::recover(recordings.spool()) {
         Ok(recovered) => recovered.iter().for_each(tell),
         Err(error) => tracing::error!(%error, "recordings cannot be made"),
     }
-    Recordings::new(spool)
+    recordings
 }
 
 /// Whom recordings are sealed to.

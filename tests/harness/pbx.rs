@@ -159,6 +159,12 @@ impl TestPbx {
         Store::new(Setup::new(state.join(usual.file), state.join(usual.key_file), "test"))
     }
 
+    /// Ends the server; its files are kept as long as what comes back.
+    pub(crate) async fn shuts_down(self) -> tempfile::TempDir {
+        self.pbx.shutdown().await;
+        self.folder
+    }
+
     /// Where it keeps its recordings.
     pub(crate) fn spool(&self) -> PathBuf {
         self.folder.path().join("state/recordings")

@@ -16,38 +16,38 @@ const PBX: &str = env!("CARGO_BIN_EXE_pbx");
 const SPY: &str = env!("CARGO_BIN_EXE_spy");
 
 /// The dialplan every server begins with.
-pub(super) const PLAN: &str =
+pub(crate) const PLAN: &str =
     "[internal]\nexten => bob,1,Dial(SIP/bob,10)\nexten => echo,1,Answer()\n same => n,Echo()\n";
 
 /// Folders with a configuration; the servers that run on it come one after the other.
-pub(super) struct House {
-    pub(super) folder: tempfile::TempDir,
+pub(crate) struct House {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl House {
     /// Any free ports; users alice, bob and carol.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::at("127.0.0.1:0")
     }
 
     /// With that SIP address.
-    pub(super) fn at(address: &str) -> Self {
+    pub(crate) fn at(address: &str) -> Self {
         let house = Self { folder: tempfile::tempdir().expect("a folder") };
         house.writes("extensions.conf", PLAN);
         house.writes("pbx.toml", &settings(address, ""));
         house
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(super) fn writes(&self, name: &str, text: &str) {
+    pub(crate) fn writes(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).expect("a file of the house");
     }
 
     /// A program with nothing of this machine's environment.
-    pub(super) fn program(&self, program: impl Into<PathBuf>, words: &[&str]) -> Command {
+    pub(crate) fn program(&self, program: impl Into<PathBuf>, words: &[&str]) -> Command {
         let mut command = Command::new(program.into());
         let folder = self.folder.path();
         command.env_clear().env("HOME", folder).env("XDG_RUNTIME_DIR", folder).env("XDG_STATE_HOME", folder);
@@ -57,38 +57,38 @@ impl House {
         command
     }
 
-    pub(super) fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.path("run/pbx.sock")
     }
 
-    pub(super) async fn pbx(&self, words: &[&str]) -> Output {
+    pub(crate) async fn pbx(&self, words: &[&str]) -> Output {
         done(self.program(PBX, words)).await
     }
 
-    pub(super) async fn spy(&self, words: &[&str]) -> Output {
+    pub(crate) async fn spy(&self, words: &[&str]) -> Output {
         done(self.program(SPY, words)).await
     }
 
     /// What `pbx` prints for a question that has an answer.
-    pub(super) async fn asks(&self, words: &[&str]) -> String {
+    pub(crate) async fn asks(&self, words: &[&str]) -> String {
         let output = self.pbx(words).await;
         assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {output:?}");
         String::from_utf8(output.stdout).expect("text")
     }
 
-    pub(super) async fn asks_json(&self, words: &[&str]) -> serde_json::Value {
+    pub(crate) async fn asks_json(&self, words: &[&str]) -> serde_json::Value {
         serde_json::from_str(&self.asks(&[words, &["--json"]].concat()).await).expect("a JSON document")
     }
 
     /// Starts `pbx run`, and waits until it serves.
-    pub(super) async fn opens(&self) -> Running {
+    pub(crate) async fn opens(&self) -> Running {
         let running = Running::of(self.program(PBX, &["run"])).await;
         running.says(" serves ").await;
         running
     }
 
     /// A registered phone of a user.
-    pub(super) async fn phone(&self, user: &str) -> Phone {
+    pub(crate) async fn phone(&self, user: &str) -> Phone {
         let status = self.asks_json(&["status"]).await;
         let address = status["sip"][0].as_str().and_then(|url| url.strip_prefix("udp://")?.parse().ok());
         let server = address.expect("the server's address");
@@ -99,7 +99,7 @@ impl House {
 }
 
 /// The settings with that SIP address; `keys` are further ones of carol, as whom the account `nobody` supervises.
-pub(super) fn settings(address: &str, keys: &str) -> String {
+pub(crate) fn settings(address: &str, keys: &str) -> String {
     let mut text = format!(
         "[sip]\nbind = [\"udp://{address}\", \"tcp://{address}\"]\n[media]\nbind = \"127.0.0.1\"\nports = \"40000-49999\"\n\
          [dialplan]\nfiles = [\"extensions.conf\"]\n[supervision]\nshell_users = {{ nobody = \"carol\" }}\n[limits]\nrequests_per_second_per_source = 0\n"
@@ -111,12 +111,12 @@ pub(super) fn settings(address: &str, keys: &str) -> String {
 }
 
 /// Waits for the end of a program.
-pub(super) async fn done(mut command: Command) -> Output {
+pub(crate) async fn done(mut command: Command) -> Output {
     timeout(PATIENCE, command.output()).await.expect("it ends").expect("it runs")
 }
 
 /// Exit code and error text; the error is one line, and at most one of advice.
-pub(super) fn failed(output: &Output) -> (Option<i32>, String) {
+pub(crate) fn failed(output: &Output) -> (Option<i32>, String) {
     let errors = String::from_utf8(output.stderr.clone()).expect("text");
     let lines: Vec<&str> = errors.lines().collect();
     assert!((1..=2).contains(&lines.len()), "{output:?}");
@@ -125,15 +125,15 @@ pub(super) fn failed(output: &Output) -> (Option<i32>, String) {
 }
 
 /// A program that goes on running.
-pub(super) struct Running {
-    pub(super) child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     /// Its lines on stdout and stderr.
     lines: Arc<Mutex<Vec<String>>>,
     told: Arc<Notify>,
 }
 
 impl Running {
-    pub(super) async fn of(mut command: Command) -> Self {
+    pub(crate) async fn of(mut command: Command) -> Self {
         let mut child = command.spawn().expect("it runs");
         let (lines, told) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Notify::new()));
         let (stdout, stderr) = (child.stdout.take().expect("stdout"), child.stderr.take().expect("stderr"));
@@ -151,7 +151,7 @@ impl Running {
     }
 
     /// Waits for a line with that in it.
-    pub(super) async fn says(&self, part: &str) -> String {
+    pub(crate) async fn says(&self, part: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
             let told = self.told.notified();
@@ -162,21 +162,21 @@ impl Running {
         }
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
-    pub(super) fn gets(&self, signal: Signal) {
+    pub(crate) fn gets(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid().cast_signed()).expect("a process");
         kill_process(pid, signal).expect("it runs");
     }
 
     /// Waits for its end; its exit code.
-    pub(super) async fn ends(&mut self) -> Option<i32> {
+    pub(crate) async fn ends(&mut self) -> Option<i32> {
         let ended = timeout(PATIENCE, self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("it goes on: {:#?}", self.lines())).expect("a status").code()
     }

@@ -3,13 +3,9 @@
 use serde_json::json;
 use wirechief::outbox::manifest::{Direction, Side};
 
-use super::{finished, only_one};
+use super::{finished, only_one, talks, with};
 use crate::call::{DIAL_BOB, hear_each_other, talk};
-use crate::harness::{TestPbx, Tone, Unusual, only};
-
-fn with(settings: &str) -> Unusual {
-    Unusual { settings: format!("[recording]\n{settings}\n"), ..Unusual::default() }
-}
+use crate::harness::{PATIENCE, Profile, TestPbx, Tone, Unusual, only};
 
 #[tokio::test]
 async fn every_answered_call_is_recorded_with_the_caller_left_and_its_record_names_what_is_in_the_outbox() {
@@ -17,7 +13,7 @@ async fn every_answered_call_is_recorded_with_the_caller_left_and_its_record_nam
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
     let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
     hear_each_other(&mut calling, &mut called).await;
-    calling.dialog.media.receives("the caller", 50).await;
+    talks(&calling, 10).await;
     assert_eq!((pbx.calls().await[0].recorded, pbx.pbx.status().recordings), (true, 1));
     let uuid = pbx.calls().await[0].uuid.clone();
     calling.hangs_up().await;
@@ -49,4 +45,105 @@ async fn a_call_that_nobody_answers_leaves_nothing() {
     let record = pbx.records(1).await.remove(0);
     assert!(record.get("recorded").is_none(), "{record}");
     assert!(finished(&pbx).is_empty());
+}
+
+/// Who talks to bob, by whose word it is recorded, and which side that word is of; none: it is not.
+const TALKS: [(&str, &[(&str, &str)], Option<&str>); 6] = [
+    ("", &[("bob", "record = \"always\"")], Some("user bob")),
+    ("", &[("alice", "record = \"always\"")], Some("user alice")),
+    ("", &[("carol", "record = \"always\"")], None),
+    ("record = \"always\"", &[("bob", "record = \"never\"")], None),
+    ("record = \"in\"", &[], None),
+    ("", &[("alice", "record = \"out\"")], None),
+];
+
+#[tokio::test]
+async fn the_word_of_a_user_counts_for_his_calls_and_never_is_the_strongest() {
+    for (settings, keys, reason) in TALKS {
+        let pbx = TestPbx::unusual(DIAL_BOB, Unusual { user_keys: keys.to_vec(), ..with(settings) }).await;
+        let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+        let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
+        hear_each_other(&mut calling, &mut called).await;
+        talks(&calling, 10).await;
+        calling.hangs_up().await;
+        called.is_hung_up().await;
+        pbx.records(1).await;
+        let found = finished(&pbx);
+        assert_eq!(found.first().map(|(manifest, _)| manifest.reason.as_str()), reason, "{settings} {keys:?}");
+        for (_, tape) in found {
+            assert!(tape.has(0, &only(Tone::A)) >= 8 && tape.has(1, &only(Tone::B)) >= 8, "{keys:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn s094_a_third_party_over_a_trunk_is_recorded_whole() {
+    let mut far = Profile::new("4178575309", "127.0.0.1:9".parse().expect("an address")).plug_in().await;
+    let trunk = format!("[trunks.icall]\nhost = \"{}\"\nrecord = \"out\"\n", far.local());
+    let plan = "exten => _*123NXXNXXXXXX,1,Answer()\n same => n,Dial(SIP/icall/${EXTEN:4},,g)";
+    let pbx = TestPbx::unusual(plan, Unusual { settings: trunk, ..Unusual::default() }).await;
+    let alice = pbx.phone("alice").await;
+    let mut calling = alice.invite("*1234178575309").await;
+    calling.expects([200]).await.ack().await;
+    let mut called = far.is_called().await;
+    called.answers().await;
+    hear_each_other(&mut calling, &mut called).await;
+    talks(&calling, 10).await;
+    called.hangs_up().await;
+    calling.is_hung_up().await;
+    pbx.records(1).await;
+    let (manifest, tape) = only_one(&pbx);
+    assert_eq!((manifest.direction, manifest.reason.as_str()), (Direction::Out, "trunk icall"));
+    assert_eq!((manifest.trunk.as_deref(), manifest.agent.as_deref()), (Some("icall"), Some("alice")));
+    let right = manifest.parties.iter().find(|party| party.side == Side::Right).expect("the third party");
+    assert_eq!((right.number.as_str(), &right.user), ("4178575309", &None));
+    assert!(tape.has(0, &only(Tone::A)) >= 8 && tape.has(1, &only(Tone::B)) >= 8, "agent and third party");
+}
+
+#[tokio::test]
+async fn a_room_is_one_recording_of_all_who_are_in_it_whoever_leaves_first() {
+    let plan = "exten => 8000,1,ConfBridge(8000)";
+    let pbx = TestPbx::unusual(plan, with("rooms = [\"8000\"]")).await;
+    let mut calls = Vec::new();
+    for (user, tone) in [("alice", Tone::A), ("bob", Tone::B), ("carol", Tone::C)] {
+        let phone = pbx.phone(user).await;
+        let mut call = phone.invite("8000").await;
+        call.expects([200]).await.ack().await;
+        call.says(tone).await;
+        calls.push((call, phone));
+    }
+    let [(alice, _a), (bob, _b), (carol, _c)] = &mut calls[..] else { panic!("three phones") };
+    carol.hears(Tone::A + Tone::B).await;
+    talks(carol, 10).await;
+    alice.hangs_up().await;
+    carol.hears(only(Tone::B)).await;
+    talks(carol, 10).await;
+    bob.hangs_up().await;
+    carol.hangs_up().await;
+    pbx.records(3).await;
+    let (manifest, tape) = only_one(&pbx);
+    assert_eq!((manifest.room.as_deref(), manifest.reason.as_str()), (Some("8000"), "room 8000"));
+    assert_eq!((tape.tracks.len(), manifest.parties.len()), (1, 3));
+    assert!(tape.has(0, &vec![Tone::A, Tone::B, Tone::C]) >= 8, "all three");
+    assert!(tape.has(0, &(Tone::B + Tone::C)) >= 8, "those who stayed");
+}
+
+#[tokio::test]
+async fn parties_are_told_first_and_that_they_were_is_a_fact() {
+    let settings = "record = \"always\"\nannounce = \"beep\"\nannounce_to = \"both\"";
+    let plan = "exten => bob,1,Set(RECORDING_CONSENT=yes)\n same => n,Dial(SIP/bob,10)";
+    let pbx = TestPbx::unusual(plan, with(settings)).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
+    pbx.shows("a recording", PATIENCE, |status| status.recordings == 1).await;
+    hear_each_other(&mut calling, &mut called).await;
+    talks(&calling, 10).await;
+    calling.hangs_up().await;
+    called.is_hung_up().await;
+    pbx.records(1).await;
+    let (manifest, _) = only_one(&pbx);
+    let told: Vec<_> = manifest.consent.iter().map(|one| (one.to, &one.extra["to_its_end"])).collect();
+    assert_eq!(told, [(Some(Side::Left), &json!(true)), (Some(Side::Right), &json!(true))]);
+    assert!(manifest.consent.iter().all(|one| one.announcement == "beep" && one.at <= manifest.started));
+    assert_eq!(manifest.variables["RECORDING_CONSENT"], "yes");
 }

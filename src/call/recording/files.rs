@@ -54,11 +54,24 @@ pub(super) async fn open(core: &Arc<Core>, events: mpsc::Sender<Event>) -> Resul
     let opened = spawn_blocking(move || {
         let tools = core.exchange.recordings.spool().tools()?;
         facts::at_answer(&core);
-        let manifest = core.lock().manifest.clone();
-        tools.outbox.update(&manifest)?;
-        Ok(tools.recorder.open(order(&core, &manifest.file), events)?)
+        let file = core.lock().manifest.file.clone();
+        Ok(tools.recorder.open(order(&core, &file), events)?)
     });
     opened.await.unwrap_or(Err(RecordError::Lost))
+}
+
+/// Tells the outbox what is known by now, for whoever finds the recording after a crash.
+pub(super) async fn describe(core: &Arc<Core>) {
+    let core = core.clone();
+    let told = spawn_blocking(move || {
+        let manifest = core.lock().manifest.clone();
+        Ok(core.exchange.recordings.spool().outbox()?.update(&manifest)?)
+    });
+    let told: Result<(), RecordError> = told.await.unwrap_or(Err(RecordError::Lost));
+    if let Err(error) = told {
+        // It is recorded all the same, and told anew at its end.
+        tracing::warn!(%error, "what is known of a recording");
+    }
 }
 
 /// How it is recorded.

@@ -165,6 +165,7 @@ async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
         json!({"uuid": core.call, "recording": core.id.to_string(), "file": file, "reason": core.wish.by.to_string()}),
     );
     core.exchange.recording_changed();
+    files::describe(core).await;
     follow(core, told).await;
     core.exchange.media.send(Command::Detach { tap: core.tap() });
     Ok(())

@@ -16,6 +16,8 @@ use crate::{
 pub struct Spool {
     folder: PathBuf,
     recipients: Recipients,
+    /// Who wants every recording that is finished.
+    remotes: Mutex<Vec<String>>,
     tools: Mutex<Option<Tools>>,
 }
 
@@ -29,7 +31,7 @@ pub(super) struct Tools {
 impl Spool {
     /// The spool in `folder`, which is made with the first recording.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder, recipients: Recipients::default(), tools: Mutex::default() }
+        Self { folder, recipients: Recipients::default(), remotes: Mutex::default(), tools: Mutex::default() }
     }
 
     /// The same, where finished recordings are sealed to `recipients`.
@@ -63,6 +65,23 @@ impl Spool {
         Ok(self.outbox()?.finish_sealed(manifest, &self.recipients)?)
     }
 
+    /// These remotes want every recording that is finished from now on. Waits for the disk.
+    ///
+    /// # Errors
+    /// The outbox is open, and cannot be told.
+    pub fn wanted_by(&self, remotes: Vec<String>) -> Result<(), RecordError> {
+        *self.remotes.lock().unwrap_or_else(PoisonError::into_inner) = remotes;
+        let outbox =
+            self.tools.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|tools| tools.outbox.clone());
+        outbox.map_or(Ok(()), |outbox| self.tells(&outbox))
+    }
+
+    fn tells(&self, outbox: &Outbox) -> Result<(), RecordError> {
+        let remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<_> = remotes.iter().map(String::as_str).collect();
+        Ok(outbox.set_remotes(&names)?)
+    }
+
     /// The same with the recorder.
     pub(super) fn tools(&self) -> Result<Tools, RecordError> {
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,6 +89,7 @@ impl Spool {
             return Ok(tools.clone());
         }
         let made = Tools { outbox: Outbox::open(&self.folder)?, recorder: Recorder::start()? };
+        self.tells(&made.outbox)?;
         *tools = Some(made.clone());
         Ok(made)
     }

@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
     }
 
     /// How long nothing is to be done; `None`: the run is over.
-    async fn pause(&self, names: &[Arc<str>]) -> Result<Option<Duration>, OutboxError> {
+    async fn pause(&mut self, names: &[Arc<str>]) -> Result<Option<Duration>, OutboxError> {
         let is_used_up = self.options.limit.is_some_and(|limit| self.begun >= limit);
         if is_used_up || self.options.until == Until::Idle {
             return Ok(None);
