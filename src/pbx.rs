@@ -12,6 +12,7 @@ mod originate;
 mod recordings;
 pub mod selftest;
 pub mod sources;
+pub mod spool;
 mod spy_words;
 mod spying;
 pub(crate) mod store;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use wirechief::control::supervision::{Hear, Mode, Party, Side};
-use wirechief::pbx::selftest::{Hears, Row, whisper};
+use wirechief::pbx::selftest::{Hears, Row, record, whisper};
 
 #[test]
 fn every_row_of_the_proof_holds_with_the_program_as_it_is_installed() {
@@ -47,4 +47,11 @@ async fn a_table_that_is_not_true_is_found_out_ear_by_ear() {
     for (found, (what, _)) in report.rows[1..].iter().zip(&lies) {
         assert!(found.wrong.iter().any(|wrong| wrong.contains(what)), "{what}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn a_recorded_call_has_each_party_on_its_own_side() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = record(folder.path()).await.expect("a proof");
+    assert!(report.ok && report.rows.len() == 1, "{report:?}");
 }

@@ -3,6 +3,7 @@
 
 mod channels;
 mod database;
+mod recordings;
 mod words;
 
 use self::channels::Form;
@@ -40,6 +41,10 @@ const HELP: &[(&str, &str)] = &[
     ("dialplan reload", "read the dialplan again"),
     ("dialplan show [[EXTEN@]CONTEXT]", "contexts, extensions and steps in their order"),
     ("group show channels", "which channels are in which group"),
+    ("mixmonitor list CHANNEL", "the recordings that follow a channel"),
+    ("mixmonitor start CHANNEL FILE[,a]", "record a channel and whom it talks with, mixed"),
+    ("mixmonitor stop CHANNEL", "end the recordings that follow a channel"),
+    ("uuid_record UUID start|stop|mask|unmask [FILE]", "record a leg by its UUID"),
 ];
 
 impl House {
@@ -77,6 +82,10 @@ impl House {
             ["dialplan", "show"] => self.console_dialplan(None),
             ["dialplan", "show", what] => self.console_dialplan(Some(what)),
             ["group", "show", "channels"] => Ok(self.console_groups()),
+            ["mixmonitor", "list", channel] => self.console_list_mixmonitors(channel),
+            ["mixmonitor", "start", channel, ..] => self.console_mixmonitor(channel, behind(line, 3)).await,
+            ["mixmonitor", "stop", channel, ..] => self.console_stop_mixmonitor(channel).await,
+            ["uuid_record", uuid, verb, ..] => self.console_uuid_record(uuid, verb, behind(line, 3)).await,
             ["core", "show", "function", name] => words::function(name),
             ["core", "show", "functions"] => Ok(words::functions()),
             ["core", "show", "help"] | ["help"] => Ok(words::help(HELP)),

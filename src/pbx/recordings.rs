@@ -90,7 +90,7 @@ impl House {
     }
 
     /// The recordings in which a leg is heard, or the one with that id.
-    fn meant(&self, uuid: &str) -> Result<Vec<RecordingHandle>, Fault> {
+    pub(super) fn meant(&self, uuid: &str) -> Result<Vec<RecordingHandle>, Fault> {
         let recordings = &self.exchange.recordings;
         if let Some(one) = recordings.find(uuid) {
             return Ok(vec![one]);
@@ -116,7 +116,8 @@ fn info(recording: &RecordingHandle) -> RecordingInfo {
     }
 }
 
-fn fault(error: &RecordError) -> Fault {
+/// As the control socket says it.
+pub(super) fn fault(error: &RecordError) -> Fault {
     let message = error.to_string();
     match error {
         RecordError::NoSuchCall(uuid) => no_such(uuid),

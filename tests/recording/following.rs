@@ -93,10 +93,8 @@ async fn a_transferred_leg_is_recorded_on_with_whomever_it_talks_with_on_the_sid
     assert_eq!(tape.tracks[0].len(), tape.tracks[1].len(), "to the sample");
     assert!(tape.has(0, &only(Tone::A)) >= 2 * SAID as usize, "the customer, all the time");
     let (bob, carol) = (tape.tenths(1, &only(Tone::B)), tape.tenths(1, &only(Tone::C)));
-    assert!(
-        bob.len() >= SAID as usize && carol.len() >= SAID as usize && bob.last() < carol.first(),
-        "first bob, then carol"
-    );
+    let is_in_turn = bob.len() >= SAID as usize && carol.len() >= SAID as usize && bob.last() < carol.first();
+    assert!(is_in_turn, "first bob {bob:?}, then carol {carol:?} of {} ms", tape.ms());
     let users: Vec<_> = manifest.parties.iter().map(|party| (party.side, party.user.as_deref())).collect();
     assert_eq!(users, [(Side::Left, None), (Side::Right, Some("bob")), (Side::Right, Some("carol"))]);
 }

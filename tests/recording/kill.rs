@@ -53,14 +53,14 @@ impl Crm {
         address
     }
 
-    fn takes(&self, headers: &HeaderMap, body: &Bytes) -> axum::Json<serde_json::Value> {
+    fn takes(&self, headers: &HeaderMap, body: &Bytes) -> String {
         let key = headers["idempotency-key"].to_str().expect("a key").to_owned();
         let sha256: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut taken = self.0.lock().unwrap();
         let times = taken.entry(key.clone()).or_insert_with(|| (sha256.clone(), 0));
         assert_eq!(times.0, sha256, "the same key for something else");
         times.1 += 1;
-        axum::Json(serde_json::json!({"id": key, "sha256": sha256, "size": body.len()}))
+        serde_json::json!({"id": key, "sha256": sha256, "size": body.len()}).to_string()
     }
 }
 
@@ -146,7 +146,7 @@ async fn every_recording_of_a_killed_server_is_there_plays_and_arrives_once() {
             lost_ms.push(cut.killed.as_millisecond() - manifest.started.as_millisecond() - length);
         }
     }
-    arrives(&crm, &outbox, &manifests).await;
+    arrives(&crm, &outbox, (&manifests, &server)).await;
     let repeats: u64 = crm.0.lock().unwrap().values().map(|(_, times)| times - 1).sum();
     lost_ms.sort_unstable();
     let at = |percent: usize| lost_ms[(lost_ms.len() - 1) * percent / 100];
@@ -170,7 +170,7 @@ fn manifests(spool: &std::path::Path) -> Vec<Manifest> {
 }
 
 /// Waits until every recording is at the page, with a receipt of its own.
-async fn arrives(crm: &Crm, outbox: &Outbox, manifests: &[Manifest]) {
+async fn arrives(crm: &Crm, outbox: &Outbox, (manifests, server): (&[Manifest], &Running)) {
     let (end, mut beat) = (Instant::now() + 6 * PATIENCE, interval(Duration::from_millis(100)));
     let is_there = |manifest: &Manifest| {
         let deliveries = outbox.deliveries(manifest.id).expect("deliveries");
@@ -178,7 +178,8 @@ async fn arrives(crm: &Crm, outbox: &Outbox, manifests: &[Manifest]) {
     };
     while !manifests.iter().all(is_there) {
         beat.tick().await;
-        assert!(Instant::now() < end, "{} of {} arrived", crm.0.lock().unwrap().len(), manifests.len());
+        let arrived = crm.0.lock().unwrap().len();
+        assert!(Instant::now() < end, "{arrived} of {} arrived: {:#?}", manifests.len(), server.lines());
     }
     let taken = crm.0.lock().unwrap();
     assert_eq!(taken.len(), manifests.len(), "each once and nothing else");

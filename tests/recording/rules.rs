@@ -121,6 +121,7 @@ async fn a_room_is_one_recording_of_all_who_are_in_it_whoever_leaves_first() {
     bob.hangs_up().await;
     carol.hangs_up().await;
     pbx.records(3).await;
+    pbx.shows("no recording", PATIENCE, |status| status.recordings == 0).await;
     let (manifest, tape) = only_one(&pbx);
     assert_eq!((manifest.room.as_deref(), manifest.reason.as_str()), (Some("8000"), "room 8000"));
     assert_eq!((tape.tracks.len(), manifest.parties.len()), (1, 3));

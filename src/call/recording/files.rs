@@ -18,23 +18,24 @@ use crate::{
     },
     config::{RecordChannels, RecordForm, RecordWhispers, RecordingSettings},
     media::{Copies, Event},
-    outbox::Manifest,
     recorder::{Form, Layout, Levels, Order, Running, Whispers},
 };
 
-/// Puts a recording into the outbox: with the name that it has from now on.
-pub(super) async fn begin(core: &Arc<Core>) -> Result<Manifest, RecordError> {
+/// Puts a recording into the outbox: with the name that it has from now on. One that is to continue another is put there when it does.
+pub(super) async fn begin(core: &Arc<Core>) -> Result<(), RecordError> {
     let core = core.clone();
     let begun = spawn_blocking(move || {
         let manifest = core.lock().manifest.clone();
-        let spool = core.exchange.recordings.spool();
-        let outbox = spool.outbox()?;
+        let outbox = core.exchange.recordings.spool().outbox()?;
         has_room(&core)?;
-        let begun = match core.wish.if_there {
-            IfThere::Number => outbox.begin(&manifest),
-            IfThere::Append => outbox.begin(&manifest),
-        };
-        Ok(begun?)
+        if core.wish.if_there == IfThere::Append && outbox.spool().exists(&manifest.file)? {
+            return Ok(());
+        }
+        let manifest = outbox.begin(&manifest)?;
+        let mut state = core.lock();
+        state.manifest = manifest;
+        state.is_kept = true;
+        Ok(())
     });
     begun.await.unwrap_or(Err(RecordError::Lost))
 }
@@ -54,8 +55,29 @@ pub(super) async fn open(core: &Arc<Core>, events: mpsc::Sender<Event>) -> Resul
     let opened = spawn_blocking(move || {
         let tools = core.exchange.recordings.spool().tools()?;
         facts::at_answer(&core);
-        let file = core.lock().manifest.file.clone();
-        Ok(tools.recorder.open(order(&core, &file), events)?)
+        let (manifest, is_begun) = {
+            let state = core.lock();
+            (state.manifest.clone(), state.is_kept)
+        };
+        if is_begun {
+            return Ok(tools.recorder.open(order(&core, &manifest.file), events)?);
+        }
+        // Of one that somebody is still writing to, and of what is none of ours, nothing is continued.
+        let continued = tools.outbox.go_on(&manifest)?;
+        let append = continued.is_some();
+        let manifest = continued.map_or_else(|| tools.outbox.begin(&manifest), Ok)?;
+        {
+            let mut state = core.lock();
+            state.manifest = manifest.clone();
+            state.is_kept = true;
+        }
+        let opened = tools.recorder.open(Order { append, ..order(&core, &manifest.file) }, events);
+        if opened.is_err() && append {
+            // What was there before is whole, and stays.
+            tools.outbox.finish(manifest)?;
+            core.lock().is_kept = false;
+        }
+        Ok(opened?)
     });
     opened.await.unwrap_or(Err(RecordError::Lost))
 }
@@ -95,7 +117,6 @@ fn order(core: &Core, file: &str) -> Order {
             RecordWhispers::LeaveOut => Whispers::LeaveOut,
             RecordWhispers::OwnTrack => Whispers::OwnTrack,
         },
-        append: wish.if_there == IfThere::Append,
         roll_at_bytes: settings.roll,
         levels,
         floor_bytes: settings.free_space_floor,
@@ -134,6 +155,9 @@ pub(super) async fn finish(core: &Arc<Core>) -> Result<(), RecordError> {
 
 /// There is nothing to keep: no row, no manifest, no file.
 pub(super) async fn abandon(core: &Arc<Core>) -> Result<(), RecordError> {
+    if !core.lock().is_kept {
+        return Ok(());
+    }
     let core = core.clone();
     let done = spawn_blocking(move || {
         core.exchange.recordings.spool().outbox()?.abandon(core.id)?;

@@ -68,11 +68,7 @@ pub(super) fn register(exchange: &Arc<Exchange>, what: (Wish, Follows), manifest
 
 /// Takes its name, and puts it into the outbox.
 pub(super) async fn take_name(core: &Arc<Core>) -> Result<(), RecordError> {
-    let manifest = files::begin(core).await?;
-    let mut state = core.lock();
-    state.manifest = manifest;
-    state.is_kept = true;
-    Ok(())
+    files::begin(core).await
 }
 
 /// Lets it run on its own, or takes it off the list.

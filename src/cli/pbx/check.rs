@@ -1,4 +1,4 @@
-//! `pbx check`: configuration, dialplan, sounds and ports, without starting anything.
+//! `pbx check`: configuration, dialplan, sounds, ports and the spool of recordings, without starting anything.
 
 use std::net::{TcpListener, UdpSocket};
 
@@ -9,6 +9,7 @@ use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::config::{Bind, SipTransport};
 use crate::pbx::sources::{LoadError, Loaded, Source};
+use crate::pbx::spool;
 
 /// Check configuration, dialplan, sounds and ports, without starting anything
 #[derive(ClapArgs, Debug)]
@@ -60,10 +61,13 @@ fn look(loaded: &Loaded, context: &Context) -> Report {
     if running {
         warnings.push("a server is running, so the ports were not tried".into());
     }
+    let recording = spool::check(&loaded.config.recording, &context.state_folder());
+    warnings.extend(recording.warnings);
+    let errors: Vec<String> = taken.into_iter().chain(recording.errors).collect();
     Report {
-        ok: taken.is_empty(),
+        ok: errors.is_empty(),
         files: loaded.files.iter().map(|path| path.display().to_string()).collect(),
-        errors: taken,
+        errors,
         warnings,
     }
 }

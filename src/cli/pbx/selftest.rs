@@ -9,7 +9,7 @@ use crate::cli::log;
 use crate::control::protocol::{Fault, FaultCode};
 use crate::pbx::selftest::{self, Finding, Report, SelfTestError};
 
-/// Prove on this machine that supervision does what it says
+/// Prove on this machine that supervision and recording do what they say
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
@@ -30,6 +30,8 @@ enum Proof {
     Whisper,
     /// Supervisors hear each other: three at one call, each hears the other two once and never himself
     Mix,
+    /// A recorded call has each party on its own side, both of one length, and is whole when the recording is stopped
+    Record,
     /// All proofs there are; the default
     All,
 }
@@ -47,6 +49,9 @@ pub(super) async fn run(args: Args, context: Context) -> Done {
     }
     if matches!(proof, Proof::Mix | Proof::All) {
         rows.extend(selftest::mix(&folder.0).await.map_err(|error| fault(&error))?.rows);
+    }
+    if matches!(proof, Proof::Record | Proof::All) {
+        rows.extend(selftest::record(&folder.0).await.map_err(|error| fault(&error))?.rows);
     }
     let report = Report::of(rows);
     let output = &context.output;
@@ -83,9 +88,7 @@ fn verdict(report: &Report) -> String {
     let compared: usize = report.rows.iter().map(|row| row.compared).sum();
     let rows = report.rows.len();
     if report.ok {
-        format!(
-            "Whispers stay where they belong: {rows} of {rows} rows hold, {compared} packets are the same bit for bit."
-        )
+        format!("All holds: {rows} of {rows} rows, {compared} packets are the same bit for bit.")
     } else {
         format!("FAILED: {wrong} of {rows} rows do not hold.")
     }

@@ -5,6 +5,7 @@ mod call;
 mod line;
 mod mix;
 mod phone;
+mod record;
 mod scene;
 mod script;
 mod supervisor;
@@ -128,6 +129,24 @@ pub async fn mix(folder: &Path) -> Result<Report, SelfTestError> {
     Ok(Report::of(played?))
 }
 
+/// A call is recorded with each party on its own side: once on a private server that keeps its files in `folder`.
+///
+/// # Errors
+/// The proof could not be made.
+pub async fn record(folder: &Path) -> Result<Report, SelfTestError> {
+    let pbx = Pbx::start(settings(folder)?).await?;
+    let played = async {
+        let call = TestCall::connect(&pbx, AGENTS[0]).await?;
+        let spool = pbx.exchange().recordings.spool().folder().to_owned();
+        let findings = record::play(&call, (pbx.control_path(), &spool)).await?;
+        call.hang_up().await?;
+        Ok(findings)
+    };
+    let played: Result<Vec<Finding>, SelfTestError> = played.await;
+    pbx.shutdown().await;
+    Ok(Report::of(played?))
+}
+
 async fn rows_on(pbx: &Pbx, leg: Side, table: &[Row]) -> Result<Vec<Finding>, SelfTestError> {
     let (agent, at) = if leg == Side::A { (AGENTS[0], 0) } else { (AGENTS[1], 1) };
     let music = Script::of_music().ok_or(SelfTestError::NoMusic)?;
@@ -149,7 +168,8 @@ const AGENTS: [&str; 2] = ["agent-1", "agent-2"];
 fn settings(folder: &Path) -> Result<Settings, LoadError> {
     let mut text = String::from(
         "[sip]\nbind = [\"udp://127.0.0.1:0\"]\n[media]\nbind = \"127.0.0.1\"\nports = \"20000-29999\"\n\
-         [guests]\ncontext = \"outside\"\nfrom = [\"127.0.0.0/8\"]\n",
+         [guests]\ncontext = \"outside\"\nfrom = [\"127.0.0.0/8\"]\n\
+         [recording]\nfree_space_floor = \"0\"\n",
     );
     for agent in AGENTS {
         let password = uuid::Uuid::new_v4().simple();

@@ -30,7 +30,7 @@ const NAMES: [&str; 2] = ["customer", "agent"];
 /// What a row showed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// The proof it is a row of: `whisper`, `mix`.
+    /// The proof it is a row of: `whisper`, `mix`, `record`.
     pub proof: &'static str,
     /// Whose UUID the supervisor gave.
     pub leg: &'static str,
