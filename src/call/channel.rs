@@ -486,7 +486,7 @@ impl Drop for Channel {
     fn drop(&mut self) {
         self.exchange.groups.leave(&self.leg.facts.uuid);
         match self.part {
-            Part::Caller => self.exchange.live.end(&self.call),
+            Part::Caller => self.exchange.forgets(&self.call),
             Part::Callee => self.exchange.live.drop_leg(&self.call, &self.leg.facts),
         }
     }

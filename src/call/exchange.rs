@@ -22,7 +22,7 @@ use crate::{
         device::DeviceState,
         groups::Groups,
         journal::Journal,
-        live::{Live, Order},
+        live::{CallFacts, Live, Order},
         login::Doorkeeper,
         recording::Recordings,
         room::Rooms,
@@ -123,6 +123,12 @@ impl Exchange {
     /// Where channels go to run their dialplan; told once.
     pub fn leads_to(&self, incoming: mpsc::Sender<Channel>) {
         let _ = self.incoming.set(incoming);
+    }
+
+    /// A call is over, and no record will ask for its recordings any more.
+    pub(super) fn forgets(&self, call: &CallFacts) {
+        self.live.end(call);
+        drop(self.recordings.take_call(&call.uuid));
     }
 
     /// Gives a channel to the dialplan; where there is none, it ends.

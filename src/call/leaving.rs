@@ -117,6 +117,7 @@ impl Channel {
         self.call = Arc::new(call);
         self.part = Part::Caller;
         self.exchange.live.begin(self.call.clone());
+        self.exchange.recordings.settle(&[&self.leg.facts]);
         self.exchange.journal.note(
             "call.started",
             json!({"uuid": self.call.uuid, "from": number, "to": there.extension, "context": there.context}),

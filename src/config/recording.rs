@@ -198,3 +198,68 @@ fn text(value: &Value<'_>) -> Result<String, ConfigError> {
         text => Ok(text.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, load};
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        load(&[PathBuf::from("pbx.toml")], &|_| Ok(text.to_owned()))
+    }
+
+    #[test]
+    fn every_key_is_read_and_shown_as_it_was_written() {
+        let text = "[recording]\nspool = \"calls\"\nname = \"{date}/{caller}\"\nchannels = \"mix\"\nform = \"as-came\"\n\
+                    whispers = \"own-track\"\nroll = \"64M\"\nfree_space_floor = \"1G\"\nrecord = \"in\"\nrooms = [\"8000\"]\n\
+                    required = true\nannounce = \"told\"\nannounce_to = \"customer\"\nvariables = [\"CAMPAIGN\"]\n\
+                    [users.1001]\npassword = \"correct horse\"\ncontext = \"c\"\nrecord = \"always\"\n\
+                    [trunks.icall]\nhost = \"192.0.2.1\"\nrecord = \"never\"\n";
+        let config = read(text).unwrap();
+        let recording = RecordingSettings {
+            spool: "calls".into(),
+            name: "{date}/{caller}".into(),
+            channels: RecordChannels::Mix,
+            form: RecordForm::AsCame,
+            whispers: RecordWhispers::OwnTrack,
+            roll: 64 << 20,
+            free_space_floor: 1 << 30,
+            record: RecordChoice::In,
+            rooms: vec!["8000".into()],
+            required: true,
+            announce: Some("told".into()),
+            announce_to: AnnounceTo::Customer,
+            variables: vec!["CAMPAIGN".into()],
+            seal_to: Vec::new(),
+        };
+        assert_eq!(config.recording, recording);
+        assert_eq!(config.users["1001"].record, Some(RecordChoice::Always));
+        assert_eq!(config.trunks["icall"].record, Some(RecordChoice::Never));
+        let shown = config.masked();
+        assert_eq!((&shown["recording"]["roll"], &shown["recording"]["record"]), (&"64M".into(), &"in".into()));
+        assert_eq!(
+            (&shown["users"]["1001"]["record"], &shown["trunks"]["icall"]["record"]),
+            (&"always".into(), &"never".into())
+        );
+        let keys = shown["recording"].as_object().unwrap().len() - 1;
+        assert_eq!(
+            keys,
+            text.lines().take_while(|line| !line.starts_with("[users")).count() - 1,
+            "but for `seal_to`, no key is left out"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        for (wrong, says) in [
+            ("record = \"allways\"", "did you mean `always`"),
+            ("roll = \"5G\"", "64K to 3G"),
+            ("roll = \"1K\"", "64K to 3G"),
+            ("spool = \"\"", "must not be empty"),
+            ("chanels = \"mix\"", "did you mean `channels`"),
+        ] {
+            let error = read(&format!("[recording]\n{wrong}\n")).unwrap_err().to_string();
+            assert!(error.contains(says) && error.starts_with("pbx.toml:2:"), "{wrong}: {error}");
+        }
+    }
+}

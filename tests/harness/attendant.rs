@@ -78,7 +78,7 @@ impl Dialog {
         self.describes(offered.unwrap_or_else(|| self.station.profile.laws.clone()))
     }
 
-    pub(crate) fn describes(&self, laws: Vec<Law>) -> Vec<u8> {
+    fn describes(&self, laws: Vec<Law>) -> Vec<u8> {
         let mut state = self.state.lock().unwrap();
         state.version += 1;
         let profile = &self.station.profile;

@@ -250,16 +250,6 @@ impl Call {
     async fn reoffers(&mut self, flow: Flow) -> &mut Self {
         self.dialog.state.lock().unwrap().flow = flow;
         let body = self.dialog.description();
-        self.offers(body).await
-    }
-
-    /// A re-INVITE for one law alone.
-    pub(crate) async fn changes_to(&mut self, law: Law) -> &mut Self {
-        let body = self.dialog.describes(vec![law]);
-        self.offers(body).await
-    }
-
-    async fn offers(&mut self, body: Vec<u8>) -> &mut Self {
         let invite = self.dialog.request("INVITE").with_body("application/sdp", body);
         self.dialog.state.lock().unwrap().invite = invite.clone();
         let response = self.asks(invite).await;

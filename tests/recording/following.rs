@@ -59,7 +59,7 @@ async fn another_law_in_the_middle_is_heard_on() {
     crate::call::hear_each_other(&mut calling, &mut called).await;
     talks(&calling, 10).await;
     for law in [Law::Alaw, Law::Ulaw] {
-        calling.changes_to(law).await;
+        calling.offers(&[law]).await;
         crate::call::hear_each_other(&mut calling, &mut called).await;
         talks(&calling, 10).await;
     }

@@ -103,6 +103,8 @@ pub(super) struct State {
     on: Option<[Option<PortId>; 2]>,
     /// Paused because its leg talks with nobody.
     is_cut: bool,
+    /// Paused or masked before it records.
+    pub(super) wanted: Option<Phase>,
     /// It has been in a talk.
     pub(super) has_talked: bool,
     /// It is in the outbox, open or whole.
@@ -128,6 +130,7 @@ impl Core {
                 running: None,
                 on: None,
                 is_cut: false,
+                wanted: None,
                 has_talked: false,
                 is_kept: false,
                 legs: Vec::new(),

@@ -18,7 +18,7 @@ use crate::{
     },
     config::{RecordChannels, RecordForm, RecordWhispers, RecordingSettings},
     media::{Copies, Event},
-    recorder::{Form, Layout, Levels, Order, Running, Whispers},
+    recorder::{Form, Layout, Levels, Notice, Order, Running, Whispers},
 };
 
 /// Puts a recording into the outbox: with the name that it has from now on. One that is to continue another is put there when it does.
@@ -50,7 +50,10 @@ fn has_room(core: &Core) -> Result<(), RecordError> {
 }
 
 /// Makes the file.
-pub(super) async fn open(core: &Arc<Core>, events: mpsc::Sender<Event>) -> Result<(Running, Copies), RecordError> {
+pub(super) async fn open(
+    core: &Arc<Core>,
+    (events, notices): (mpsc::Sender<Event>, mpsc::Sender<Notice>),
+) -> Result<(Running, Copies), RecordError> {
     let core = core.clone();
     let opened = spawn_blocking(move || {
         let tools = core.exchange.recordings.spool().tools()?;
@@ -60,7 +63,8 @@ pub(super) async fn open(core: &Arc<Core>, events: mpsc::Sender<Event>) -> Resul
             (state.manifest.clone(), state.is_kept)
         };
         if is_begun {
-            return Ok(tools.recorder.open(order(&core, &manifest.file), events)?);
+            let order = Order { notices: Some(notices), ..order(&core, &manifest.file) };
+            return Ok(tools.recorder.open(order, events)?);
         }
         // Of one that somebody is still writing to, and of what is none of ours, nothing is continued.
         let continued = tools.outbox.go_on(&manifest)?;
@@ -71,7 +75,8 @@ pub(super) async fn open(core: &Arc<Core>, events: mpsc::Sender<Event>) -> Resul
             state.manifest = manifest.clone();
             state.is_kept = true;
         }
-        let opened = tools.recorder.open(Order { append, ..order(&core, &manifest.file) }, events);
+        let opened =
+            tools.recorder.open(Order { append, notices: Some(notices), ..order(&core, &manifest.file) }, events);
         if opened.is_err() && append {
             // What was there before is whole, and stays.
             tools.outbox.finish(manifest)?;

@@ -111,7 +111,13 @@ impl Recordings {
 
     /// One of these legs is recorded.
     pub fn is_any_recorded(&self, legs: &[Arc<LegFacts>]) -> bool {
-        self.count() > 0 && legs.iter().any(|leg| !self.concerned(&[leg]).is_empty())
+        if self.count() == 0 {
+            return false;
+        }
+        let legs: Vec<_> = legs.iter().collect();
+        // A copy, as below; one for all legs.
+        let running = self.lock().running.clone();
+        running.iter().any(|core| core.concerns(&legs))
     }
 
     /// Counts recordings that begin and end.

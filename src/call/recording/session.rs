@@ -24,6 +24,7 @@ use crate::{
     },
     media::{self, Command},
     outbox::{Manifest, RecordingId},
+    recorder::Notice,
 };
 
 /// A recording, for whoever began it or found it. Dropping it changes nothing.
@@ -126,10 +127,14 @@ fn fails(core: &Arc<Core>, error: &RecordError) {
     core.exchange
         .journal
         .note("recording.failed", json!({"uuid": call, "recording": core.id.to_string(), "error": error.to_string()}));
+    ends_if_required(core);
+}
+
+fn ends_if_required(core: &Arc<Core>) {
     if core.exchange.settings.load().recording.required
         && let Some(leg) = core.leg()
     {
-        tracing::error!(call, "the call ends: [recording] required");
+        tracing::error!(call = core.call, "the call ends: [recording] required");
         // A full queue holds orders of somebody who ends it as well.
         let _ = leg.orders.try_send(Order::Hangup(Cause::NETWORK_FAILURE));
     }
@@ -143,7 +148,8 @@ async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
         return Err(RecordError::Ended(core.call.clone()));
     }
     let (events, told) = mpsc::channel(16);
-    let (running, copies) = files::open(core, events).await?;
+    let (notices, noticed) = mpsc::channel(16);
+    let (running, copies) = files::open(core, (events, notices)).await?;
     let heard = core.heard();
     let [left, right] = heard.ports();
     core.exchange.media.send(Command::Record { tap: core.tap(), left, right, copies });
@@ -151,10 +157,17 @@ async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
     if core.wish.during == While::Talking && !heard.is_talk() {
         running.pause();
     }
-    core.lock().running = Some(running);
+    let wanted = {
+        let mut state = core.lock();
+        state.running = Some(running);
+        state.wanted.take()
+    };
     // What has changed since it was asked where to begin.
     core.settle();
     core.phase.send_replace(Phase::Running);
+    if let Some(wanted) = wanted {
+        RecordingHandle(core.clone()).turn(wanted);
+    }
     let file = core.lock().manifest.file.clone();
     core.exchange.journal.note(
         "recording.started",
@@ -162,7 +175,7 @@ async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
     );
     core.exchange.recording_changed();
     files::describe(core).await;
-    follow(core, told).await;
+    follow(core, (told, noticed)).await;
     core.exchange.media.send(Command::Detach { tap: core.tap() });
     Ok(())
 }
@@ -186,7 +199,7 @@ async fn answered(core: &Arc<Core>) -> Result<(), RecordError> {
 }
 
 /// Keeps up with its leg until that is over, or somebody wants its end.
-async fn follow(core: &Arc<Core>, mut told: mpsc::Receiver<media::Event>) {
+async fn follow(core: &Arc<Core>, (mut told, mut noticed): (mpsc::Receiver<media::Event>, mpsc::Receiver<Notice>)) {
     let mut spies = core.exchange.spies.changes();
     spies.mark_changed();
     let mut beep = beep::Beat::of(core);
@@ -198,6 +211,7 @@ async fn follow(core: &Arc<Core>, mut told: mpsc::Receiver<media::Event>) {
             () = changed(&mut talks) => core.settle(),
             () = beep.next() => beep.sounds(core),
             _ = spies.changed() => {}
+            Some(notice) = noticed.recv() => tell(core, notice),
             event = told.recv() => match event {
                 Some(media::Event::SideEmpty { .. }) => core.lost_a_side(),
                 // Nobody reads what is recorded any more: its file cannot be written.
@@ -207,6 +221,24 @@ async fn follow(core: &Arc<Core>, mut told: mpsc::Receiver<media::Event>) {
         }
     }
     facts::note_listeners(core);
+}
+
+/// Tells what happens to its file meanwhile; the call goes on, but where it has to be recorded.
+fn tell(core: &Arc<Core>, notice: Notice) {
+    let (call, recording) = (&core.call, core.id);
+    match notice {
+        Notice::Failing(error) => {
+            tracing::error!(call, %recording, error, "nothing is recorded for now");
+            core.exchange
+                .journal
+                .note("recording.failed", json!({"uuid": call, "recording": recording.to_string(), "error": error}));
+            ends_if_required(core);
+        }
+        Notice::GoesOn => tracing::warn!(call, %recording, "a recording goes on"),
+        Notice::Rolled(path) => {
+            tracing::info!(call, %recording, path = %path.display(), "a recording has a further file")
+        }
+    }
 }
 
 /// A room that everybody has left.
@@ -283,7 +315,7 @@ impl RecordingHandle {
 
     /// The end of a pause.
     pub fn resume(&self) {
-        if self.phase() == Phase::Paused {
+        if [Phase::Paused, Phase::Beginning].contains(&self.phase()) {
             self.turn(Phase::Running);
         }
     }
@@ -295,15 +327,19 @@ impl RecordingHandle {
 
     /// The end of the silence.
     pub fn unmask(&self) {
-        if self.phase() == Phase::Masked {
+        if [Phase::Masked, Phase::Beginning].contains(&self.phase()) {
             self.turn(Phase::Running);
         }
     }
 
     fn turn(&self, to: Phase) {
-        let state = self.0.lock();
-        let Some(running) = &state.running else { return };
+        let mut state = self.0.lock();
         let from = self.phase();
+        if from == Phase::Beginning {
+            state.wanted = Some(to);
+            return;
+        }
+        let Some(running) = &state.running else { return };
         if from == to || from.is_over() {
             return;
         }
