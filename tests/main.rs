@@ -41,6 +41,7 @@ mod rec;
 mod recording;
 mod register;
 mod reload;
+mod remotes;
 mod selftest;
 mod spy;
 mod spy_cli;

@@ -33,7 +33,7 @@ impl Template {
     pub fn parse(text: &str, form: Form) -> Result<Self, String> {
         let environment = environment(form);
         let compiled = environment.template_from_str(text).map_err(|error| plain(&error))?;
-        let sample = sample();
+        let mut sample = sample();
         let known = || sample.as_object().into_iter().flat_map(|facts| facts.keys().map(String::as_str));
         let mut unknown: Vec<_> = compiled.undeclared_variables(false).into_iter().collect();
         unknown.retain(|name| !known().any(|key| key == name) && !environment.globals().any(|(key, _)| key == name));
@@ -41,6 +41,11 @@ impl Template {
         if let Some(name) = unknown.first() {
             let hint = nearest(name, known()).map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
             return Err(format!("a recording has no `{name}`{hint}"));
+        }
+        // channel variables have names of people's own
+        let nested = compiled.undeclared_variables(true);
+        for name in nested.iter().filter_map(|path| path.strip_prefix("variables.")) {
+            sample["variables"][name] = "1".into();
         }
         let template = Self { text: text.to_owned(), form };
         let rendered = template.render(&sample)?;
@@ -181,6 +186,16 @@ mod tests {
         facts["agent"] = serde_json::Value::Null;
         assert_eq!(render("[{{ agent }}]", Form::Line, &facts).unwrap(), "[]");
         assert_eq!(render("[{{ agent }}]", Form::Json, &facts).unwrap(), "[null]");
+    }
+
+    #[test]
+    fn a_channel_variable_may_have_any_name_and_must_be_there_when_it_is_used() {
+        let template = Template::parse("/Calls/{{ variables.CRM_RECORD }}/Attachments", Form::Url).unwrap();
+        assert!(template.render(&sample()).is_err());
+        let mut facts = sample();
+        facts["variables"] = json!({ "CRM_RECORD": "../7" });
+        assert_eq!(template.render(&facts).unwrap(), "/Calls/..%2F7/Attachments");
+        assert!(Template::parse("{{ variables.CRM_RECORD | default('none') }}", Form::Line).is_ok());
     }
 
     #[test]

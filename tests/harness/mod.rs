@@ -4,12 +4,17 @@
 
 mod attendant;
 mod call;
+mod certs;
+mod chaos;
+mod crm;
 mod description;
 mod digest;
 mod ear;
+mod http;
 mod media;
 mod pbx;
 mod phone;
+mod stores;
 mod tape;
 mod text;
 mod tone;
@@ -18,9 +23,13 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use call::Call;
+pub(crate) use certs::{Authority, Flaw};
+pub(crate) use chaos::{Chaos, Weather};
+pub(crate) use crm::{Fault, StubCrm, sha256};
 pub(crate) use description::Law;
 pub(crate) use digest::{Algorithm, Challenge, Login, answer as digest_answer, challenges};
 pub(crate) use ear::Ear;
+pub(crate) use http::{Asked, Reply};
 pub(crate) use media::Packet;
 pub(crate) use pbx::{TestPbx, Unusual, example_folder, password};
 pub(crate) use phone::{Phone, Profile, fresh};

@@ -79,10 +79,11 @@ impl Answer {
         DeliveryError { what, retry: Retry::Later { after: None } }
     }
 
-    /// Never only where the request itself cannot be taken: a wrong login, a wrong page, a full or broken remote can be mended.
+    /// Never only where the recording itself cannot be taken: a wrong login, a wrong page, a full or broken remote can be mended,
+    /// and 400 is what a request that was damaged on its way gets.
     fn retry(&self) -> Retry {
         match self.status.as_u16() {
-            400 | 409 | 411 | 413 | 414 | 415 | 422 | 431 => Retry::Never,
+            409 | 411 | 413 | 414 | 415 | 422 | 431 => Retry::Never,
             _ => Retry::Later { after: self.retry_after() },
         }
     }
@@ -145,10 +146,10 @@ mod tests {
 
     #[test]
     fn each_class_of_status_means_later_or_never() {
-        for status in [301, 302, 307, 401, 402, 403, 404, 405, 408, 410, 423, 425, 429, 500, 502, 503, 504, 507] {
+        for status in [301, 302, 400, 307, 401, 402, 403, 404, 405, 408, 410, 423, 425, 429, 500, 502, 503, 504, 507] {
             assert!(matches!(answer(status, &[], "").failure().retry, Retry::Later { after: None }), "{status}");
         }
-        for status in [400, 409, 411, 413, 414, 415, 422, 431] {
+        for status in [409, 411, 413, 414, 415, 422, 431] {
             assert_eq!(answer(status, &[], "").failure().retry, Retry::Never, "{status}");
         }
     }

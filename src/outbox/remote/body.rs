@@ -141,7 +141,7 @@ impl Source {
         let mut file = match self {
             Self::Open(file) => file,
             Self::Closed { parcel, from } => {
-                let mut file = parcel.open().map_err(io::Error::other)?;
+                let mut file = parcel.open().map_err(|error| io::Error::other(error.to_string()))?;
                 file.seek(SeekFrom::Start(from))?;
                 file
             }
