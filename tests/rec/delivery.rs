@@ -209,3 +209,19 @@ fn a_broken_queue_is_made_anew_from_the_manifests() {
     ok(home.run(&["push"]));
     assert_eq!(home.arrived().len(), 1);
 }
+
+#[test]
+fn who_looks_from_elsewhere_does_not_take_the_remotes_away() {
+    let home = Home::with_folder();
+    home.recording("1001", "2001");
+    let spool = home.spool();
+    let elsewhere = |words: &[&str]| {
+        let mut command = home.command(&[&["--spool", spool.to_str().unwrap()], words].concat());
+        command.env("HOME", home.path().join("crm")).output().unwrap()
+    };
+    ok(elsewhere(&["ls"]));
+    fails(&elsewhere(&["push"]), 5, "no settings file says where to");
+    home.recording("1002", "2002");
+    assert_eq!(home.json(&["status"])["remotes"][0]["waiting"], 2);
+    ok(home.run(&["push"]));
+}

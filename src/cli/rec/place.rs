@@ -29,6 +29,8 @@ pub(super) struct Desk {
     pub(super) outbox: Outbox,
     /// The settings; without a file, those built in.
     pub(super) settings: Config,
+    /// Whether there is a file.
+    pub(super) is_configured: bool,
 }
 
 impl Place {
@@ -40,7 +42,7 @@ impl Place {
         match folder.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound && self.spool.is_none() => Ok(None),
             Err(error) => Err(unusable(&folder, &error)),
-            Ok(_) => desk(&folder, settings).map(Some),
+            Ok(_) => desk(&folder, settings, context).map(Some),
         }
     }
 
@@ -49,14 +51,14 @@ impl Place {
         let settings = settings(context)?;
         let folder = self.folder(&settings, context);
         folder.symlink_metadata().map_err(|error| unusable(&folder, &error))?;
-        desk(&folder, settings)
+        desk(&folder, settings, context)
     }
 
     /// The recordings; the spool is made where there is none.
     pub(super) fn make(&self, context: &Context) -> Result<Desk, Failure> {
         let settings = settings(context)?;
         let folder = self.folder(&settings, context);
-        desk(&folder, settings)
+        desk(&folder, settings, context)
     }
 
     /// The folder, which is there, and the settings: for a queue that cannot be opened.
@@ -105,6 +107,17 @@ impl Desk {
         Fault::new(FaultCode::NotFound, message).hint(hint).into()
     }
 
+    /// Tells the outbox which remotes there are, and finishes what a killed run has left half done. Only commands that deliver say
+    /// so, and only by a settings file: who looks at a spool from elsewhere must not take its remotes away.
+    pub(super) fn prepare(&self) -> Result<(), Failure> {
+        self.outbox.mend()?;
+        if self.is_configured {
+            let names: Vec<&str> = self.settings.remotes.keys().map(String::as_str).collect();
+            self.outbox.set_remotes(&names)?;
+        }
+        Ok(())
+    }
+
     /// The remotes of the settings, ready to deliver.
     pub(super) fn remotes(&self) -> Result<Remotes, Failure> {
         remotes(&self.settings.remotes)
@@ -133,11 +146,9 @@ pub(super) fn remotes(settings: &BTreeMap<String, RemoteSettings>) -> Result<Rem
     remote::remotes(settings.values()).map_err(|error| Fault::new(FaultCode::Invalid, error.to_string()).into())
 }
 
-fn desk(folder: &Path, settings: Config) -> Result<Desk, Failure> {
-    let outbox = Outbox::open(folder)?;
-    let names: Vec<&str> = settings.remotes.keys().map(String::as_str).collect();
-    outbox.set_remotes(&names)?;
-    Ok(Desk { outbox, settings })
+fn desk(folder: &Path, settings: Config, context: &Context) -> Result<Desk, Failure> {
+    let is_configured = !context.settings_files().is_empty();
+    Ok(Desk { outbox: Outbox::open(folder)?, settings, is_configured })
 }
 
 /// The settings that were found, or those built in.

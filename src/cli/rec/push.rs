@@ -102,7 +102,8 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     if context.common.dry_run {
         return dry_run(&desk, &options, context);
     }
-    desk.outbox.mend()?;
+    desk.prepare()?;
+    is_known(&desk)?;
     let remotes = desk.remotes()?;
     let bars = Bars::new(&context.output, &desk.outbox);
     let began = Instant::now();
@@ -127,6 +128,17 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
         Verdict::Parked => Exit::Partial,
     };
     wrong(&summary, exit, context)
+}
+
+/// What waits cannot go anywhere without settings: that is no success.
+fn is_known(desk: &Desk) -> Result<(), Failure> {
+    let waiting: u64 = desk.outbox.remotes()?.iter().map(|remote| remote.waiting + remote.parked).sum();
+    if desk.is_configured || waiting == 0 {
+        return Ok(());
+    }
+    let fault =
+        Fault::new(FaultCode::Invalid, format!("{waiting} deliveries wait, and no settings file says where to"));
+    Err(fault.hint("--config, WIRECHIEF_CONFIG or HOME says where it is").into())
 }
 
 impl Args {

@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     for name in &args.to {
         known(&desk.settings.remotes, name)?;
     }
-    desk.outbox.mend()?;
+    desk.prepare()?;
     let remotes = desk.remotes()?;
     let until = Until::Stopped;
     let options = Options { to: args.to.clone(), wait_lock: args.wait_lock, until, ..Options::default() };

@@ -96,6 +96,9 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
 
 fn all(args: &Args, takes: Vec<Take>, (desk, context): (&Desk, &Context), report: &mut Report) -> Result<(), Failure> {
     let mode = mode(args, desk)?;
+    if !context.common.dry_run {
+        desk.prepare()?;
+    }
     let mut ledger = Ledger::open(desk.outbox.spool());
     for take in takes {
         if ledger.has(&take) {
