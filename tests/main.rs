@@ -39,6 +39,7 @@ mod prompts;
 mod readme;
 mod rec;
 mod recording;
+mod receiver;
 mod register;
 mod reload;
 mod remotes;

@@ -1,0 +1,13 @@
+//! The recordings' own pages and the receiver of deliveries: document [002]'s two PHP pages, with every flaw that their author admits
+//! mended (S126–S134), asked over real sockets.
+
+mod browser;
+mod document;
+mod hostile;
+mod intake;
+mod limits;
+mod links;
+mod notice;
+mod ranges;
+mod sealed;
+mod stage;
