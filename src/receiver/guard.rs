@@ -74,7 +74,7 @@ mod tests {
         let mut near = Guarded::new(near, Duration::from_secs(30));
         near.write_all(&[0; 16]).await.unwrap();
         let (written, ()) = tokio::join!(near.write_all(&[0; 8]), async {
-            tokio::time::sleep(Duration::from_secs(20)).await;
+            sleep(Duration::from_secs(20)).await;
             far.read_exact(&mut [0; 8]).await.unwrap();
         });
         written.unwrap();

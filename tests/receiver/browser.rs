@@ -98,7 +98,8 @@ impl Browser {
 
     /// The value of an expression, waited for where it is a promise.
     fn value(&mut self, expression: &str) -> Value {
-        let asked = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true });
+        let asked =
+            json!({ "expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true });
         let result = self.ask("Runtime.evaluate", asked);
         assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
         result["result"]["value"].clone()
@@ -137,7 +138,11 @@ async fn the_page_works_in_a_browser_without_javascript_and_its_audio_plays() {
         let html = html.as_str().unwrap();
         assert!(html.contains("&lt;script&gt;document.title='owned'&lt;/script&gt;"), "{html}");
         let seen = browser.value("[document.scripts.length, document.images.length, document.querySelectorAll('audio').length, document.title, document.querySelector('td:nth-child(2)').innerText, getComputedStyle(document.querySelector('th')).backgroundColor]");
-        assert_eq!(seen, json!([0, 0, 1, "Recordings", format!("{EVIL} <5551234>"), "rgb(243, 243, 243)"]), "its own style is let in");
+        assert_eq!(
+            seen,
+            json!([0, 0, 1, "Recordings", format!("{EVIL} <5551234>"), "rgb(243, 243, 243)"]),
+            "its own style is let in"
+        );
         browser.ask("Emulation.setScriptExecutionDisabled", json!({ "value": false }));
         let played = browser.value(
             "(async () => { const a = document.querySelector('audio'); await a.play();
@@ -149,7 +154,8 @@ async fn the_page_works_in_a_browser_without_javascript_and_its_audio_plays() {
     });
     if driven.await.unwrap() {
         let audit = stage.audit();
-        let of_player = |line: &&Value| line["event"] == "download" && line["id"] == id.as_str() && line["who"] == "ann";
+        let of_player =
+            |line: &&Value| line["event"] == "download" && line["id"] == id.as_str() && line["who"] == "ann";
         let statuses: Vec<_> = audit.iter().filter(of_player).map(|line| line["status"].as_u64().unwrap()).collect();
         assert!(!statuses.is_empty() && statuses.iter().all(|status| [200, 206].contains(status)), "{audit:?}");
     }

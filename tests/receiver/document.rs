@@ -7,11 +7,21 @@ async fn s126_a_file_is_found_by_its_name_within_the_spool() {
     let stage = Stage::new().await;
     let sound = wav(200);
     stage.record("2026/11/OUT000-1.wav", &sound);
-    for path in ["/download.php?call=2026/11/OUT000-1.wav", "/download.php?call=2026%2F11%2FOUT000-1.wav", "/download.php?call=OUT000-1.wav"] {
+    for path in [
+        "/download.php?call=2026/11/OUT000-1.wav",
+        "/download.php?call=2026%2F11%2FOUT000-1.wav",
+        "/download.php?call=OUT000-1.wav",
+    ] {
         let answer = stage.get(path).await;
         assert_eq!((answer.status, answer.body == sound), (200, true), "{path}");
     }
-    for path in ["/download.php", "/download.php?call=", "/download.php?call=OUT000-1", "/download.php?call=11/OUT000-1.wav", "/download.php?call=OUT000-1.json"] {
+    for path in [
+        "/download.php",
+        "/download.php?call=",
+        "/download.php?call=OUT000-1",
+        "/download.php?call=11/OUT000-1.wav",
+        "/download.php?call=OUT000-1.json",
+    ] {
         assert_eq!(stage.get(path).await.status, 404, "{path}");
     }
 }
@@ -84,7 +94,10 @@ async fn s131_a_mislabelled_file_or_a_liar_is_refused_and_reported() {
         let id = stage.record(name, bytes).id.to_string();
         let answer = stage.get(&format!("/download.php?call={name}")).await;
         assert_eq!(answer.status, 422, "{name}");
-        assert!(!answer.body.windows(8).any(|eight| bytes.windows(8).any(|of| of == eight)), "{name}: nothing of it leaves");
+        assert!(
+            !answer.body.windows(8).any(|eight| bytes.windows(8).any(|of| of == eight)),
+            "{name}: nothing of it leaves"
+        );
         let line = stage.audit().pop().unwrap();
         assert_eq!((&line["id"], &line["status"]), (&id.into(), &422.into()));
         assert!(line["why"].as_str().unwrap().contains("mislabelled"), "{line}");
@@ -126,7 +139,10 @@ async fn s133_head_says_the_same_without_the_sound() {
     let stage = Stage::new().await;
     stage.record("a.wav", &wav(100));
     let whole = stage.get("/download.php?call=a.wav").await;
-    let head = format!("HEAD /download.php?call=a.wav HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n", super::stage::TOKEN);
+    let head = format!(
+        "HEAD /download.php?call=a.wav HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        super::stage::TOKEN
+    );
     let head = stage.ask(head).await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     for name in ["content-length", "content-type", "content-disposition", "etag"] {
@@ -138,7 +154,8 @@ async fn s133_head_says_the_same_without_the_sound() {
 async fn s124_the_index_lists_searches_and_pages() {
     let stage = Stage::new().await;
     for n in 0..60_u32 {
-        let mut manifest = wirechief::outbox::Manifest::new(&format!("call-{n:03}.wav"), "2026-11-20T21:00:00Z".parse().unwrap());
+        let mut manifest =
+            wirechief::outbox::Manifest::new(&format!("call-{n:03}.wav"), "2026-11-20T21:00:00Z".parse().unwrap());
         manifest.from = format!("555{n:04}");
         manifest.from_name = "Zoë".to_owned();
         manifest.to = "4178575309".to_owned();
@@ -150,7 +167,10 @@ async fn s124_the_index_lists_searches_and_pages() {
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     let html = page.text();
     assert_eq!(html.matches("<tr><td>").count(), 50);
-    assert!(html.contains("Zoë &lt;5550059&gt;") && html.contains("<td>4178575309</td><td>1001</td><td>3:07</td>"), "{html}");
+    assert!(
+        html.contains("Zoë &lt;5550059&gt;") && html.contains("<td>4178575309</td><td>1001</td><td>3:07</td>"),
+        "{html}"
+    );
     assert!(html.contains("<audio controls preload=\"none\" src=\"/recordings/") && html.contains("rel=\"next\""));
     assert!(html.contains("href=\"/download.php?call=call-059.wav\""));
     let second = stage.get("/?q=&page=2").await;
@@ -166,7 +186,10 @@ async fn s124_the_index_lists_searches_and_pages() {
 #[tokio::test]
 async fn a_recording_that_is_being_written_is_not_there_yet() {
     let stage = Stage::new().await;
-    let open = stage.outbox.begin(&wirechief::outbox::Manifest::new("now.wav", "2026-11-20T21:00:00Z".parse().unwrap())).unwrap();
+    let open = stage
+        .outbox
+        .begin(&wirechief::outbox::Manifest::new("now.wav", "2026-11-20T21:00:00Z".parse().unwrap()))
+        .unwrap();
     crate::receiver::stage::private(&stage.spool("now.wav"), &wav(100));
     assert_eq!(stage.get("/download.php?call=now.wav").await.status, 404);
     assert_eq!(stage.get(&format!("/recordings/{}", open.id)).await.status, 404);

@@ -8,7 +8,24 @@ use wirechief::receiver::{Receiver, ReceiverError, with_user};
 
 /// 200 ways to ask for what is not in the spool.
 fn payloads() -> Vec<String> {
-    let steps = ["../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..%252f", "%252e%252e%252f", "..\\", "..%5c", "....//", "..;/", "%c0%ae%c0%ae/", "..%c0%af", "..%ef%bc%8f", "%uff0e%uff0e/", "./../", "x/../../"];
+    let steps = [
+        "../",
+        "..%2f",
+        "%2e%2e/",
+        "%2e%2e%2f",
+        "..%252f",
+        "%252e%252e%252f",
+        "..\\",
+        "..%5c",
+        "....//",
+        "..;/",
+        "%c0%ae%c0%ae/",
+        "..%c0%af",
+        "..%ef%bc%8f",
+        "%uff0e%uff0e/",
+        "./../",
+        "x/../../",
+    ];
     let targets = ["etc/passwd", "secret.wav", "etc/passwd%00.wav", "etc/passwd%2500.wav", "secret.wav%00"];
     let mut all = Vec::new();
     for step in steps {
@@ -18,11 +35,50 @@ fn payloads() -> Vec<String> {
         }
     }
     let single = [
-        "/etc/passwd", "%2fetc%2fpasswd", "//etc/passwd", "/secret.wav", "file:///etc/passwd", "file:///secret.wav", "C:%5cwindows%5cwin.ini",
-        "php://filter/resource=secret.wav", "http://127.0.0.1/secret.wav", "data://text/plain,x", ".", "..", "./", "../", "%00", "%0a", "%0d%0aX:%20y",
-        "link.wav", "folder/out.wav", "outbox.sqlite3", "outbox.sqlite3-wal", "good.json", "./good.wav", "good.wav/", "good.wav/.", "x/../good.wav",
-        "good.wav%00", "good.wav%00.wav", "%20good.wav", "good.wav%20", "good%2ewav%2f..%2f..%2fsecret.wav", "~/secret.wav", "$HOME/secret.wav",
-        "*", "*.wav", "go?d.wav", "[g]ood.wav", "{good,x}.wav", "..", "token", "link.key", "downloads.jsonl", "-rf", "%u002e%u002e/secret.wav",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "//etc/passwd",
+        "/secret.wav",
+        "file:///etc/passwd",
+        "file:///secret.wav",
+        "C:%5cwindows%5cwin.ini",
+        "php://filter/resource=secret.wav",
+        "http://127.0.0.1/secret.wav",
+        "data://text/plain,x",
+        ".",
+        "..",
+        "./",
+        "../",
+        "%00",
+        "%0a",
+        "%0d%0aX:%20y",
+        "link.wav",
+        "folder/out.wav",
+        "outbox.sqlite3",
+        "outbox.sqlite3-wal",
+        "good.json",
+        "./good.wav",
+        "good.wav/",
+        "good.wav/.",
+        "x/../good.wav",
+        "good.wav%00",
+        "good.wav%00.wav",
+        "%20good.wav",
+        "good.wav%20",
+        "good%2ewav%2f..%2f..%2fsecret.wav",
+        "~/secret.wav",
+        "$HOME/secret.wav",
+        "*",
+        "*.wav",
+        "go?d.wav",
+        "[g]ood.wav",
+        "{good,x}.wav",
+        "..",
+        "token",
+        "link.key",
+        "downloads.jsonl",
+        "-rf",
+        "%u002e%u002e/secret.wav",
     ];
     all.extend(single.map(str::to_owned));
     all
@@ -66,12 +122,15 @@ async fn s134_a_link_in_the_place_of_a_recording_is_not_followed() {
 async fn s134_no_authentication_nobody_sees_anything_without_a_login() {
     let stage = Stage::new().await;
     let id = stage.record("a.wav", &wav(100)).id;
-    for path in ["/".to_owned(), "/call_index.htm".into(), "/download.php?call=a.wav".into(), format!("/recordings/{id}")] {
+    for path in
+        ["/".to_owned(), "/call_index.htm".into(), "/download.php?call=a.wav".into(), format!("/recordings/{id}")]
+    {
         let answer = stage.bare(&path).await;
         assert_eq!(answer.status, 401, "{path}");
         assert!(answer.header("www-authenticate").unwrap().starts_with("Basic realm="));
         assert!(!answer.text().contains("a.wav") && answer.body.len() < 100);
-        let wrong = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}x\r\nConnection: close\r\n\r\n");
+        let wrong =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}x\r\nConnection: close\r\n\r\n");
         assert_eq!(stage.ask(wrong).await.status, 401, "{path}");
     }
     let wrong: Vec<_> = stage.audit().into_iter().filter(|line| line["event"] == "login").collect();
@@ -124,7 +183,13 @@ async fn s134_html_injection_hostile_names_are_shown_as_text() {
 async fn s134_public_caching_every_answer_is_private() {
     let stage = Stage::new().await;
     let id = stage.record("a.wav", &wav(100)).id;
-    for path in ["/".to_owned(), "/download.php?call=a.wav".into(), format!("/recordings/{id}"), "/download.php?call=b.wav".into(), "/x".into()] {
+    for path in [
+        "/".to_owned(),
+        "/download.php?call=a.wav".into(),
+        format!("/recordings/{id}"),
+        "/download.php?call=b.wav".into(),
+        "/x".into(),
+    ] {
         for answer in [stage.get(&path).await, stage.bare(&path).await] {
             assert_eq!(answer.header("cache-control"), Some("private, no-store"), "{path}");
             assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
@@ -137,13 +202,20 @@ async fn s134_public_caching_every_answer_is_private() {
 async fn s134_shell_injection_values_reach_no_shell_and_no_name() {
     let stage = Stage::new().await;
     let marker = stage.folder.path().join("marker");
-    for value in [format!("$(touch {0})", marker.display()), format!("`touch {0}`", marker.display()), format!(";touch {0};", marker.display()), format!("x|touch {0}", marker.display()), format!("\ntouch {0}\n", marker.display())] {
+    for value in [
+        format!("$(touch {0})", marker.display()),
+        format!("`touch {0}`", marker.display()),
+        format!(";touch {0};", marker.display()),
+        format!("x|touch {0}", marker.display()),
+        format!("\ntouch {0}\n", marker.display()),
+    ] {
         let coded = wirechief::receiver::encoded(&value);
         assert_eq!(stage.get(&format!("/download.php?call={coded}.wav")).await.status, 404);
         assert_eq!(stage.get(&format!("/?q={coded}")).await.status, 200);
     }
     assert!(!marker.exists());
-    let mut names: Vec<_> = std::fs::read_dir(stage.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(stage.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["downloads.jsonl", "link.key", "recordings", "token"]);
 }
@@ -156,10 +228,30 @@ async fn downloads_and_refusals_are_on_record_one_line_each() {
     stage.get("/download.php?call=..%2f%0a%7b%22x%22").await;
     stage.get("/recordings/nonsense").await;
     let lines = stage.audit();
-    let told: Vec<_> = lines.iter().map(|line| (line["event"].as_str().unwrap(), line["who"].as_str().unwrap(), line["what"].as_str().unwrap(), line["status"].as_u64().unwrap())).collect();
-    assert_eq!(told, [("download", "token", "a.wav", 200), ("download", "token", "../\n{\"x\"", 404), ("download", "token", "nonsense", 404)]);
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            (
+                line["event"].as_str().unwrap(),
+                line["who"].as_str().unwrap(),
+                line["what"].as_str().unwrap(),
+                line["status"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("download", "token", "a.wav", 200),
+            ("download", "token", "../\n{\"x\"", 404),
+            ("download", "token", "nonsense", 404)
+        ]
+    );
     assert_eq!((lines[0]["id"].as_str(), lines[0]["from"].as_str()), (Some(id.as_str()), Some("127.0.0.1")));
-    assert_eq!(std::os::unix::fs::MetadataExt::mode(&stage.folder.path().join("downloads.jsonl").metadata().unwrap()) & 0o777, 0o600);
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::mode(&stage.folder.path().join("downloads.jsonl").metadata().unwrap()) & 0o777,
+        0o600
+    );
 }
 
 #[tokio::test]
@@ -187,8 +279,11 @@ async fn r9_another_tenants_recording_is_not_there() {
         (manifest.agent, manifest.trunk) = (Some(agent.to_owned()), Some(trunk.to_owned()));
         stage.record_as(manifest, &wav(50))
     };
-    let (hers, by_trunk, other) = (made("hers.wav", "1001", "x"), made("trunk.wav", "1009", "icall"), made("other.wav", "1002", "x"));
-    let login = |text: &str| format!("Authorization: Basic {}\r\n", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text));
+    let (hers, by_trunk, other) =
+        (made("hers.wav", "1001", "x"), made("trunk.wav", "1009", "icall"), made("other.wav", "1002", "x"));
+    let login = |text: &str| {
+        format!("Authorization: Basic {}\r\n", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text))
+    };
     let ask = async |path: &str, who: &str| {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}\r\n", login(who));
         stage.ask(request).await
@@ -203,7 +298,9 @@ async fn r9_another_tenants_recording_is_not_there() {
         assert_eq!(ask(&path, "boss:b").await.status, 200, "{path}");
     }
     let page = ask("/", "ann:pass-of-ann").await;
-    assert!(page.text().contains("hers.wav") && page.text().contains("trunk.wav") && !page.text().contains("other.wav"));
+    assert!(
+        page.text().contains("hers.wav") && page.text().contains("trunk.wav") && !page.text().contains("other.wav")
+    );
     assert!(ask("/", "boss:b").await.text().contains("other.wav"));
     assert_eq!(ask("/", "ann:b").await.status, 401);
     let missing = stage.get("/download.php?call=nowhere.wav").await;

@@ -40,9 +40,17 @@ impl<'a> Form<'a> {
 
     fn request(&self) -> Vec<u8> {
         let mut body = Vec::new();
-        body.extend_from_slice(b"--b\r\nContent-Disposition: form-data; name=\"manifest\"\r\nContent-Type: application/json\r\n\r\n");
+        body.extend_from_slice(
+            b"--b\r\nContent-Disposition: form-data; name=\"manifest\"\r\nContent-Type: application/json\r\n\r\n",
+        );
         body.extend_from_slice(&self.json);
-        body.extend_from_slice(format!("\r\n--b\r\nContent-Disposition: form-data; name=\"recording\"; filename=\"{}\"\r\n\r\n", self.name).as_bytes());
+        body.extend_from_slice(
+            format!(
+                "\r\n--b\r\nContent-Disposition: form-data; name=\"recording\"; filename=\"{}\"\r\n\r\n",
+                self.name
+            )
+            .as_bytes(),
+        );
         body.extend_from_slice(self.bytes);
         body.extend_from_slice(b"\r\n--b--\r\n");
         let head = format!(
@@ -77,14 +85,20 @@ async fn s121_what_is_pushed_is_filed_once_and_answered_by_a_receipt_that_counts
     let first = form.send(&stage).await;
     assert_eq!(first.status, 201, "{}", first.text());
     let receipt = first.json();
-    assert_eq!((receipt["sha256"].as_str(), receipt["size"].as_u64()), (Some(sha256(&sound).as_str()), Some(sound.len() as u64)));
+    assert_eq!(
+        (receipt["sha256"].as_str(), receipt["size"].as_u64()),
+        (Some(sha256(&sound).as_str()), Some(sound.len() as u64))
+    );
     let said = receipt::Sent { key: &form.key, sha256: &sha256(&sound), size: sound.len() as u64 };
     assert_eq!(receipt["signature"], receipt::sign(&key, &said, receipt["received_at"].as_str().unwrap()));
     let again = form.send(&stage).await;
     assert_eq!((again.status, again.json()), (200, receipt), "the same receipt, and no second recording");
     assert_eq!(count(&stage), 1);
     let filed = stage.outbox.get(sent.id).unwrap().unwrap();
-    assert_eq!((filed.file.as_str(), filed.to.as_str(), filed.audio.sha256), ("2026/call.wav", "4178575309", sha256(&sound)));
+    assert_eq!(
+        (filed.file.as_str(), filed.to.as_str(), filed.audio.sha256),
+        ("2026/call.wav", "4178575309", sha256(&sound))
+    );
     assert_eq!(stage.get("/download.php?call=2026/call.wav").await.body, sound);
     let events: Vec<_> = stage.audit().iter().map(|line| (line["event"].clone(), line["status"].clone())).collect();
     assert_eq!(events[..2], [("delivery".into(), 201.into()), ("delivery".into(), 200.into())]);
@@ -133,10 +147,27 @@ async fn what_is_wrong_is_refused_and_leaves_nothing() {
         (Form { lines: String::new(), ..good() }, 401, "no token"),
         (Form { lines: "Authorization: Bearer wrong\r\n".into(), ..good() }, 401, "a wrong token"),
         (Form { bytes: &flipped, ..good() }, 460, "other bytes than its manifest says"),
-        (Form { lines: format!("Authorization: Bearer {TOKEN}\r\nX-Recording-Sha256: {}\r\n", sha256(b"x")), ..good() }, 460, "another hash"),
+        (
+            Form {
+                lines: format!("Authorization: Bearer {TOKEN}\r\nX-Recording-Sha256: {}\r\n", sha256(b"x")),
+                ..good()
+            },
+            460,
+            "another hash",
+        ),
         (Form { json: b"{\"schema\":\"wirechief.recording/1\"".to_vec(), ..good() }, 460, "half a manifest"),
         (Form { key: "6f9619ff-8b86-4d01-b42d-00cf4fc964ff".into(), ..good() }, 400, "another key"),
-        (Form { json: manifest("call.wav", liar).print(), key: String::new(), bytes: liar, lines: format!("Authorization: Bearer {TOKEN}\r\n"), name: "a.wav" }, 400, "no key"),
+        (
+            Form {
+                json: manifest("call.wav", liar).print(),
+                key: String::new(),
+                bytes: liar,
+                lines: format!("Authorization: Bearer {TOKEN}\r\n"),
+                name: "a.wav",
+            },
+            400,
+            "no key",
+        ),
         (Form { bytes: &long, ..good() }, 413, "too long"),
         (Form { json: named("call.php"), ..good() }, 400, "a program of another key"),
     ];
@@ -151,7 +182,10 @@ async fn what_is_wrong_is_refused_and_leaves_nothing() {
     assert_eq!(count(&stage), 0);
     let left: Vec<_> = stage.outbox.spool().names().unwrap();
     assert!(left.is_empty(), "{left:?}");
-    let hidden = std::fs::read_dir(stage.outbox.spool().path()).unwrap().flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "part"));
+    let hidden = std::fs::read_dir(stage.outbox.spool().path())
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == "part"));
     assert_eq!(hidden.count(), 0, "nothing half-written either");
 }
 
@@ -177,7 +211,12 @@ async fn a_delivery_that_breaks_off_leaves_nothing_and_can_be_repeated() {
 async fn hostile_names_stay_in_the_spool_and_are_cleaned() {
     let stage = Stage::new().await;
     let sound = wav(50);
-    for (name, kept) in [("../../etc/evil.wav", "etc/evil.wav"), ("/abs/x.wav", "abs/x.wav"), ("a;touch b.wav", "atouchb.wav"), (".hidden.wav", "hidden.wav")] {
+    for (name, kept) in [
+        ("../../etc/evil.wav", "etc/evil.wav"),
+        ("/abs/x.wav", "abs/x.wav"),
+        ("a;touch b.wav", "atouchb.wav"),
+        (".hidden.wav", "hidden.wav"),
+    ] {
         let sent = manifest(name, &sound);
         let answer = Form::of(&sent, &sound).send(&stage).await;
         assert_eq!(answer.status, 201, "{name}: {}", answer.text());
@@ -240,7 +279,10 @@ async fn a_further_file_of_a_recording_is_a_recording_of_its_own_here() {
     let (one, two) = (wav(100), wav(200));
     let mut sent = manifest("call.wav", &one);
     let part = |file: &str, bytes: &[u8]| {
-        serde_json::from_value(serde_json::json!({ "file": file, "frames": 1, "bytes": bytes.len(), "sha256": sha256(bytes) })).unwrap()
+        serde_json::from_value(
+            serde_json::json!({ "file": file, "frames": 1, "bytes": bytes.len(), "sha256": sha256(bytes) }),
+        )
+        .unwrap()
     };
     sent.parts = vec![part("call.wav", &one), part("call-2.wav", &two)];
     assert_eq!(Form::of(&sent, &one).send(&stage).await.status, 201);

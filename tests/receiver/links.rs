@@ -17,7 +17,8 @@ fn later(seconds: i64) -> Timestamp {
 #[tokio::test]
 async fn s125_a_signed_link_needs_no_login_until_it_expires() {
     let stage = Stage::new().await;
-    let (one, other) = (stage.record("a.wav", &wav(100)).id.to_string(), stage.record("b.wav", &wav(100)).id.to_string());
+    let (one, other) =
+        (stage.record("a.wav", &wav(100)).id.to_string(), stage.record("b.wav", &wav(100)).id.to_string());
     let key = wirechief::receiver::link_key(&stage.folder.path().join("link.key")).unwrap();
     let good = path(&link("http://x", &key, &one, later(60)));
     let answer = stage.bare(&good).await;
@@ -39,7 +40,8 @@ async fn s125_a_signed_link_needs_no_login_until_it_expires() {
     }
     let gone = path(&link("http://x", &key, "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", later(60)));
     assert_eq!(stage.bare(&gone).await.status, 404, "a link to what is not there");
-    let events: Vec<_> = stage.audit().into_iter().map(|line| (line["event"].clone(), line["status"].clone())).collect();
+    let events: Vec<_> =
+        stage.audit().into_iter().map(|line| (line["event"].clone(), line["status"].clone())).collect();
     assert!(events.len() == 11 && events.iter().all(|(event, _)| event == "link"), "{events:?}");
     let text = std::fs::read_to_string(stage.folder.path().join("downloads.jsonl")).unwrap();
     assert!(!text.contains("sig="), "a link is as good as a password: it is on no record");

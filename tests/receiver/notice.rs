@@ -77,7 +77,9 @@ async fn s121_push_and_pull_leave_the_same_record() {
     assert_eq!(summary.verdict(), Verdict::Done, "{summary:?}");
     assert_eq!(record_of(&crm.outbox, &sent), sent);
     let deliveries = pbx.outbox.deliveries(sent.id).unwrap();
-    assert!(matches!(&deliveries[0].state, DeliveryState::Delivered(receipt) if receipt.size == Some(sound.len() as u64)));
+    assert!(
+        matches!(&deliveries[0].state, DeliveryState::Delivered(receipt) if receipt.size == Some(sound.len() as u64))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,14 +181,22 @@ async fn a_receipt_that_comes_later_counts_where_hash_and_size_are_right() {
     let sent = pbx.record_as(recorded(), &wav(100));
     let say = async |receipt: serde_json::Value| {
         let body = receipt.to_string();
-        let head = format!("POST /api/receipts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "POST /api/receipts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         pbx.ask(head + &body).await.status
     };
     let (id, size, sha256) = (sent.id, sent.audio.bytes, &sent.audio.sha256);
     assert_eq!(say(serde_json::json!({ "key": id, "size": size + 1, "sha256": sha256 })).await, 422);
     assert_eq!(say(serde_json::json!({ "key": id, "size": size })).await, 422);
-    assert_eq!(say(serde_json::json!({ "key": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "size": size, "sha256": sha256 })).await, 404);
+    assert_eq!(
+        say(serde_json::json!({ "key": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "size": size, "sha256": sha256 })).await,
+        404
+    );
     assert_eq!(pbx.outbox.deliveries(id).unwrap()[0].state, DeliveryState::Pending);
     assert_eq!(say(serde_json::json!({ "key": id, "id": "crm-7", "size": size, "sha256": sha256 })).await, 200);
-    assert!(matches!(&pbx.outbox.deliveries(id).unwrap()[0].state, DeliveryState::Delivered(receipt) if receipt.id == "crm-7"));
+    assert!(
+        matches!(&pbx.outbox.deliveries(id).unwrap()[0].state, DeliveryState::Delivered(receipt) if receipt.id == "crm-7")
+    );
 }

@@ -51,7 +51,10 @@ async fn r10_a_sealed_recording_is_clear_nowhere_and_opens_for_its_recipients_al
     let body = std::fs::read(stage.spool("day/call.age")).unwrap();
     assert!(entropy(&body) > 7.9, "{}", entropy(&body));
     assert!(!body.windows(4).any(|four| four == b"WAVE" || four == b"RIFF"));
-    assert_eq!((opened(&stage, &manifest, &one).unwrap(), opened(&stage, &manifest, &two).unwrap()), (sound.clone(), sound));
+    assert_eq!(
+        (opened(&stage, &manifest, &one).unwrap(), opened(&stage, &manifest, &two).unwrap()),
+        (sound.clone(), sound)
+    );
     assert!(matches!(opened(&stage, &manifest, &stranger), Err(SealError::Age { .. })));
     let clear = &manifest.sealed.as_ref().unwrap().extra["clear"][0];
     assert_eq!((clear["file"].as_str(), clear["bytes"].as_u64()), (Some("day/call.wav"), Some(80_044)));
@@ -70,11 +73,22 @@ async fn another_program_opens_what_is_sealed_here() {
     let manifest = sealed(&stage, "call.wav", &sound, &to(&identity));
     let key_file = stage.folder.path().join("identity.txt");
     private(&key_file, identity.to_string().expose_secret().as_bytes());
-    let whole = [std::fs::read(stage.spool("call.age-key")).unwrap(), std::fs::read(stage.spool("call.age")).unwrap()].concat();
+    let whole =
+        [std::fs::read(stage.spool("call.age-key")).unwrap(), std::fs::read(stage.spool("call.age")).unwrap()].concat();
     let downloaded = stage.get(&format!("/recordings/{}", manifest.id)).await;
     assert_eq!((downloaded.status, downloaded.body == whole), (200, true), "a download is the whole age file");
-    assert_eq!(stage.with_headers(&format!("/recordings/{}", manifest.id), "Range: bytes=100-300\r\n").await.body, whole[100..=300]);
-    let mut child = Command::new("age").arg("-d").arg("-i").arg(&key_file).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    assert_eq!(
+        stage.with_headers(&format!("/recordings/{}", manifest.id), "Range: bytes=100-300\r\n").await.body,
+        whole[100..=300]
+    );
+    let mut child = Command::new("age")
+        .arg("-d")
+        .arg("-i")
+        .arg(&key_file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut input = child.stdin.take().unwrap();
     let writing = std::thread::spawn(move || drop(input.write_all(&whole)));
     let output = child.wait_with_output().unwrap();
@@ -101,7 +115,10 @@ async fn what_was_shredded_is_read_by_nobody() {
     let queue = std::fs::read(stage.spool("outbox.sqlite3")).unwrap();
     let log = std::fs::read(stage.spool("outbox.sqlite3-wal")).unwrap_or_default();
     let stanza = b"-> X25519";
-    assert!(![queue, log].iter().any(|bytes| bytes.windows(stanza.len()).any(|some| some == stanza)), "no copy of the key");
+    assert!(
+        ![queue, log].iter().any(|bytes| bytes.windows(stanza.len()).any(|some| some == stanza)),
+        "no copy of the key"
+    );
 }
 
 #[tokio::test]
@@ -167,7 +184,11 @@ async fn a_sealed_recording_is_pushed_with_its_wrapped_key_and_opens_at_the_othe
     pbx.outbox.set_remotes(&["crm"]).unwrap();
     let manifest = sealed(&pbx, "call.wav", &wav(2_000), &to(&identity));
     let path = pbx.folder.path().join("pbx.toml");
-    std::fs::write(&path, format!("[remotes.crm]\nurl = \"http://{}/api/recordings\"\ntoken_file = \"token\"\n", crm.address)).unwrap();
+    std::fs::write(
+        &path,
+        format!("[remotes.crm]\nurl = \"http://{}/api/recordings\"\ntoken_file = \"token\"\n", crm.address),
+    )
+    .unwrap();
     let config = wirechief::config::load(&[path], &|path| std::fs::read_to_string(path)).unwrap();
     let remotes = wirechief::outbox::remote::remotes(config.remotes.values()).unwrap();
     let summary = wirechief::outbox::push::run(&pbx.outbox, &remotes, &Default::default(), &()).await.unwrap();

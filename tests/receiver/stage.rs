@@ -115,7 +115,10 @@ impl Stage {
 
     /// GET with the token and further header lines, each ended by CR LF.
     pub(crate) async fn with_headers(&self, path: &str, lines: &str) -> Answer {
-        self.ask(format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n{lines}\r\n")).await
+        self.ask(format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n{lines}\r\n"
+        ))
+        .await
     }
 
     /// GET without any login.

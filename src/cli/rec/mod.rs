@@ -5,12 +5,16 @@ mod columns;
 mod control;
 mod export;
 mod import;
+mod index;
+mod link;
 mod ls;
 mod place;
 mod progress;
 mod push;
 mod remotes;
 mod retry;
+mod seal;
+mod serve;
 mod show;
 mod status;
 mod tidy;
@@ -71,6 +75,12 @@ enum Command {
     Export(export::Args),
     Rename(tidy::RenameArgs),
     Purge(tidy::PurgeArgs),
+    Index(index::Args),
+    Link(link::Args),
+    Serve(serve::Args),
+    Seal(seal::SealArgs),
+    Open(seal::OpenArgs),
+    Shred(seal::ShredArgs),
     Import(import::Args),
     Remotes(remotes::Args),
     #[command(after_help = "\
@@ -108,6 +118,12 @@ fn execute(command: Command, place: &place::Place, context: &Context) -> Done {
         Command::Resume(args) => control::change((method::RECORD_RESUME, "go on recording"), args, context),
         Command::Mask(args) => control::change((method::RECORD_MASK, "mask the recordings of"), args, context),
         Command::Unmask(args) => control::change((method::RECORD_UNMASK, "unmask the recordings of"), args, context),
+        Command::Index(args) => index::run(&args, place, context),
+        Command::Link(args) => link::run(&args, place, context),
+        Command::Serve(args) => serve::run(&args, place, context),
+        Command::Seal(args) => seal::seal(&args, place, context),
+        Command::Open(args) => seal::open(&args, place, context),
+        Command::Shred(args) => seal::shred(&args, place, context),
         Command::Import(args) => import::run(&args, place, context),
         Command::Verify(args) => verify::run(&args, place, context),
         Command::Forget(args) => tidy::forget(&args, place, context),

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
@@ -108,7 +108,9 @@ async fn serve(setup: Setup, context: &Context) -> Done {
         context.output.line(&format!("serving {url}"))?;
     }
     if !receiver.has_logins() {
-        context.output.note("nobody can log in: only signed links are answered; `rec serve --add-user NAME` adds a user");
+        context
+            .output
+            .note("nobody can log in: only signed links are answered; `rec serve --add-user NAME` adds a user");
     }
     let ends = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
     let (mut interrupt, mut terminate) =
@@ -135,16 +137,14 @@ fn add_user(args: &Args, name: &str, context: &Context) -> Done {
         Err(error) => return Err(failed(error).into()),
     };
     let password = password()?;
-    let text = with_user(&before, name, &password, args.only.as_deref())
-        .map_err(|why| Fault::new(FaultCode::Usage, why))?;
+    let text =
+        with_user(&before, name, &password, args.only.as_deref()).map_err(|why| Fault::new(FaultCode::Usage, why))?;
     if context.common.dry_run {
         context.output.note(&format!("would write user {name} into {}", path.display()));
         return Ok(Exit::Ok);
     }
     if let Some(folder) = path.parent().filter(|folder| **folder == state) {
-        std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
-            .create(folder)
-            .map_err(failed)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     }
     super::index::write_whole(&path, text.as_bytes(), 0o600).map_err(failed)?;
     context.output.note(&format!("user {name} is in {}", path.display()));
