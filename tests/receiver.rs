@@ -8,6 +8,7 @@ mod intake;
 mod limits;
 mod links;
 mod notice;
+mod program;
 mod ranges;
 mod sealed;
 mod stage;
