@@ -15,7 +15,7 @@ use rusqlite::OptionalExtension;
 use super::error::OutboxError;
 use super::list::{Filter, Order};
 use super::manifest::{Manifest, RecordingId, State, manifest_name, stem};
-use super::seal::key_name;
+use super::seal::{self, key_name};
 use super::spool::measure;
 use super::store::Outbox;
 use super::{DeliveryState, Spool};
@@ -307,6 +307,16 @@ impl Look<'_> {
                     self.found(Kind::Changed, Some(manifest), what);
                 }
                 std::io::Seek::rewind(&mut file).map_err(&failed)?;
+            }
+            if let Some(sealed) = &manifest.sealed {
+                // Nobody here can look into it; that its wrapped key is there can be seen.
+                is_counted = false;
+                if !sealed.extra.contains_key("shredded")
+                    && let Err(error) = seal::header(self.outbox.spool(), &name)
+                {
+                    self.found(Kind::Vanished, Some(manifest), error.to_string());
+                }
+                continue;
             }
             match header::look(&mut file).map_err(&failed)? {
                 Head::Damaged(what) => {
