@@ -25,7 +25,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{header_text, text};
 use super::audit::{Event, Line};
@@ -162,11 +162,8 @@ async fn form(desk: &Arc<Desk>, request: Request) -> Result<(Bytes, Sent, Aside)
     let broken = |error: &dyn std::fmt::Display| Untaken::not_as_sent(format!("the form is broken: {error}"));
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| broken(&error))?;
     let (mut manifest, mut audio) = (None, None);
-    let patience = Instant::now() + PIECE_TIME;
-    while let Some(field) = timeout_at(patience.max(Instant::now() + PIECE_TIME), form.next_field())
-        .await
-        .map_err(|_| late())?
-        .map_err(|error| broken(&error))?
+    while let Some(field) =
+        timeout(PIECE_TIME, form.next_field()).await.map_err(|_| late())?.map_err(|error| broken(&error))?
     {
         match field.name() {
             Some("manifest") if manifest.is_none() => manifest = Some(short(field).await?),
