@@ -86,7 +86,9 @@ impl House {
         if leg.now().answered.is_none() {
             return Err(fault(&RecordError::NotAnswered(target.uuid)));
         }
-        recording::start(&self.exchange, &target.uuid, wish).await.map_err(|error| fault(&error))
+        let recording = recording::start(&self.exchange, &target.uuid, wish).await.map_err(|error| fault(&error))?;
+        recording.begun().await.map_err(|error| fault(&error))?;
+        Ok(recording)
     }
 
     /// The recordings in which a leg is heard, or the one with that id.

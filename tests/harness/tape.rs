@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use super::tone::{self, Sound};
+use super::tone::{self, Sound, Tone};
 
 /// Samples a second.
 const RATE: usize = 8_000;
+/// Samples of 20 ms.
+const PIECE: usize = 160;
 
 /// A WAV file of 16 bit samples.
 pub(crate) struct Tape {
@@ -42,21 +44,29 @@ impl Tape {
         self.tracks[0].len() * 1_000 / RATE
     }
 
-    /// What a track sounds like in the tenth of a second that begins there.
-    pub(crate) fn sounds(&self, track: usize, at_ms: usize) -> Result<Sound, String> {
-        let samples = &self.tracks[track];
-        let from = at_ms * RATE / 1_000;
-        tone::heard(samples.get(from..from + tone::WINDOW).ok_or_else(|| format!("only {} ms", self.ms()))?)
-    }
-
     /// Tenths of a second in which a track sounds like this.
     pub(crate) fn tenths(&self, track: usize, sound: &Sound) -> Vec<usize> {
         let windows = self.tracks[track].chunks_exact(tone::WINDOW).enumerate();
-        windows.filter(|(_, window)| tone::heard(window).as_ref() == Ok(sound)).map(|(at, _)| at).collect()
+        windows.filter(|(_, window)| sound_of(window).as_ref() == Some(sound)).map(|(at, _)| at).collect()
     }
 
     /// How many of them.
     pub(crate) fn has(&self, track: usize, sound: &Sound) -> usize {
         self.tenths(track, sound).len()
     }
+}
+
+/// What a tenth of a second sounds like, heard in pieces of 20 ms: a recorder lets sound be a little longer or shorter where it
+/// follows a clock, which spreads a tone over a longer piece.
+fn sound_of(window: &[i16]) -> Option<Sound> {
+    let mut sound = Vec::new();
+    for tone in Tone::ALL {
+        let pieces = window.chunks_exact(PIECE).map(|piece| tone::strength(tone, piece));
+        match pieces.sum::<f64>() * PIECE as f64 / window.len() as f64 {
+            strong if strong > 0.5 => sound.push(tone),
+            faint if faint < 0.2 => {}
+            _ => return None,
+        }
+    }
+    Some(sound)
 }

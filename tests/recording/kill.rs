@@ -134,13 +134,15 @@ async fn every_recording_of_a_killed_server_is_there_plays_and_arrives_once() {
     let spool = house.path("wirechief/recordings");
     let outbox = Outbox::open(&spool).expect("the outbox");
     let manifests = manifests(&spool);
-    let mut lost_ms = Vec::new();
+    let (mut lost_ms, mut late_ms) = (Vec::new(), Vec::new());
     for cut in &cuts {
         let found: Vec<_> = manifests.iter().filter(|manifest| manifest.call == cut.call).collect();
         assert_eq!(found.len(), 1, "one recording of call {}", cut.call);
         let manifest = found[0];
         assert!(matches!(manifest.state, State::Interrupted | State::Finished), "{manifest:?}");
         assert!(plays(&spool.join(&manifest.file)), "{}", manifest.file);
+        let answered = manifest.answered.expect("an answer");
+        late_ms.push(manifest.started.as_millisecond() - answered.as_millisecond());
         if manifest.state == State::Interrupted {
             let length = i64::try_from(manifest.audio.frames * 1_000 / 8_000).expect("a length");
             lost_ms.push(cut.killed.as_millisecond() - manifest.started.as_millisecond() - length);
@@ -149,7 +151,9 @@ async fn every_recording_of_a_killed_server_is_there_plays_and_arrives_once() {
     arrives(&crm, &outbox, (&manifests, &server)).await;
     let repeats: u64 = crm.0.lock().unwrap().values().map(|(_, times)| times - 1).sum();
     lost_ms.sort_unstable();
+    late_ms.sort_unstable();
     let at = |percent: usize| lost_ms[(lost_ms.len() - 1) * percent / 100];
+    println!("they began {} ms (median) to {:?} ms after the answer", late_ms[late_ms.len() / 2], late_ms.last());
     println!(
         "{} recordings over {} kills, {} of them cut: lost {} ms (median), {} ms (99 %), {} ms (most); {repeats} were offered again",
         cuts.len(),

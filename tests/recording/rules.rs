@@ -80,7 +80,7 @@ async fn the_word_of_a_user_counts_for_his_calls_and_never_is_the_strongest() {
 async fn s094_a_third_party_over_a_trunk_is_recorded_whole() {
     let mut far = Profile::new("4178575309", "127.0.0.1:9".parse().expect("an address")).plug_in().await;
     let trunk = format!("[trunks.icall]\nhost = \"{}\"\nrecord = \"out\"\n", far.local());
-    let plan = "exten => _*123NXXNXXXXXX,1,Answer()\n same => n,Dial(SIP/icall/${EXTEN:4},,g)";
+    let plan = "exten => _*123.,1,Answer()\n same => n,Dial(SIP/icall/${EXTEN:4},,g)";
     let pbx = TestPbx::unusual(plan, Unusual { settings: trunk, ..Unusual::default() }).await;
     let alice = pbx.phone("alice").await;
     let mut calling = alice.invite("*1234178575309").await;

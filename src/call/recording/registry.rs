@@ -20,7 +20,7 @@ use crate::{
         live::LegFacts,
         recording::{
             consent::Sounds,
-            core::{Core, Follows},
+            core::{Core, Follows, Phase},
             session::RecordingHandle,
             spool::Spool,
         },
@@ -109,7 +109,7 @@ impl Recordings {
         self.lock().running.iter().any(|core| is_it(core) && !core.is_ending())
     }
 
-    /// One of these legs is recorded.
+    /// One of these legs is heard in a recording that has begun.
     pub fn is_any_recorded(&self, legs: &[Arc<LegFacts>]) -> bool {
         if self.count() == 0 {
             return false;
@@ -117,7 +117,7 @@ impl Recordings {
         let legs: Vec<_> = legs.iter().collect();
         // A copy, as below; one for all legs.
         let running = self.lock().running.clone();
-        running.iter().any(|core| core.concerns(&legs))
+        running.iter().any(|core| *core.phase.borrow() != Phase::Beginning && core.concerns(&legs))
     }
 
     /// Counts recordings that begin and end.

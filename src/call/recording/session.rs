@@ -367,6 +367,20 @@ impl RecordingHandle {
         self.ended().await
     }
 
+    /// Waits until it records, or is over.
+    ///
+    /// # Errors
+    /// It did not begin.
+    pub async fn begun(&self) -> Result<(), RecordError> {
+        let mut phase = self.0.phase.subscribe();
+        let begun = phase.wait_for(|phase| *phase != Phase::Beginning).await.map(|phase| phase.clone());
+        match begun {
+            Ok(Phase::Failed(why)) => Err(RecordError::Writing { file: self.file(), why: why.to_string() }),
+            Ok(_) => Ok(()),
+            Err(_) => Err(RecordError::Lost),
+        }
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
