@@ -13,6 +13,10 @@ use crate::verbs::ask;
 /// `spyUUID` hears that leg's call.
 pub(crate) const SPY: &str = "exten => bob,1,Dial(SIP/bob,10)\nexten => _spy.,1,eavesdrop(${EXTEN:3})";
 
+/// Asterisk's ways in, with keys for the modes.
+const CHANSPY: &str =
+    "exten => bob,1,Dial(SIP/bob,10)\nexten => chan,1,ChanSpy(SIP/bob,qd)\nexten => exten,1,ExtenSpy(bob,qd)";
+
 /// How a key is pressed.
 #[derive(Clone, Copy, Debug)]
 enum Press {
@@ -59,15 +63,25 @@ async fn presses(call: &mut Call, key: char, how: Press) {
     }
 }
 
-/// Presses a key and `0` after it: who hears the supervisor meanwhile, and that the others heard what was said to them and nothing
-/// else, through both changes.
-async fn key_and_back(scene: &mut Scene, call: &mut Call, (key, how): (char, Press), hearers: [bool; 2]) {
-    let marks = [&scene.customer, &scene.agent].map(|party| party.dialog.media.received().len());
+/// Presses a key and another that ends what it began: who hears the supervisor meanwhile, and that the others heard what was said
+/// to them and nothing else, through both changes.
+async fn key_and_back(scene: &mut Scene, call: &mut Call, ([key, back], how): ([char; 2], Press), hearers: [bool; 2]) {
+    let marks = marks(scene);
     presses(call, key, how).await;
     scene.hears(hearers).await;
     call.hears(Tone::A + Tone::B).await;
-    presses(call, '0', how).await;
+    presses(call, back, how).await;
     scene.hears([false, false]).await;
+    assert_others_untouched(scene, marks, hearers);
+}
+
+/// How much either party has received.
+fn marks(scene: &Scene) -> [usize; 2] {
+    [&scene.customer, &scene.agent].map(|party| party.dialog.media.received().len())
+}
+
+/// Whoever does not hear the supervisor has received, from the marks on, what the other party sent.
+fn assert_others_untouched(scene: &Scene, marks: [usize; 2], hearers: [bool; 2]) {
     let parties = [(&scene.customer, &scene.agent), (&scene.agent, &scene.customer)];
     for (((party, peer), mark), hears_it) in parties.into_iter().zip(marks).zip(hearers) {
         if !hears_it {
@@ -108,14 +122,14 @@ async fn s031_to_s040_no_packet_of_the_others_is_touched_by_any_key_however_it_c
     let own_and_other = [[true, false], [false, true]];
     // A phone that has pressed a key by an event is taken at its word: tones are no keys then. So sound comes first.
     for (key, how) in [('2', Sound), ('1', Sound), ('3', Sound), ('1', Info)] {
-        key_and_back(&mut scene, &mut carol, (key, how), hearers(key, own_and_other)).await;
+        key_and_back(&mut scene, &mut carol, ([key, '0'], how), hearers(key, own_and_other)).await;
     }
     carol.hangs_up().await;
     let (_phone, mut carol) = is_put_on(&scene, &uuids[1]).await;
     carol.hears(Tone::A + Tone::B).await;
     let own_and_other = [[false, true], [true, false]];
     for (key, how) in [('2', Event), ('1', Event), ('3', Info), ('2', Info)] {
-        key_and_back(&mut scene, &mut carol, (key, how), hearers(key, own_and_other)).await;
+        key_and_back(&mut scene, &mut carol, ([key, '0'], how), hearers(key, own_and_other)).await;
     }
     carol.hangs_up().await;
     scene.noticed_nothing();
@@ -123,4 +137,27 @@ async fn s031_to_s040_no_packet_of_the_others_is_touched_by_any_key_however_it_c
         let digits = party.dialog.media.received().iter().filter(|packet| packet.payload_type == 101).count();
         assert_eq!(digits, 0, "s039: no key of the supervisor reaches a party");
     }
+}
+
+#[tokio::test]
+async fn s081_s082_s084_no_packet_of_the_others_is_touched_by_chanspy_extenspy_or_a_code() {
+    let mut scene = Scene::on(CHANSPY, may_barge()).await;
+    for (number, how) in [("chan", Press::Sound), ("exten", Press::Info), ("chan", Press::Event)] {
+        let (_phone, mut carol) = dials(&scene, number).await;
+        carol.hears(Tone::A + Tone::B).await;
+        for (key, hearers) in [('5', [false, true]), ('6', [true, true])] {
+            key_and_back(&mut scene, &mut carol, ([key, '4'], how), hearers).await;
+        }
+        carol.hangs_up().await;
+    }
+    for (code, hearers) in [("*91bob", [false, false]), ("*92bob", [false, true]), ("*93bob", [true, true])] {
+        let marks = marks(&scene);
+        let (_phone, mut carol) = dials(&scene, code).await;
+        carol.hears(Tone::A + Tone::B).await;
+        scene.hears(hearers).await;
+        carol.hangs_up().await;
+        scene.hears([false, false]).await;
+        assert_others_untouched(&scene, marks, hearers);
+    }
+    scene.noticed_nothing();
 }
