@@ -69,6 +69,9 @@ async fn s070_a_listener_presses_every_key_in_every_way_and_nobody_hears_him() {
         let leg = leg_of(&scene.pbx, "carol").await;
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {
+            // As tones first: a phone that has pressed a key by an event is taken at its word. Each takes eight packets.
+            keys.chars().for_each(|key| carol.dialog.media.sounds_and_goes_on(key));
+            carol.dialog.media.receives("carol", 8 * keys.len()).await;
             for key in keys.chars() {
                 carol.presses(&key.to_string()).await.informs(key).await;
                 let keys = Dtmf { uuid: leg.clone(), digits: key.to_string(), way: KeysWay::Received };
@@ -77,6 +80,7 @@ async fn s070_a_listener_presses_every_key_in_every_way_and_nobody_hears_him() {
             if Instant::now() >= end {
                 break;
             }
+            carol.dialog.media.receives("carol", 8 * keys.len()).await;
         }
         scene.hears(NOBODY).await;
         carol.hangs_up().await;
