@@ -338,7 +338,7 @@ async fn a_link_named_like_another_tool_acts_as_that_tool() {
 }
 
 #[tokio::test]
-async fn spy_prints_its_own_manual_and_completion() {
+async fn s003_spy_prints_its_own_manual_and_completion_where_call_barge_finds_it() {
     let spy = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spy"));
         command.args(words);
@@ -346,6 +346,9 @@ async fn spy_prints_its_own_manual_and_completion() {
     };
     let page = run(spy(&["man"])).await;
     assert!(page.status.success() && stdout(&page).contains(".TH SPY 1"), "{page:?}");
+    assert!(stdout(&page).contains("call barge"), "{page:?}");
+    let help = run(spy(&["--help"])).await;
+    assert!(stdout(&help).contains("call barge"), "{help:?}");
     let script = run(spy(&["completion", "bash"])).await;
     assert!(script.status.success() && stdout(&script).contains("spy"), "{script:?}");
 }
@@ -461,7 +464,7 @@ async fn another_account_that_reaches_the_socket_may_ask_little() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn codes_are_those_in_force_and_without_a_server_those_that_are_written() {
+async fn s092_codes_are_those_in_force_and_without_a_server_those_that_are_written() {
     let server = Server::start();
     let in_force = run_pbx(&server, &["codes"]).await;
     assert!(stdout(&in_force).contains("*77") && in_force.status.success(), "{in_force:?}");

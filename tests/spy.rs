@@ -89,7 +89,7 @@ fn party(to: &str, target: usize) -> Option<Party> {
 }
 
 #[tokio::test]
-async fn each_hears_exactly_whom_the_table_says_in_every_mode_and_for_either_uuid() {
+async fn s061_s067_s068_s069_each_hears_exactly_whom_the_table_says_in_every_mode_and_for_either_uuid() {
     let mut scene = Scene::new(Unusual::default()).await;
     for (mode, to, hearers) in WHO_HEARS {
         for (target, hearers) in hearers.into_iter().enumerate() {

@@ -232,7 +232,7 @@ fn every_failure_has_its_code_and_one_line() {
 }
 
 #[test]
-fn a_uuid_is_taken_in_any_case_and_sent_in_lower() {
+fn s006_a_uuid_is_taken_in_any_case_and_sent_in_lower() {
     let desk = Desk::open(SHORT);
     assert!(done(&desk, &["-q", &CALL.to_uppercase()]).status.success());
     let Ok(Seen::Attached(request)) = desk.seen.try_recv() else { panic!("it has not attached") };

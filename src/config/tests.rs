@@ -197,7 +197,7 @@ fn a_later_file_changes_single_keys_of_an_earlier_one() {
 }
 
 #[test]
-fn s073_the_old_name_disable_spy_means_both_settings() {
+fn s071_s072_s073_the_old_name_disable_spy_means_both_settings_and_is_off_at_first() {
     let user = |extra: &str| {
         let text = format!("[users.1]\npassword = \"p\"\ncontext = \"c\"\nmay_spy = \"barge\"\n{extra}");
         load_text(&text).unwrap().users["1"].clone()
@@ -207,6 +207,12 @@ fn s073_the_old_name_disable_spy_means_both_settings() {
         assert_eq!((user(yes).may_spy, user(yes).may_be_spied), (SpyRight::None, false));
     }
     assert_eq!(user("DISABLE_SPY = \"no\"").may_spy, SpyRight::Barge);
+}
+
+#[test]
+fn s066_s075_a_new_user_may_supervise_nobody_and_has_the_letters_of_the_document() {
+    let user = load_text("[users.1]\npassword = \"p\"\ncontext = \"c\"").unwrap().users["1"].clone();
+    assert_eq!((user.may_spy, user.spy_params.as_str()), (SpyRight::None, "ESsb"));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use wirechief::evidence::Event;
 
 use super::{AGENT, EVERYBODY, MAY_BARGE, NOBODY, carol_may, dials, on_record, reasons};
-use crate::harness::{TestPbx, Tone, Unusual, only};
+use crate::harness::{TestPbx, Tone, Unusual, nothing, only};
 use crate::spy::Scene;
+use crate::spy::rights::sets;
 
 /// What the codes would be if the dialplan were asked first.
 const PLAN: &str = "exten => bob,1,Dial(SIP/bob,10)
@@ -51,6 +52,24 @@ async fn s084_eavesdrop_codes_let_keys_choose() {
     }
     let started = on_record(&scene.pbx, Event::Started, 2).await;
     assert!(started.iter().all(|entry| entry.via == "code"), "{started:?}");
+}
+
+#[tokio::test]
+async fn s075_s083_the_letters_of_a_users_codes_are_the_administrators_to_change() {
+    for (letters, leaves) in [("ESsb", true), ("sb", false)] {
+        let mut scene = Scene::on(PLAN, carol_may(MAY_BARGE)).await;
+        sets(&scene.pbx, |config| config.users.get_mut("carol").expect("carol").spy_params = letters.to_owned());
+        let (_phone, mut carol) = dials(&scene.pbx, "*91bob").await;
+        carol.hears(Tone::A + Tone::B).await;
+        scene.agent.hangs_up().await;
+        scene.customer.is_hung_up().await;
+        if leaves {
+            carol.is_hung_up().await;
+        } else {
+            carol.dialog.media.receives("carol", 50).await;
+            carol.hears(nothing()).await.hangs_up().await;
+        }
+    }
 }
 
 #[tokio::test]

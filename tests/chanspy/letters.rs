@@ -2,8 +2,9 @@
 
 use wirechief::evidence::Event;
 
-use super::{AGENT, EVERYBODY, MAY_BARGE, NOBODY, carol_may, dials, on_record};
-use crate::harness::{Tone, nothing, only};
+use super::{AGENT, EVERYBODY, MAY_BARGE, MAY_LISTEN, NOBODY, carol_may, dials, on_record};
+use crate::call::talk;
+use crate::harness::{TestPbx, Tone, nothing, only};
 use crate::spy::Scene;
 
 const PLAN: &str = "exten => bob,1,Dial(SIP/bob,10)
@@ -66,6 +67,24 @@ async fn s076_s077_e_leaves_with_the_call_and_s_when_there_is_none() {
     scene.agent.hangs_up().await;
     carol.hears(only(Tone::Supervisor)).await;
     assert_eq!(on_record(&scene.pbx, Event::Ended, 1).await[0].why, "the call ended");
+}
+
+#[tokio::test]
+async fn s079_b_hears_nobody_who_talks_with_nobody() {
+    let plan = "exten => waits,1,Answer()\n same => n,Wait(60)\nexten => any,1,ChanSpy(SIP/dave,q)\n\
+                exten => bridged,1,ChanSpy(SIP/dave,qb)\nexten => bob,1,Dial(SIP/bob,10)";
+    let pbx = TestPbx::unusual(plan, carol_may(MAY_LISTEN)).await;
+    let (dave, mut bob) = (pbx.phone("dave").await, pbx.phone("bob").await);
+    let mut alone = dave.invite("waits").await;
+    alone.expects([200]).await.ack().await.says(Tone::D).await;
+    let (_phone, mut carol) = dials(&pbx, "any").await;
+    carol.hears(only(Tone::D)).await.hangs_up().await;
+    let (_phone, mut carol) = dials(&pbx, "bridged").await;
+    carol.dialog.media.receives("carol", 50).await;
+    carol.hears(nothing()).await;
+    let (_calling, mut called) = talk(&dave, &mut bob, "bob").await;
+    called.says(Tone::B).await;
+    carol.hears(only(Tone::B)).await;
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn is_heard(scene: &mut Scene, ears: &mut Ears, hearers: [bool; 2]) {
 }
 
 #[tokio::test]
-async fn each_permission_reaches_its_modes_in_its_groups_and_nobody_who_is_protected() {
+async fn s063_s064_s091_each_permission_reaches_its_modes_in_its_groups_and_nobody_who_is_protected() {
     let scene = Scene::new(Unusual::default()).await;
     let mut cases = 0;
     for (right, reach) in REACH {

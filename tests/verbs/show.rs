@@ -13,7 +13,7 @@ async fn shown(pbx: &TestPbx, number: &str) -> CallDetail {
 }
 
 #[tokio::test]
-async fn each_leg_has_its_own_variables_while_it_rings_and_while_it_talks() {
+async fn s062_each_leg_has_its_own_variables_while_it_rings_and_while_it_talks() {
     let plan = "exten => bob,1,Set(OWN=1)\n same => n,Set(__HANDED=2)\n same => n,Dial(SIP/bob,10)";
     let pbx = TestPbx::with(plan).await;
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);

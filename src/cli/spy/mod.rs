@@ -21,7 +21,11 @@ use crate::config::{self, Config, Secret};
 use crate::control::protocol::{Fault, FaultCode};
 
 #[derive(Parser, Debug)]
-#[command(name = "spy", version, about = "Listen to a live call, whisper to one side, or barge in")]
+#[command(
+    name = "spy",
+    version,
+    about = "Listen to a live call (eavesdrop, call barge), whisper to one side, or barge in"
+)]
 #[command(max_term_width = 100, disable_help_subcommand = true, after_help = EXAMPLES)]
 pub(super) struct Spy {
     #[command(flatten)]
