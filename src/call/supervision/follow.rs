@@ -15,7 +15,6 @@ use crate::{
             refused::SpyError,
             session::{End, Ended},
             state::{Core, Settled},
-            tap,
         },
         talks::Talks,
     },
@@ -59,7 +58,7 @@ impl Core {
                     let everybody = pair.everybody(&self.exchange.live);
                     let (mode, sides) = {
                         let state = self.lock();
-                        (state.mode, tap::sides(&pair, state.mode, pair.side_of(&state.to), state.hear))
+                        (state.mode, state.sides_on(&pair))
                     };
                     let change =
                         record::Change { pair: &pair, mode, sides, why: "the target talks with another party" };
@@ -81,7 +80,7 @@ impl Core {
             let mut state = self.lock();
             let whys = std::mem::take(&mut state.unrecorded);
             let Some(pair) = state.pair_now() else { return Ok(()) };
-            let sides = tap::sides(&pair, state.mode, pair.side_of(&state.to), state.hear);
+            let sides = state.sides_on(&pair);
             (whys, pair, state.mode, sides)
         };
         for why in whys {

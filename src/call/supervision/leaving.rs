@@ -8,7 +8,6 @@ use crate::{
         exchange::Exchange,
         live::LegFacts,
         supervision::{permission::Mode, state::Core},
-        talks::Side,
     },
     config::OnAgentLeave,
 };
@@ -26,7 +25,7 @@ impl Exchange {
             let speaks = matches!(state.mode, Mode::Barge | Mode::Takeover) && !state.is_over;
             let Some(pair) = state.on().filter(|_| speaks) else { continue };
             // Where the agent is not clear, whoever was not the supervisor's target may take him for granted.
-            let agent = pair.on(pair.agent().unwrap_or(pair.side));
+            let agent = pair.on(pair.replaced());
             if !agent.is_some_and(|agent| Arc::ptr_eq(agent, leaver)) {
                 continue;
             }
@@ -48,6 +47,6 @@ impl Exchange {
 
 fn keeps(core: &Core, leg: &Arc<LegFacts>) -> bool {
     let state = core.lock();
-    let is_on = |side: Side| state.on().and_then(|pair| pair.on(side)).is_some_and(|on| Arc::ptr_eq(on, leg));
-    !state.is_over && state.mode == Mode::Barge && (is_on(Side::A) || is_on(Side::B))
+    let is_on = state.on().is_some_and(|pair| pair.legs().any(|on| Arc::ptr_eq(on, leg)));
+    !state.is_over && state.mode == Mode::Barge && is_on
 }

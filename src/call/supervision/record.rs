@@ -30,9 +30,9 @@ async fn append(exchange: &Exchange, entry: Entry) -> Result<(), SpyError> {
     exchange.evidence.append(entry).await.map(|_| ()).map_err(|error| SpyError::Log(error.to_string()))
 }
 
-/// Puts an entry on the disk about what happens whether or not it can be written.
-async fn append_anyway(exchange: &Exchange, entry: Entry) {
-    if let Err(error) = append(exchange, entry).await {
+/// What has happened has happened, whether or not it could be put on the disk.
+fn in_any_case(appended: Result<(), SpyError>) {
+    if let Err(error) = appended {
         tracing::error!(%error, "supervision");
     }
 }
@@ -110,7 +110,7 @@ pub(super) async fn refused(exchange: &Exchange, session: &str, wish: &Wish, mod
         json!({"session": session, "uuid": entry.call, "who": wish.who.name(), "mode": mode.word(),
                "reason": error.to_string(), "code": error.code()}),
     );
-    append_anyway(exchange, entry).await;
+    in_any_case(append(exchange, entry).await);
 }
 
 /// Who hears whom is about to be different.
@@ -128,9 +128,7 @@ pub(super) async fn changes(core: &Core, change: &Change<'_>) -> Result<(), SpyE
 
 /// The same about a change that has been made, because it only takes away.
 pub(super) async fn changes_anyway(core: &Core, change: &Change<'_>) {
-    if let Err(error) = changes(core, change).await {
-        tracing::error!(%error, "supervision");
-    }
+    in_any_case(changes(core, change).await);
 }
 
 /// What an entry about a change says.

@@ -270,10 +270,7 @@ impl Session {
         }
         let allowed = judge::allowed(&core.exchange, &core.wish, &pair)?;
         let to = listener(&pair, (mode, to), allowed)?;
-        let place = pair.on(pair.replaced());
-        if mode == Mode::Takeover && place.is_some_and(|leg| core.exchange.spies.is_replaced(&leg.uuid, &core.id)) {
-            return Err(SpyError::TakenOver(target.uuid.clone()));
-        }
+        is_free(&core.exchange, &pair, mode, &core.id)?;
         Ok((pair, to))
     }
 

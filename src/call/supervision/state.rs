@@ -112,6 +112,11 @@ impl State {
         self.known.push(leg.uuid.clone());
     }
 
+    /// Who would be heard, and who would hear the supervisor, on a pair.
+    pub(super) fn sides_on(&self, pair: &Pair) -> (Sides, Sides) {
+        tap::sides(pair, self.mode, pair.side_of(&self.to), self.hear)
+    }
+
     /// The pair the tap is on.
     pub(super) fn on(&self) -> Option<&Pair> {
         self.on.as_ref()
@@ -267,9 +272,7 @@ impl Core {
     /// Puts the tap on a pair, or on nothing, with everything that follows from it. Nobody new hears anything from before.
     fn put(&self, state: &mut State, pair: Option<Pair>) {
         let ports = |pair: &Option<Pair>| pair.as_ref().map_or([None, None], Pair::ports);
-        let sides = pair.as_ref().map_or((Sides::NONE, Sides::NONE), |pair| {
-            tap::sides(pair, state.mode, pair.side_of(&state.to), state.hear)
-        });
+        let sides = pair.as_ref().map_or((Sides::NONE, Sides::NONE), |pair| state.sides_on(pair));
         let moves = ports(&state.on) != ports(&pair);
         if moves {
             if state.sides != sides {

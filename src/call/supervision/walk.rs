@@ -73,7 +73,7 @@ pub fn candidates(exchange: &Exchange, wish: &Wish, choice: &Choice) -> Vec<Cand
     match choice.order {
         Order::Oldest => {}
         Order::Newest => found.sort_by_key(|one| Reverse(one.call.began)),
-        Order::Longest => found.sort_by_key(|one| one.leg.now().answered.map_or(jiff::Timestamp::MAX, |at| at)),
+        Order::Longest => found.sort_by_key(|one| one.leg.now().answered.unwrap_or(jiff::Timestamp::MAX)),
     }
     found
 }
