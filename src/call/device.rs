@@ -135,8 +135,9 @@ fn custom(device: &str) -> Option<String> {
 }
 
 fn of_leg(leg: &LegFacts) -> DeviceState {
-    match (leg.way, leg.now().state) {
-        (_, LegState::Held) => DeviceState::OnHold,
+    let now = leg.now();
+    match (leg.way, now.state) {
+        _ if now.is_on_hold() => DeviceState::OnHold,
         (Way::Out, LegState::Ringing | LegState::Dialling) => DeviceState::Ringing,
         (_, LegState::Ended) => DeviceState::Unknown,
         _ => DeviceState::InUse,

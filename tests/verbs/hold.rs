@@ -1,6 +1,7 @@
 //! A party held by order: it hears music, the other does not hear it, supervisors do, and nobody else's hold is undone.
 
 use tokio::time::Instant;
+use wirechief::call::device::DeviceState;
 use wirechief::control::protocol::{CallState, FaultCode, Hold, Mode, Moves, Party, Transfer, method};
 
 use super::{ask, leg_of, refusal};
@@ -59,6 +60,8 @@ async fn a_held_party_hears_music_and_only_supervisors_hear_it_until_it_is_taken
         let mut legs = vec![CallState::Up; 2];
         legs[target] = CallState::Held;
         assert_eq!(states(&scene.pbx).await, (CallState::Held, legs));
+        let device = |scene: &Scene| scene.pbx.pbx.exchange().device_state("SIP/bob");
+        assert_eq!(device(&scene), [DeviceState::InUse, DeviceState::OnHold][target], "of whom it is that is held");
         let wish = request(&uuid, Mode::Whisper, Some([Party::A, Party::B][target]));
         let ear = scene.spies(&wish).await.expect("a session");
         ear.hears(only(Tone::A), only(Tone::B)).await;
@@ -70,6 +73,7 @@ async fn a_held_party_hears_music_and_only_supervisors_hear_it_until_it_is_taken
         assert_eq!(held["held"], false);
         scene.hears([false, false]).await;
         assert_eq!(states(&scene.pbx).await, (CallState::Up, vec![CallState::Up; 2]));
+        assert_eq!(device(&scene), DeviceState::InUse);
         let (events, _) = scene.pbx.pbx.exchange().journal.subscribe(Some(0));
         let told = events.iter().filter(|event| event.fields.get("uuid").is_some_and(|of| *of == uuid));
         let told: Vec<_> = told.map(|event| event.kind.as_str()).filter(|kind| kind.ends_with("held")).collect();
