@@ -66,6 +66,10 @@ pub enum Mark {
     Held,
     /// It is no longer on hold.
     Unheld,
+    /// What it says cannot be decoded now: no copies are made of it.
+    Undecodable,
+    /// It can be decoded again.
+    Decodable,
     /// Here so many copies did not fit into the ring.
     Dropped(u32),
 }
@@ -210,6 +214,8 @@ impl Copied {
             Content::Mark(Mark::Held) => (5, 0),
             Content::Mark(Mark::Unheld) => (6, 0),
             Content::Mark(Mark::Dropped(count)) => (7, count),
+            Content::Mark(Mark::Undecodable) => (8, 0),
+            Content::Mark(Mark::Decodable) => (9, 0),
         };
         let mut bytes = [0; HEAD];
         bytes[0] = origin;
@@ -240,6 +246,8 @@ impl Copied {
             5 => Content::Mark(Mark::Held),
             6 => Content::Mark(Mark::Unheld),
             7 => Content::Mark(Mark::Dropped(ssrc)),
+            8 => Content::Mark(Mark::Undecodable),
+            9 => Content::Mark(Mark::Decodable),
             _ => return None,
         };
         let copied = Self {

@@ -27,7 +27,7 @@ impl Board {
         let held = if self.by_recording.is_empty() { [None; 2] } else { may_hold(&command) };
         let vacated = self.act(command, now, wire);
         for port in held.into_iter().flatten() {
-            self.note_hold(port, now);
+            self.note_absence(port, now);
         }
         vacated
     }

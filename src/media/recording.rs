@@ -20,8 +20,8 @@ pub(super) struct Recording {
     ports: [Option<PortId>; 2],
     /// Their seats, as far as they are here.
     seats: [Option<Seat>; 2],
-    /// Which of them it was told to be on hold.
-    is_held: [bool; 2],
+    /// What it was last told of each: whether it is on hold, and whether it speaks what cannot be decoded.
+    told: [[bool; 2]; 2],
     copies: Copies,
 }
 
@@ -38,7 +38,7 @@ impl Board {
     /// Puts a call on record.
     pub(super) fn record(&mut self, id: TapId, ports: [Option<PortId>; 2], copies: Copies, now: Moment) {
         self.detach(id);
-        let recording = Recording { id, ports: [None; 2], seats: [None; 2], is_held: [false; 2], copies };
+        let recording = Recording { id, ports: [None; 2], seats: [None; 2], told: [[false; 2]; 2], copies };
         let at = self.adopt_recording(Box::new(recording));
         self.place_recording(at, ports, now);
     }
@@ -150,15 +150,20 @@ impl Board {
         }
     }
 
-    /// Tells the recordings of a port whether its peer is on hold, if that has changed.
-    pub(super) fn note_hold(&mut self, id: PortId, now: Moment) {
+    /// Tells the recordings of a port whether its peer is on hold, and whether it can be decoded, if that has changed.
+    pub(super) fn note_absence(&mut self, id: PortId, now: Moment) {
         let port = self.seat_of(id).and_then(|seat| self.ports.get(seat.index())).and_then(Option::as_ref);
         let Some(port) = port else { return };
-        let is_held = port.hold.is_some() || port.stream.as_ref().is_some_and(|stream| !stream.receive);
+        let stream = port.stream.as_ref();
+        let is_held = port.hold.is_some() || stream.is_some_and(|stream| !stream.receive);
+        let is_foreign = stream.is_some_and(|stream| !stream.coding.can_be_decoded());
+        let states = [(is_held, [Mark::Unheld, Mark::Held]), (is_foreign, [Mark::Decodable, Mark::Undecodable])];
         for &(at, side) in &port.recordings {
             let Some(recording) = self.recordings.get_mut(at).and_then(Option::as_mut) else { continue };
-            if std::mem::replace(&mut recording.is_held[side.index()], is_held) != is_held {
-                recording.copies.mark(side, if is_held { Mark::Held } else { Mark::Unheld }, now);
+            for (told, (is_so, marks)) in recording.told[side.index()].iter_mut().zip(states) {
+                if std::mem::replace(told, is_so) != is_so {
+                    recording.copies.mark(side, marks[usize::from(is_so)], now);
+                }
             }
         }
     }
@@ -183,7 +188,7 @@ impl Board {
             }
         }
         for port in ports.into_iter().flatten() {
-            self.note_hold(port, now);
+            self.note_absence(port, now);
         }
     }
 

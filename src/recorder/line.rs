@@ -44,8 +44,8 @@ pub(super) struct Line {
     changed: Option<i64>,
     tie: Option<Tie>,
     has_sound: bool,
-    /// Since when the party is on hold.
-    held_from: Option<i64>,
+    /// Why the party cannot be heard, and since when: at most once for each reason.
+    away: Vec<(Why, i64)>,
     /// Copies were dropped: the next loss is ours.
     has_dropped: bool,
     /// Stretches that late packets may still fill, and those that none can.
@@ -67,7 +67,7 @@ impl Line {
             changed: None,
             tie: None,
             has_sound: false,
-            held_from: None,
+            away: Vec::new(),
             has_dropped: false,
             holes: Vec::new(),
             gone: Vec::new(),
@@ -90,7 +90,7 @@ impl Line {
         stretch.apply(cells, step);
         if skipped > 0 {
             self.miss(skipped, start);
-        } else if start - self.end >= NOTHING && self.has_sound && self.held_from.is_none() {
+        } else if start - self.end >= NOTHING && self.has_sound && self.away.is_empty() {
             self.gone.push(Hole { at: self.end..start, why: Why::Nothing });
         }
         let end = start + cells.len() as i64;
@@ -127,15 +127,19 @@ impl Line {
         self.has_dropped = true;
     }
 
-    /// The party is on hold from here on, or no longer.
-    pub(super) fn hold(&mut self, at: i64) {
-        self.held_from.get_or_insert(at);
+    /// The party cannot be heard from here on.
+    pub(super) fn leaves(&mut self, why: Why, at: i64) {
+        if self.away.iter().all(|(known, _)| *known != why) {
+            self.away.push((why, at));
+        }
     }
 
-    /// The party is on hold no longer.
-    pub(super) fn unhold(&mut self, at: i64) {
-        if let Some(from) = self.held_from.take().filter(|from| *from < at) {
-            self.gone.push(Hole { at: from..at, why: Why::Held });
+    /// That reason holds no longer.
+    pub(super) fn returns(&mut self, why: Why, at: i64) {
+        let Some(place) = self.away.iter().position(|(known, _)| *known == why) else { return };
+        let (why, from) = self.away.remove(place);
+        if from < at {
+            self.gone.push(Hole { at: from..at, why });
             self.end = self.end.max(at); // until here silence is accounted for
         }
     }
@@ -151,7 +155,9 @@ impl Line {
         self.floor = self.floor.max(at);
         self.end = self.end.min(at);
         self.holes.retain(|hole| hole.at.end <= at);
-        self.held_from = self.held_from.map(|from| if from > at { (from - cut).max(at) } else { from });
+        for (_, from) in self.away.iter_mut().filter(|(_, from)| *from > at) {
+            *from = (*from - cut).max(at);
+        }
         if let Some(tie) = &mut self.tie {
             tie.shift(-cut);
         }
@@ -192,7 +198,9 @@ impl Line {
 
     /// Ends everything that is open, at a place.
     pub(super) fn finish(&mut self, at: i64) {
-        self.unhold(at);
+        while let Some(&(why, _)) = self.away.first() {
+            self.returns(why, at);
+        }
         let holes = std::mem::take(&mut self.holes);
         self.gone.extend(holes);
     }

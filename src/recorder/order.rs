@@ -159,6 +159,8 @@ pub enum Why {
     Lost,
     /// The party was on hold. What it said meanwhile is there nevertheless, if it came.
     Held,
+    /// The party spoke a codec that cannot be decoded.
+    Undecodable,
     /// Nothing came for two seconds or more.
     Nothing,
     /// The recorder could not keep up.
@@ -173,6 +175,7 @@ impl Why {
         match self {
             Self::Lost => "lost",
             Self::Held => "held",
+            Self::Undecodable => "cannot be decoded",
             Self::Nothing => "nothing came",
             Self::Dropped => "dropped",
             Self::Disk => "disk",

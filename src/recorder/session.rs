@@ -211,8 +211,10 @@ impl Session {
                 line.take_made(at, &self.cells, if is_whisper { Laying::Add(form.add()) } else { Laying::Replace });
             }
             Content::Digit => line.take_silent(copied),
-            Content::Mark(Mark::Held) => line.hold(at),
-            Content::Mark(Mark::Unheld) => line.unhold(at),
+            Content::Mark(Mark::Held) => line.leaves(Why::Held, at),
+            Content::Mark(Mark::Unheld) => line.returns(Why::Held, at),
+            Content::Mark(Mark::Undecodable) => line.leaves(Why::Undecodable, at),
+            Content::Mark(Mark::Decodable) => line.returns(Why::Undecodable, at),
             Content::Mark(Mark::Dropped(_)) => self.lines.iter_mut().for_each(Line::note_dropped),
         }
     }

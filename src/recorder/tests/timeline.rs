@@ -143,6 +143,24 @@ fn keys_are_silence_and_no_loss() {
 }
 
 #[test]
+fn a_stretch_that_cannot_be_decoded_is_silence_with_that_reason() {
+    let mut stand = Stand::new(|_| {});
+    let mut left = Talker::left();
+    left.talk(&mut stand, 0, 1_000);
+    stand.mark(1_000.0, Origin::Left, Mark::Undecodable);
+    stand.mark(2_000.0, Origin::Left, Mark::Held);
+    stand.mark(3_000.0, Origin::Left, Mark::Unheld);
+    stand.mark(5_000.0, Origin::Left, Mark::Decodable);
+    left.timestamp = left.timestamp.wrapping_add(4_000 * 8);
+    left.talk(&mut stand, 5_000, 6_000);
+    let (finished, tracks) = stand.finish(6_500);
+    let mut found = gaps(&finished);
+    found.sort_by_key(|(_, from, ..)| *from);
+    assert_eq!(found, [(Side::Left, 1_000, 4_000, Why::Undecodable), (Side::Left, 2_000, 1_000, Why::Held)]);
+    assert!(is_silent(&tracks[0], 1_001..4_999) && sounds(&tracks[0], 5_001..5_999, LEFT_HZ));
+}
+
+#[test]
 fn a_hold_is_marked_and_nothing_else_is_told_of_it() {
     let mut stand = Stand::new(|_| {});
     let mut left = Talker::left();

@@ -1,6 +1,7 @@
 //! What is copied of a call on record: every packet as it came, supervisors apart from the parties, and nothing changes for anybody.
 
 use super::*;
+use crate::audio::codec::Foreign;
 use crate::audio::tone;
 use crate::media::command::{PlayId, RoomId, Source, ToneStep};
 use crate::media::copies::{Content, Copied, Copies, CopyReader, Mark, Origin};
@@ -176,6 +177,24 @@ fn holds_are_marked_whoever_orders_them() {
     hall.obey(Command::Configure { port: right.id, stream: deaf });
     hall.obey(Command::Configure { port: right.id, stream: stream() });
     assert_eq!(marks(&read(&mut reader)), [(Origin::Right, Mark::Held), (Origin::Right, Mark::Unheld)]);
+}
+
+#[test]
+fn a_party_that_cannot_be_decoded_is_marked_and_nothing_of_it_is_copied() {
+    let mut hall = Hall::new();
+    let (mut left, right) = (hall.party(LEFT_HZ), hall.party(RIGHT_HZ));
+    hall.join(&left, &right);
+    let (mut reader, _events) = record(&mut hall, Some(&left), Some(&right));
+    hall.obey(Command::Configure {
+        port: left.id,
+        stream: Stream { coding: Coding::Foreign(Foreign::G729), ..stream() },
+    });
+    hall.speak(&mut left);
+    hall.tick();
+    hall.obey(Command::Configure { port: left.id, stream: stream() });
+    let all = read(&mut reader);
+    assert_eq!(marks(&all), [(Origin::Left, Mark::Undecodable), (Origin::Left, Mark::Decodable)]);
+    assert!(all.sound[0].is_empty());
 }
 
 #[test]
