@@ -338,7 +338,7 @@ async fn a_link_named_like_another_tool_acts_as_that_tool() {
 }
 
 #[tokio::test]
-async fn s003_spy_prints_its_own_manual_and_completion_where_call_barge_finds_it() {
+async fn spy_prints_its_own_manual_and_completion() {
     let spy = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spy"));
         command.args(words);
@@ -346,9 +346,6 @@ async fn s003_spy_prints_its_own_manual_and_completion_where_call_barge_finds_it
     };
     let page = run(spy(&["man"])).await;
     assert!(page.status.success() && stdout(&page).contains(".TH SPY 1"), "{page:?}");
-    assert!(stdout(&page).contains("call barge"), "{page:?}");
-    let help = run(spy(&["--help"])).await;
-    assert!(stdout(&help).contains("call barge"), "{help:?}");
     let script = run(spy(&["completion", "bash"])).await;
     assert!(script.status.success() && stdout(&script).contains("spy"), "{script:?}");
 }

@@ -46,3 +46,15 @@ async fn each_says_what_it_did_in_a_document_and_what_it_would_do_in_words() {
         assert!(output.status.success() && stderr(&output).starts_with("would "), "{output:?}");
     }
 }
+
+#[tokio::test]
+async fn s003_call_barge_finds_the_program_and_the_application() {
+    for words in [["--help"], ["man"]] {
+        let mut spy = tokio::process::Command::new(env!("CARGO_BIN_EXE_spy"));
+        spy.args(words);
+        let page = run(spy).await;
+        assert!(page.status.success() && stdout(&page).contains("call barge"), "{page:?}");
+    }
+    let page = run(pbx(std::path::Path::new("/nowhere"), &["man", "dialplan"])).await;
+    assert!(stdout(&page).contains("Call barge"), "{page:?}");
+}
