@@ -14,7 +14,10 @@ pub(super) const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// Path (from the repository's root) and text of every generated file.
 pub fn generated_files() -> Vec<(String, String)> {
-    let mut files = vec![("man/wirechief-dialplan.7".to_owned(), manual::page())];
+    let mut files = vec![
+        ("man/wirechief-dialplan.7".to_owned(), manual::page()),
+        ("man/wirechief-remotes.7".to_owned(), manual::remotes::page()),
+    ];
     for tool in Tool::ALL {
         for (name, page) in pages(tool) {
             files.push((format!("man/{name}.1"), page));

@@ -11,7 +11,8 @@ use crate::control::protocol::{Fault, FaultCode};
 /// Print a page of the manual, for `man -l -`
 #[derive(ClapArgs, Debug)]
 pub struct Args {
-    /// The command; none: the program's own page; `dialplan`: the language of extensions.conf
+    /// The command; none: the program's own page; `dialplan`: the language of extensions.conf; `wirechief-remotes`: where
+    /// recordings are delivered
     command: Vec<String>,
 }
 
@@ -20,6 +21,10 @@ pub(super) fn run(args: &Args, tool: Tool, context: &Context) -> Done {
     let name = words.collect::<Vec<_>>().join("-");
     if args.command == ["dialplan"] {
         context.output.raw(&manual::page())?;
+        return Ok(Exit::Ok);
+    }
+    if args.command == ["wirechief-remotes"] {
+        context.output.raw(&manual::remotes::page())?;
         return Ok(Exit::Ok);
     }
     let page = generate::pages(tool).into_iter().find(|(of, _)| *of == name);

@@ -2,6 +2,7 @@
 //! Above: `man dialplan` prints it, `generate` keeps the repository's copy. Below: `dialplan`.
 
 mod language;
+pub(super) mod remotes;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

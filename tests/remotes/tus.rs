@@ -75,6 +75,21 @@ async fn an_upload_that_the_server_has_forgotten_starts_anew() {
 }
 
 #[tokio::test]
+async fn an_upload_that_was_damaged_on_its_way_is_made_again() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    let remote = desk.remote(&format!("kind = 'tus'\nurl = '{}'", crm.url("/tus")));
+    let parcel = desk.parcel("a.wav", &noise(1000), |_| {});
+    crm.fail([Fault::Good, Fault::Good, Fault::ResetHalfWay]);
+    let log = Log::default();
+    assert!(remote.remote.deliver(&parcel, &log).await.is_err());
+    crm.lock().uploads[0].bytes = b"not what was sent".to_vec();
+    crm.lock().uploads[0].key = "damaged".into();
+    let again = Parcel { resume: log.resume.lock().unwrap().clone(), attempt: 2, ..parcel.clone() };
+    assert_eq!(deliver(&remote, &again).await.unwrap().sha256, Some(parcel.sha256.clone()));
+    assert_eq!(crm.lock().uploads.len(), 2);
+}
+
+#[tokio::test]
 async fn an_upload_is_never_sent_to_another_host() {
     let (desk, crm, other) = (Desk::new(), StubCrm::start().await, StubCrm::start().await);
     let target = other.url("/tus/0");

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use reqwest::{Method, StatusCode};
+use serde_json::Value;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
@@ -50,6 +51,15 @@ enum Algorithm {
     Sha1,
 }
 
+/// One upload on its way.
+struct Upload<'a> {
+    tus: &'a Tus,
+    url: Url,
+    parcel: &'a Parcel,
+    facts: &'a Value,
+    progress: &'a dyn Progress,
+}
+
 /// Where an upload stands.
 enum Standing {
     /// So many bytes have arrived.
@@ -68,17 +78,22 @@ impl Tus {
     async fn run(&self, parcel: &Parcel, progress: &dyn Progress) -> Result<Receipt, DeliveryError> {
         let facts = facts(parcel, None);
         let base = render_url(&self.url, &facts)?;
-        if let Some(upload) = parcel.resume.as_ref().and_then(|resume| self.own_url(&base, &resume.token)) {
-            match self.standing(&upload, parcel, &facts).await? {
-                Standing::At(offset, answer) => {
-                    return self.go_on(&upload, (offset, Some(answer)), parcel, progress).await;
+        let upload = |url| Upload { tus: self, url, parcel, facts: &facts, progress };
+        if let Some(url) = parcel.resume.as_ref().and_then(|resume| self.own_url(&base, &resume.token)) {
+            let upload = upload(url);
+            if let Standing::At(offset, answer) = upload.standing().await? {
+                let receipt = upload.go_on(offset, answer).await?;
+                let is_other =
+                    receipt.sha256.as_ref().is_some_and(|sha256| !sha256.eq_ignore_ascii_case(&parcel.sha256));
+                if !is_other {
+                    return Ok(receipt);
                 }
-                Standing::Gone => {}
+                // damaged on its way by an earlier attempt: what has arrived is of no use
             }
         }
-        let (upload, answer) = self.create(&base, parcel, &facts).await?;
-        progress.resume_at(upload.as_str(), 0).await;
-        self.go_on(&upload, (0, Some(answer)), parcel, progress).await
+        let (url, answer) = self.create(&base, parcel, &facts).await?;
+        progress.resume_at(url.as_str(), 0).await;
+        upload(url).go_on(0, answer).await
     }
 
     /// The upload's URL, if it is on the remote's own host.
@@ -86,7 +101,7 @@ impl Tus {
         base.join(location).ok().filter(|url| url.origin() == self.url.origin.origin())
     }
 
-    fn ask(&self, method: Method, url: &Url, facts: &serde_json::Value) -> Result<Ask, DeliveryError> {
+    fn ask(&self, method: Method, url: &Url, facts: &Value) -> Result<Ask, DeliveryError> {
         let mut ask = Ask::new(method, url.clone());
         ask.header("tus-resumable", "1.0.0")?;
         for (name, template) in &self.settings.request.headers {
@@ -96,12 +111,7 @@ impl Tus {
         Ok(ask)
     }
 
-    async fn create(
-        &self,
-        base: &Url,
-        parcel: &Parcel,
-        facts: &serde_json::Value,
-    ) -> Result<(Url, Answer), DeliveryError> {
+    async fn create(&self, base: &Url, parcel: &Parcel, facts: &Value) -> Result<(Url, Answer), DeliveryError> {
         let mut ask = self.ask(Method::POST, base, facts)?;
         let manifest = short_manifest(parcel, METADATA_JSON_BYTES);
         let metadata = [
@@ -134,90 +144,8 @@ impl Tus {
         }
     }
 
-    async fn standing(
-        &self,
-        upload: &Url,
-        parcel: &Parcel,
-        facts: &serde_json::Value,
-    ) -> Result<Standing, DeliveryError> {
-        let answer = self.web.send(&self.ask(Method::HEAD, upload, facts)?, None).await?;
-        match answer.status {
-            status if status.is_success() => {}
-            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => return Ok(Standing::Gone),
-            _ => return Err(answer.failure()),
-        }
-        let number = |name| answer.header(name).and_then(|text| text.parse::<u64>().ok());
-        let length_fits = number("upload-length").is_none_or(|length| length == parcel.size);
-        match number("upload-offset") {
-            Some(offset) if offset <= parcel.size && length_fits => Ok(Standing::At(offset, answer)),
-            _ => Ok(Standing::Gone),
-        }
-    }
-
-    /// Sends what is missing, chunk by chunk.
-    async fn go_on(
-        &self,
-        upload: &Url,
-        (mut offset, mut last): (u64, Option<Answer>),
-        parcel: &Parcel,
-        progress: &dyn Progress,
-    ) -> Result<Receipt, DeliveryError> {
-        let facts = facts(parcel, None);
-        let algorithm = self.algorithm(&facts).await?;
-        let mut damaged = 0;
-        while offset < parcel.size {
-            let len = (parcel.size - offset).min(CHUNK_BYTES);
-            let answer = self.patch(upload, (offset, len), algorithm, parcel, progress).await?;
-            let arrived = answer.header("upload-offset").and_then(|text| text.parse().ok());
-            match (answer.status, arrived) {
-                (status, Some(arrived)) if status.is_success() && arrived > offset && arrived <= parcel.size => {
-                    offset = arrived;
-                    progress.resume_at(upload.as_str(), offset).await;
-                    last = Some(answer);
-                }
-                (status, _) if status.as_u16() == CHECKSUM_MISMATCH && damaged < CHECKSUM_FAILURES => damaged += 1,
-                (StatusCode::CONFLICT, _) if damaged < CHECKSUM_FAILURES => {
-                    damaged += 1;
-                    match self.standing(upload, parcel, &facts).await? {
-                        Standing::At(arrived, _) => offset = arrived,
-                        Standing::Gone => return Err(later(answer.failure().what)),
-                    }
-                }
-                (status, _) if status.is_success() => {
-                    return Err(answer.unusable("Upload-Offset is not where it should be"));
-                }
-                // what went wrong with the upload says nothing against the recording
-                _ => return Err(DeliveryError { retry: later("").retry, ..answer.failure() }),
-            }
-        }
-        self.receipt(upload, last, &facts).await
-    }
-
-    async fn patch(
-        &self,
-        upload: &Url,
-        (offset, len): (u64, u64),
-        algorithm: Option<Algorithm>,
-        parcel: &Parcel,
-        progress: &dyn Progress,
-    ) -> Result<Answer, DeliveryError> {
-        let mut ask = self.ask(Method::PATCH, upload, &facts(parcel, None))?;
-        ask.header("content-type", "application/offset+octet-stream")?;
-        ask.header("upload-offset", &offset.to_string())?;
-        if let Some(algorithm) = algorithm {
-            let stretch = parcel.clone();
-            let sum = tokio::task::spawn_blocking(move || algorithm.of(&stretch, offset, len));
-            let sum = sum.await.map_err(std::io::Error::other).flatten();
-            let sum = sum.map_err(|error| later(format!("{ask}: reading {}: {error}", parcel.file)))?;
-            ask.header("upload-checksum", &sum)?;
-        }
-        let (head, tail) = (bytes::Bytes::new(), bytes::Bytes::new());
-        ask.payload = Payload::Recording { head, parcel: parcel.clone(), from: offset, len, tail };
-        self.web.send(&ask, Some(progress)).await
-    }
-
     /// The best checksum that the server offers.
-    async fn algorithm(&self, facts: &serde_json::Value) -> Result<Option<Algorithm>, DeliveryError> {
+    async fn algorithm(&self, facts: &Value) -> Result<Option<Algorithm>, DeliveryError> {
         let ask = || async {
             let base = render_url(&self.url, facts)?;
             let answer = self.web.send(&self.ask(Method::OPTIONS, &base, facts)?, None).await?;
@@ -235,24 +163,85 @@ impl Tus {
         };
         self.checksum.get_or_try_init(ask).await.copied()
     }
+}
+
+impl Upload<'_> {
+    async fn standing(&self) -> Result<Standing, DeliveryError> {
+        let answer = self.tus.web.send(&self.tus.ask(Method::HEAD, &self.url, self.facts)?, None).await?;
+        match answer.status {
+            status if status.is_success() => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => return Ok(Standing::Gone),
+            _ => return Err(answer.failure()),
+        }
+        let number = |name| answer.header(name).and_then(|text| text.parse::<u64>().ok());
+        let length_fits = number("upload-length").is_none_or(|length| length == self.parcel.size);
+        match number("upload-offset") {
+            Some(offset) if offset <= self.parcel.size && length_fits => Ok(Standing::At(offset, answer)),
+            _ => Ok(Standing::Gone),
+        }
+    }
+
+    /// Sends what is missing, chunk by chunk.
+    async fn go_on(&self, mut offset: u64, mut last: Answer) -> Result<Receipt, DeliveryError> {
+        let algorithm = self.tus.algorithm(self.facts).await?;
+        let mut damaged = 0;
+        while offset < self.parcel.size {
+            let answer = self.patch(offset, algorithm).await?;
+            let arrived = answer.header("upload-offset").and_then(|text| text.parse().ok());
+            match (answer.status, arrived) {
+                (status, Some(arrived)) if status.is_success() && arrived > offset && arrived <= self.parcel.size => {
+                    offset = arrived;
+                    self.progress.resume_at(self.url.as_str(), offset).await;
+                    last = answer;
+                }
+                (status, _) if status.as_u16() == CHECKSUM_MISMATCH && damaged < CHECKSUM_FAILURES => damaged += 1,
+                (StatusCode::CONFLICT, _) if damaged < CHECKSUM_FAILURES => {
+                    damaged += 1;
+                    match self.standing().await? {
+                        Standing::At(arrived, _) => offset = arrived,
+                        Standing::Gone => return Err(later(answer.failure().what)),
+                    }
+                }
+                (status, _) if status.is_success() => {
+                    return Err(answer.unusable("Upload-Offset is not where it should be"));
+                }
+                // what went wrong with the upload says nothing against the recording
+                _ => return Err(DeliveryError { retry: later("").retry, ..answer.failure() }),
+            }
+        }
+        self.receipt(&last).await
+    }
+
+    /// Sends the chunk that begins at `offset`.
+    async fn patch(&self, offset: u64, algorithm: Option<Algorithm>) -> Result<Answer, DeliveryError> {
+        let len = self.parcel.size.saturating_sub(offset).min(CHUNK_BYTES);
+        let mut ask = self.tus.ask(Method::PATCH, &self.url, self.facts)?;
+        ask.header("content-type", "application/offset+octet-stream")?;
+        ask.header("upload-offset", &offset.to_string())?;
+        if let Some(algorithm) = algorithm {
+            let stretch = self.parcel.clone();
+            let sum = tokio::task::spawn_blocking(move || algorithm.of(&stretch, offset, len));
+            let sum = sum.await.map_err(std::io::Error::other).flatten();
+            let sum = sum.map_err(|error| later(format!("{ask}: reading {}: {error}", self.parcel.file)))?;
+            ask.header("upload-checksum", &sum)?;
+        }
+        let (head, tail) = (bytes::Bytes::new(), bytes::Bytes::new());
+        ask.payload = Payload::Recording { head, parcel: self.parcel.clone(), from: offset, len, tail };
+        self.tus.web.send(&ask, Some(self.progress)).await
+    }
 
     /// From the last answer, or, where that was lost, from the upload itself.
-    async fn receipt(
-        &self,
-        upload: &Url,
-        last: Option<Answer>,
-        facts: &serde_json::Value,
-    ) -> Result<Receipt, DeliveryError> {
-        let found = last.as_ref().and_then(Answer::receipt);
-        if let Some(receipt) = found {
+    async fn receipt(&self, last: &Answer) -> Result<Receipt, DeliveryError> {
+        if let Some(receipt) = last.receipt() {
             return Ok(receipt);
         }
-        if self.settings.receipt.form == ReceiptForm::Status {
-            return Ok(Receipt { id: shown_url(upload), ..Receipt::default() });
+        let settings = &self.tus.settings.receipt;
+        if settings.form == ReceiptForm::Status {
+            return Ok(Receipt { id: shown_url(&self.url), ..Receipt::default() });
         }
-        let mut ask = self.ask(Method::GET, upload, facts)?;
+        let mut ask = self.tus.ask(Method::GET, &self.url, self.facts)?;
         ask.header("accept", "application/json")?;
-        read_receipt(&self.settings.receipt, &self.web.send(&ask, None).await?)
+        read_receipt(settings, &self.tus.web.send(&ask, None).await?)
     }
 }
 
