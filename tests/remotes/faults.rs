@@ -103,6 +103,23 @@ async fn a_delivery_ends_in_time_and_a_silent_machine_is_given_up() {
 }
 
 #[tokio::test]
+async fn no_more_deliveries_go_on_at_once_than_the_settings_say() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    crm.fail([Fault::Stall]);
+    let remote = desk.remote(&format!("url = '{}'\nparallel = 1", crm.url("/api/recordings")));
+    let (a, b) = (desk.parcel("a.wav", b"audio", |_| {}), desk.parcel("b.wav", b"other", |_| {}));
+    let (first, taken) = (remote.clone(), a.size);
+    let first = tokio::spawn(async move { deliver(&first, &a).await });
+    while crm.body_bytes() < taken {
+        tokio::task::yield_now().await;
+    }
+    let second = tokio::time::timeout(Duration::from_millis(300), deliver(&remote, &b)).await;
+    assert!(second.is_err() && crm.connections() == 1, "{second:?}");
+    first.abort();
+    assert!(deliver(&remote, &b).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_wrong_receipt_does_not_count() {
     let (desk, crm) = (Desk::new(), StubCrm::start().await);
     crm.sign_receipts("receipt-key");

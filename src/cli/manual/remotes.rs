@@ -18,7 +18,7 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
                 "How long after its first failed attempt a recording is parked, after 20 attempts at least; 1d.",
             ),
             ("connect_timeout", "For looking up, connecting and TLS together; 10s."),
-            ("idle_timeout", "No byte may stand still for so long; 60s."),
+            ("idle_timeout", "No byte may stand still for so long; 60s, which is also the most."),
             ("timeout", "For a whole delivery; 1h. 0: as long as bytes move."),
         ],
     ),

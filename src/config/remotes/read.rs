@@ -26,7 +26,11 @@ pub(in super::super) fn remote(
     section.set("parallel", &mut remote.parallel, |value| value.integer(1..=8))?;
     section.set("give_up_after", &mut remote.give_up_after, |value| value.parse(parse_duration))?;
     section.set("connect_timeout", &mut remote.connect_timeout, some_time)?;
-    section.set("idle_timeout", &mut remote.idle_timeout, some_time)?;
+    section.set("idle_timeout", &mut remote.idle_timeout, |value| match some_time(value)? {
+        // a push gives up then, whatever the remote
+        long if long > Duration::from_secs(60) => Err(value.bad("at most 60s")),
+        time => Ok(time),
+    })?;
     section.set("timeout", &mut remote.timeout, |value| value.parse(parse_duration))?;
     section.set("allow_addresses", &mut remote.allow_addresses, |value| {
         value.list(|item| item.parse(str::parse::<Match>))

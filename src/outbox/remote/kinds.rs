@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::folder::Folder;
 use super::guard::{Lookup, SystemLookup};
@@ -36,7 +35,7 @@ pub fn from_settings(settings: &RemoteSettings, lookup: &Arc<dyn Lookup>) -> Res
         RemoteKind::Folder => Arc::new(Folder::new(settings)?),
         RemoteKind::Notice => Arc::new(Notice::new(settings, lookup)?),
     };
-    let remote = Arc::new(Timed::new(remote, settings.timeout));
+    let remote = Arc::new(Timed::new(remote, settings));
     Ok(Configured { remote, policy: policy(settings) })
 }
 
@@ -65,9 +64,4 @@ fn secrets_are_hidden(settings: &RemoteSettings) -> Result<(), RemoteError> {
         }
     }
     Ok(())
-}
-
-/// How long a whole delivery may take; none where nothing is set.
-pub(super) fn limit(timeout: Duration) -> Option<Duration> {
-    Some(timeout).filter(|timeout| !timeout.is_zero())
 }

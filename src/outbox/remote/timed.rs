@@ -1,23 +1,47 @@
-//! Ends a delivery that takes longer than its settings allow. Above: the table of kinds. Below: any kind.
+//! Bounds that hold for every kind: so many deliveries at once, so long for one. Above: the table of kinds. Below: any kind.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
 
 use super::answer::later;
-use super::kinds::limit;
 use super::{DeliveryError, Parcel, Progress, Receipt, Remote};
+use crate::config::RemoteSettings;
 
-/// A remote whose deliveries end in time.
+/// So often a delivery that waits for its turn says that it has not stalled.
+const STILL_HERE: Duration = Duration::from_secs(5);
+
+/// A remote whose deliveries end in time and do not crowd.
 pub(super) struct Timed {
     remote: Arc<dyn Remote>,
+    turns: Semaphore,
     limit: Option<Duration>,
 }
 
 impl Timed {
-    pub(super) fn new(remote: Arc<dyn Remote>, timeout: Duration) -> Self {
-        Self { remote, limit: limit(timeout) }
+    pub(super) fn new(remote: Arc<dyn Remote>, settings: &RemoteSettings) -> Self {
+        let parallel = usize::try_from(settings.parallel).unwrap_or(1).max(1);
+        let limit = Some(settings.timeout).filter(|timeout| !timeout.is_zero());
+        Self { remote, turns: Semaphore::new(parallel), limit }
+    }
+
+    async fn run(&self, parcel: &Parcel, progress: &dyn Progress) -> Result<Receipt, DeliveryError> {
+        let mut turn = std::pin::pin!(self.turns.acquire());
+        let _turn = loop {
+            tokio::select! {
+                turn = &mut turn => break turn,
+                () = tokio::time::sleep(STILL_HERE) => progress.sent(0),
+            }
+        };
+        let delivery = self.remote.deliver(parcel, progress);
+        match self.limit {
+            None => delivery.await,
+            Some(limit) => tokio::time::timeout(limit, delivery)
+                .await
+                .unwrap_or_else(|_| Err(later(format!("{}: not done within {} s", self.place(), limit.as_secs_f32())))),
+        }
     }
 }
 
@@ -27,13 +51,7 @@ impl Remote for Timed {
         parcel: &'a Parcel,
         progress: &'a dyn Progress,
     ) -> BoxFuture<'a, Result<Receipt, DeliveryError>> {
-        let Some(limit) = self.limit else { return self.remote.deliver(parcel, progress) };
-        Box::pin(async move {
-            let delivery = self.remote.deliver(parcel, progress);
-            tokio::time::timeout(limit, delivery)
-                .await
-                .unwrap_or_else(|_| Err(later(format!("{}: not done within {} s", self.place(), limit.as_secs_f32()))))
-        })
+        Box::pin(self.run(parcel, progress))
     }
 
     fn place(&self) -> String {
