@@ -22,12 +22,13 @@ const LATE: i64 = 200 * CELLS_PER_MS;
 const LATE_IN_A_ROW: u32 = 8;
 /// Catching up: each packet of a burst is less late than the one before by about its length.
 const CATCHING_UP: i64 = 5 * CELLS_PER_MS;
-/// A new stream that begins this near the end of the sound before is laid right behind it.
+/// A new stream that begins this near behind the end of the sound before, or before it, is laid right behind it: nothing that was
+/// said is written over.
 const NEAR: i64 = 60 * CELLS_PER_MS;
 /// Being off by this much, or by this part of the jitter, is left alone; more is followed by at most so many cells a packet.
 const DEAD_BAND: i64 = 2;
 const PART_OF_JITTER: i64 = 16;
-const MOST_STEP: i64 = 4;
+const MOST_STEP: i64 = 8;
 /// How long a window of transits lasts.
 const WINDOW: i64 = 1_000 * CELLS_PER_MS;
 /// Shorter packets are not stretched.
@@ -66,7 +67,7 @@ impl Tie {
         let stamp = i64::from(copied.timestamp);
         let transit = arrived - (stamp + length);
         let start = arrived - length;
-        let start = end.filter(|end| (start - end).abs() <= NEAR).unwrap_or(start);
+        let start = end.filter(|end| (-LATER..=NEAR).contains(&(start - end))).unwrap_or(start);
         let mut transits = Transits::default();
         transits.note(arrived, transit);
         Self {
@@ -109,7 +110,7 @@ impl Tie {
         let step = if off.abs() <= left_alone || length < SHORTEST {
             0
         } else {
-            (off.abs() / 32).clamp(1, MOST_STEP) * off.signum()
+            (off.abs() / 64).clamp(1, MOST_STEP) * off.signum()
         };
         self.offset += step;
         Place { start, skipped: ahead - 1, step }

@@ -69,6 +69,22 @@ fn a_network_that_stands_still_for_most_of_a_second_loses_nothing() {
 }
 
 #[test]
+fn a_path_that_becomes_longer_and_shorter_again_costs_no_word() {
+    let mut stand = Stand::new(|_| {});
+    let (mut left, mut last) = (Talker::left(), 0.0f64);
+    for at in (0..8_000u32).step_by(20) {
+        let delay = if (2_000..5_000).contains(&at) { 400.0 } else { 0.0 };
+        last = (f64::from(at) + 20.0 + delay).max(last + 0.1); // one after the other
+        left.speak(&mut stand, last);
+    }
+    let (finished, tracks) = stand.finish(8_600);
+    assert_eq!((finished.packets.lost, finished.packets.late), (0, 0));
+    let sounding = tracks[0].iter().filter(|&&sample| sample != 0).count();
+    assert!((62_000..66_000).contains(&sounding), "{sounding} samples of 64,000");
+    assert!(sounds(&tracks[0], 0..2_000, LEFT_HZ));
+}
+
+#[test]
 fn what_comes_far_too_late_is_counted_and_stays_a_gap() {
     let mut stand = Stand::new(|_| {});
     let mut left = Talker::left();
