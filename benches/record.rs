@@ -207,7 +207,7 @@ fn stream(remote: SocketAddr) -> Stream {
     Stream {
         remote,
         rtcp: remote,
-        codec: Codec::Pcmu,
+        coding: Codec::Pcmu.into(),
         payload: 0,
         ptime_ms: 20,
         telephone_event: Some(101),
