@@ -80,6 +80,7 @@ mod tests {
         written.unwrap();
         let before = Instant::now();
         assert_eq!(near.write_all(&[0; 9]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(before.elapsed(), Duration::from_secs(30), "from the write that waits, not from the start");
+        let waited = before.elapsed().as_secs();
+        assert!((30..31).contains(&waited), "from the write that waits, not from the start: {waited}");
     }
 }
