@@ -114,7 +114,7 @@ async fn speak(
 ) {
     let service = tower_service_fn(app, from.ip().to_canonical());
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_headers(HEADERS).max_buf_size(HEAD_BYTES);
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_headers(HEADERS).max_header_size(HEAD_BYTES);
     let mut conversation = pin!(server.serve_connection(TokioIo::new(stream), service));
     let done = tokio::select! {
         done = conversation.as_mut() => done,

@@ -1,7 +1,7 @@
 //! The key that links are signed with, and what a link that comes back leads to. Above: `pages`, `rec link`. Below: `outbox::link`.
 
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -27,6 +27,9 @@ pub fn key(path: &Path) -> Result<Secret, ReceiverError> {
 
 /// Written aside and given its name only when it is whole; of two who make one at once the first wins.
 fn make(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
     let mut bytes = zeroize::Zeroizing::new([0; 32]);
     getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
     let text: zeroize::Zeroizing<String> =
