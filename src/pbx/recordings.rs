@@ -37,7 +37,7 @@ fn tell(one: &recording::Recovered) {
     let (id, file) = (one.id, &one.file);
     match one.duration_s {
         Some(seconds) => tracing::warn!(recording = %id, file, seconds, "an interrupted recording was mended"),
-        None => tracing::info!(recording = %id, file, "an interrupted recording had no sound"),
+        None => tracing::info!(recording = %id, file, "an interrupted recording had not begun"),
     }
 }
 

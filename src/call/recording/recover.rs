@@ -16,7 +16,7 @@ pub struct Recovered {
     pub id: RecordingId,
     /// Its file, below the spool.
     pub file: String,
-    /// How long it is, in seconds; `None`: nothing had been recorded, nothing is left of it.
+    /// How long it is, in seconds; `None`: it had no file yet, nothing is left of it.
     pub duration_s: Option<f64>,
 }
 
@@ -66,7 +66,8 @@ fn mend(outbox: &Outbox, spool: &Spool, mut manifest: Manifest) -> Result<Option
         }
     }
     let frames: u64 = parts.iter().map(|(_, repaired)| repaired.frames).sum();
-    let Some((_, whole)) = parts.first().filter(|_| frames > 0) else {
+    // One without a sample yet is kept: that its call was being recorded is a fact.
+    let Some((_, whole)) = parts.first() else {
         outbox.abandon(manifest.id)?;
         return Ok(None);
     };
