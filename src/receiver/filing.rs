@@ -107,7 +107,7 @@ fn id_of(key: &str) -> Option<RecordingId> {
 ///
 /// # Errors
 /// Another one has its key, or the disk does not take it.
-pub(super) fn file(desk: &Desk, arrived: Arrived, aside: &Aside, from: IpAddr) -> Result<Filed, Untaken> {
+pub(super) fn file(desk: &Desk, arrived: &Arrived, aside: &Aside, from: IpAddr) -> Result<Filed, Untaken> {
     let id = arrived.manifest.id;
     let full = |error: OutboxError| {
         tracing::error!(%error, "a delivery cannot be filed");
@@ -118,7 +118,7 @@ pub(super) fn file(desk: &Desk, arrived: Arrived, aside: &Aside, from: IpAddr) -
             desk.outbox.abandon(id).map_err(full)?;
         }
         Some(there) if there.audio.sha256 == arrived.sha256 && there.state != State::Open => {
-            return Ok(filed(desk, &arrived, &there, StatusCode::OK));
+            return Ok(filed(desk, arrived, &there, StatusCode::OK));
         }
         Some(_) => return Err(Untaken::new(StatusCode::CONFLICT, "another recording has this key")),
         None => {}
@@ -140,7 +140,7 @@ pub(super) fn file(desk: &Desk, arrived: Arrived, aside: &Aside, from: IpAddr) -
         desk.outbox.finish(manifest)
     })();
     match finished {
-        Ok(manifest) => Ok(filed(desk, &arrived, &manifest, StatusCode::CREATED)),
+        Ok(manifest) => Ok(filed(desk, arrived, &manifest, StatusCode::CREATED)),
         Err(error) => {
             // as if it had never come: it will come again
             let _ = desk.outbox.abandon(id);

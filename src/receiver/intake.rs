@@ -130,7 +130,7 @@ async fn take(desk: &Arc<Desk>, from: std::net::IpAddr, request: Request) -> Res
     let arrived = Arrived::new(&headers, &manifest, sent)?;
     let _one_at_a_time = desk.filing.lock().await;
     let at = Arc::clone(desk);
-    let filed = spawn_blocking(move || filing::file(&at, arrived, &aside, from)).await;
+    let filed = spawn_blocking(move || filing::file(&at, &arrived, &aside, from)).await;
     let filed = filed.map_err(|_| Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it could not be filed"))??;
     Ok(if replayed { Filed { status: 409, ..filed } } else { filed })
 }

@@ -1,4 +1,4 @@
-//! The two pages of document [002] made safe: recordings listed, played and downloaded; and recordings taken in from other machines.
+//! The two pages of document 002 made safe: recordings listed, played and downloaded; and recordings taken in from other machines.
 //!
 //! Above: `rec serve` opens a [`Receiver`] and serves it on a listener. Below: [`crate::outbox`] knows the recordings.
 //!

@@ -1,4 +1,4 @@
-//! Notice, then pull, as document [002] has it: a machine tells of a recording, and this one fetches it over the signed link, with
+//! Notice, then pull, as document 002 has it: a machine tells of a recording, and this one fetches it over the signed link, with
 //! its certificate checked, from places that are listed, and answers with the receipt. Above: `Receiver`'s routes. Below: `filing`.
 //!
 //! `POST /api/notices` with `{"id","key","file","number","from","link","sha256","size",…}`. Where the other side serves recordings
@@ -163,7 +163,7 @@ async fn take(desk: &Arc<Desk>, from: std::net::IpAddr, request: Request, what: 
     let arrived = Arrived::known(key, manifest, sent)?;
     let _one_at_a_time = desk.filing.lock().await;
     let at = Arc::clone(desk);
-    let filed = spawn_blocking(move || filing::file(&at, arrived, &aside, from)).await;
+    let filed = spawn_blocking(move || filing::file(&at, &arrived, &aside, from)).await;
     let filed = filed.map_err(|_| Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it could not be filed"))??;
     Ok(if replayed { Filed { status: 409, ..filed } } else { filed })
 }

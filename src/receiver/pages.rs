@@ -1,4 +1,4 @@
-//! The pages of document [002], made safe: the index, downloads by name, by id and by signed link.
+//! The pages of document 002, made safe: the index, downloads by name, by id and by signed link.
 //! Above: `Receiver`'s routes. Below: `download`, `page`, `login`.
 
 use std::sync::Arc;

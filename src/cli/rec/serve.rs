@@ -190,16 +190,12 @@ fn hidden_line(prompt: &str) -> Result<Zeroizing<String>, Failure> {
 
 impl From<ReceiverError> for Failure {
     fn from(error: ReceiverError) -> Self {
-        let code = match &error {
-            ReceiverError::Outbox(_) => {
-                let ReceiverError::Outbox(error) = error else { return Self::Silent(Exit::Failure) };
-                return error.into();
-            }
-            ReceiverError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => FaultCode::NotFound,
+        let code = match error {
+            ReceiverError::Outbox(error) => return error.into(),
+            ReceiverError::Io { ref source, .. } if source.kind() == io::ErrorKind::NotFound => FaultCode::NotFound,
             ReceiverError::Io { .. } => FaultCode::Failure,
-            ReceiverError::Open { .. } => FaultCode::Denied,
+            ReceiverError::Open { .. } | ReceiverError::Plain(_) | ReceiverError::Anybody(_) => FaultCode::Denied,
             ReceiverError::Users { .. } | ReceiverError::Tls { .. } => FaultCode::Invalid,
-            ReceiverError::Plain(_) | ReceiverError::Anybody(_) => FaultCode::Denied,
         };
         Fault::new(code, error.to_string()).into()
     }
