@@ -1,4 +1,4 @@
-//! Every command line of README.md and of the manual's examples names programs, commands and flags that exist.
+//! Every command line of README.md and of the examples in rec's manual names programs, commands and flags that exist.
 
 use std::path::Path;
 
@@ -24,23 +24,21 @@ fn every_command_of_the_readme_exists() {
 }
 
 #[test]
-fn every_example_of_the_manual_exists() {
+fn every_example_of_recs_manual_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut checked, mut wrong) = (0, Vec::new());
-    for tool in Tool::ALL {
-        let mut texts = Vec::new();
-        helps(&tool.command(), &mut texts);
-        for line in texts.iter().flat_map(|text| text.lines()).map(str::trim_start) {
-            for command in commands(line) {
-                match check(&command, root) {
-                    Ok(ours) => checked += usize::from(ours),
-                    Err(why) => wrong.push(format!("{line}: {}", why.lines().next().unwrap_or_default())),
-                }
+    let mut texts = Vec::new();
+    helps(&Tool::Rec.command(), &mut texts);
+    for line in texts.iter().flat_map(|text| text.lines()).map(str::trim_start) {
+        for command in commands(line) {
+            match check(&command, root) {
+                Ok(ours) => checked += usize::from(ours),
+                Err(why) => wrong.push(format!("{line}: {}", why.lines().next().unwrap_or_default())),
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(checked > 60, "only {checked} commands were found");
+    assert!(checked > 30, "only {checked} commands were found");
 }
 
 /// What stands under `--help` of a command and of those below it.
