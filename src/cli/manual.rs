@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_dialplans_of_the_page_are_read_without_a_word() {
-        for lines in [language::EXAMPLE, language::CHECKED_PIN] {
+        for lines in [language::EXAMPLE, language::CHECKED_PIN, language::RECORDED] {
             let text = lines.join("\n") + "\n";
             let plan = crate::dialplan::Dialplan::parse(&[("extensions.conf".into(), text)]);
             let plan = plan.unwrap_or_else(|errors| panic!("{errors:?}"));

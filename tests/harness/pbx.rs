@@ -123,6 +123,24 @@ impl TestPbx {
         Self::started(read(&settings), plans).await
     }
 
+    /// The same from files of its own, as programs that it starts find them.
+    pub(crate) async fn example_on_disk(name: &str, changes: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for entry in std::fs::read_dir(example_folder(name)).expect("an example").flatten() {
+            let mut text = std::fs::read_to_string(entry.path()).expect("a text");
+            if entry.file_name() == "pbx.toml" {
+                text = text.replace("127.0.0.1:5060", "127.0.0.1:0").replace("10000-19999", "30000-39999");
+                text = changes.iter().fold(text, |text, (there, wanted)| {
+                    assert!(text.contains(there), "{there} is not in the settings of {name}");
+                    text.replace(there, wanted)
+                });
+            }
+            std::fs::write(folder.path().join(entry.file_name()), text).expect("a copy");
+        }
+        let source = Source::Files(vec![folder.path().join("pbx.toml")]);
+        Self::begun(source, folder).await
+    }
+
     /// A server that reads `extensions.conf` from the folder [`Self::plan_file`] is in, and reads it again at a reload.
     pub(crate) async fn from_file(dialplan: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -131,10 +149,7 @@ impl TestPbx {
         std::fs::write(folder.path().join("pbx.toml"), settings).expect("settings");
         std::fs::write(folder.path().join("extensions.conf"), dialplan).expect("a dialplan");
         let source = Source::Files(vec![folder.path().join("pbx.toml")]);
-        let (state, socket) = (folder.path().join("state"), folder.path().join("run/pbx.sock"));
-        let settings = Settings::read(source, state, vec![socket]).expect("the test's files");
-        let pbx = Pbx::start(settings).await.expect("a running server");
-        Self { pbx, folder, passwords: BTreeMap::new() }
+        Self::begun(source, folder).await
     }
 
     /// The dialplan of [`Self::from_file`].
@@ -143,12 +158,14 @@ impl TestPbx {
     }
 
     async fn started(config: Config, plans: Vec<(PathBuf, String)>) -> Self {
-        let passwords = config.users.iter().map(|(name, user)| (name.clone(), user.password.expose().to_owned()));
-        let passwords = passwords.collect();
-        let folder = tempfile::tempdir().expect("a folder");
-        let source = Source::Given(Box::new(config), plans);
+        Self::begun(Source::Given(Box::new(config), plans), tempfile::tempdir().expect("a folder")).await
+    }
+
+    async fn begun(source: Source, folder: tempfile::TempDir) -> Self {
         let (state, socket) = (folder.path().join("state"), folder.path().join("run/pbx.sock"));
-        let settings = Settings::read(source, state, vec![socket]).expect("the test's dialplan");
+        let settings = Settings::read(source, state, vec![socket]).expect("the test's files");
+        let users = settings.loaded.config.users.iter();
+        let passwords = users.map(|(name, user)| (name.clone(), user.password.expose().to_owned())).collect();
         let pbx = Pbx::start(settings).await.expect("a running server");
         Self { pbx, folder, passwords }
     }

@@ -38,6 +38,15 @@ pub(super) const CHECKED_PIN: &[&str] = &[
     " same => n(right),Playback(pin-number-accepted)",
 ];
 
+pub(super) const RECORDED: &[&str] = &[
+    "[internal]",
+    "exten => _9X.,1,Answer()",
+    " same => n,MixMonitor(${STRFTIME(,,%Y/%m)}/${FILTER(0-9,${EXTEN})}-${UNIQUEID}.wav,b,rec push -q ^{UNIQUEID})",
+    " same => n,Dial(SIP/icall/${EXTEN:1},,g)",
+    " same => n,StopMixMonitor()",
+    " same => n,UserEvent(recorded,file:${MIXMONITOR_FILENAME})",
+];
+
 /// Texts and their values where V is 0123456789.
 pub(super) const VALUES: &[(&str, &str)] = &[
     ("${V:2}", "23456789"),
@@ -72,6 +81,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Block>)> {
         ("VALUES", values()),
         ("DIFFERENCES FROM ASTERISK", differences()),
         ("PINS", pins()),
+        ("RECORDING", recording()),
         ("WHO IS IN WHICH CALL", spymap()),
         ("RELOADING", reloading()),
         ("LIMITS", limits()),
@@ -219,6 +229,28 @@ fn pins() -> Vec<Block> {
             "[dialplan] secrets in pbx.toml lists variables whose values appear in no log, trace or event, and families of the store: \
              secrets = [\"PinEntry\", \"DB(pin/*)\"]. What is computed from such a value is as secret. PIN_STATUS is RIGHT, WRONG, \
              LOCKED, or FAILED where the store could not be asked, as before `astdb unlock`.",
+        ),
+    ]
+}
+
+fn recording() -> Vec<Block> {
+    vec![
+        lines(RECORDED),
+        words(
+            "A recording carries its name from its first byte and can be played at every second. Its file and the manifest beside \
+             it lie in [recording] spool of pbx.toml, and when it is complete it is in the outbox, from where rec push brings it \
+             to the remotes. It begins with the answer, follows its call through holds and transfers, and ends with the leg that \
+             it was begun on; StopMixMonitor and StopMonitor end it earlier and go on when it is complete. What the macro \
+             record-enable began is complete when the next Dial has ended: the priority behind it finds the file.",
+        ),
+        words(
+            "Nothing is overwritten: where there is a file of that name, the new one is called -2, -3 and so on, but for option a. \
+             Of what is not written in the dialplan, as a caller's number, only letters, digits and +._- come into a name, and no \
+             name leads out of the spool. Only .wav is written; rec export makes other files of it.",
+        ),
+        words(
+            "A command of MixMonitor is started as System starts one, and what it starts finds this server: WIRECHIEF_CONFIG, \
+             WIRECHIEF_SOCKET and REC_SPOOL are in its environment.",
         ),
     ]
 }
