@@ -139,3 +139,20 @@ async fn s081_chanspy_records_what_is_heard_while_it_is() {
     assert!(matches!(all.as_slice(), [name] if name.starts_with("qa-2")), "{all:?}");
     assert!(holds(&spool(&pbx).join(&all[0]), &both()));
 }
+
+#[tokio::test]
+async fn what_record_records_is_delivered_to_nobody_and_a_call_is() {
+    let plan = "exten => 1,1,Answer()\n same => n,MixMonitor(call.wav)\n same => n,Record(prompt.wav,,0.3,q)\n same => n,Hangup()\n";
+    let settings =
+        "[remotes.disk]\nkind = \"folder\"\nwhen = \"manual\"\nfolder = { path = \"/no/such\" }\n".to_owned();
+    let pbx = TestPbx::unusual(plan, Unusual { settings, ..Unusual::default() }).await;
+    let mut call = pbx.phone("alice").await.invite("1").await;
+    call.expects([200]).await.ack().await.is_hung_up().await;
+    pbx.is_idle().await;
+    let outbox = pbx.pbx.exchange().recordings.spool().outbox().expect("an outbox");
+    let wanted = ["call.wav", "prompt.wav"].map(|name| {
+        let id = manifest(&spool(&pbx).join(name))["id"].as_str().expect("an id").parse().expect("an id");
+        outbox.deliveries(id).expect("a list").len()
+    });
+    assert_eq!(wanted, [1, 0]);
+}

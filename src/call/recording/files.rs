@@ -12,7 +12,7 @@ use crate::{
         recording::{
             core::{Core, Follows},
             facts,
-            wish::{IfThere, RecordError},
+            wish::{Delivery, IfThere, RecordError},
         },
         talks::Side,
     },
@@ -147,7 +147,11 @@ pub(super) async fn finish(core: &Arc<Core>) -> Result<(), RecordError> {
     let core = core.clone();
     let done = spawn_blocking(move || {
         let manifest = core.lock().manifest.clone();
-        let whole = core.exchange.recordings.spool().finish(manifest)?;
+        let spool = core.exchange.recordings.spool();
+        let whole = spool.finish(manifest)?;
+        if core.wish.delivery == Delivery::Nowhere {
+            spool.outbox()?.unwant(whole.id, None)?;
+        }
         let file = whole.file.clone();
         core.lock().manifest = whole;
         match finished.error {

@@ -23,4 +23,4 @@ pub use recover::{Recovered, recover};
 pub use registry::Recordings;
 pub use session::{RecordingHandle, start};
 pub use spool::Spool;
-pub use wish::{Announced, By, IfThere, RecordError, Until, While, Wish};
+pub use wish::{Announced, By, Delivery, IfThere, RecordError, Until, While, Wish};

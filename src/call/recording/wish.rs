@@ -89,6 +89,18 @@ pub struct Wish {
     pub announce: Announced,
     /// Variables that are kept with it, besides those of the settings.
     pub variables: Vec<(String, String)>,
+    /// Which remotes get it.
+    pub delivery: Delivery,
+}
+
+/// Which remotes get a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// All, as the settings say.
+    #[default]
+    AsSet,
+    /// None, until somebody asks for it: it is a prompt or a message, not a call.
+    Nowhere,
 }
 
 /// Whether parties are told before a recording begins.
@@ -118,6 +130,7 @@ impl Wish {
             beep: None,
             announce: Announced::default(),
             variables: Vec::new(),
+            delivery: Delivery::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ mod options;
 use std::path::Path;
 
 use super::{App, AppError, CheckError, Doing, Line, Next, Opt, Outcome, at_most, check_seconds, seconds};
-use crate::call::recording::{Announced, By, IfThere, RecordingHandle, Wish};
+use crate::call::recording::{Announced, By, Delivery, IfThere, RecordingHandle, Wish};
 use crate::call::{Channel, Gone, Listened};
 use crate::config::RecordChannels;
 use crate::dialplan::args::Args;
@@ -37,7 +37,8 @@ impl App for Record {
         "Answers, beeps, and records what the caller says until #, so many seconds of silence or so many in all; he who hangs up \
          has been recorded. RECORDED_FILE is its path without .wav, RECORD_STATUS is DTMF, OPERATOR, SILENCE, TIMEOUT, SKIP, \
          HANGUP or ERROR, RECORD_TIME its length in ms. It lies in [recording] spool, where a file of that name gets a -2 behind \
-         it; %d is the lowest number that is free. It is delivered as other recordings are."
+         it; %d is the lowest number that is free. It is delivered to no remote by itself: it is a \
+         prompt or a message, not a call."
     }
 
     fn options(&self) -> &'static [Opt] {
@@ -102,6 +103,7 @@ fn wish(chan: &Channel, name: &str, options: &Options) -> Result<Wish, CheckErro
         if_there: if options.has('a') { IfThere::Append } else { IfThere::Number },
         channels: Some(RecordChannels::Mix),
         announce: Announced::No,
+        delivery: Delivery::Nowhere,
         ..Wish::new(By::Dialplan(NAME))
     })
 }
