@@ -2,7 +2,6 @@
 
 mod apps;
 mod macros;
-mod transport;
 
 use std::path::{Path, PathBuf};
 
