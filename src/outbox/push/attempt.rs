@@ -1,6 +1,7 @@
 //! One attempt: the file is looked at, sent, and its receipt judged.
 //! Above: `engine` runs up to 8 of them. Below: a remote.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use super::back_off::chance;
-use super::pick::{self, Claim, Failure, Gate, STRIKES};
+use super::pick::{self, Claim, Failure, Gate, Key, STRIKES};
 use super::{Event, Item, Options, Outcome, Watcher};
 use crate::outbox::receipt::{self, Sent};
 use crate::outbox::remote::{Configured, DeliveryError, Parcel, Progress, Receipt, Resume, Retry};
@@ -36,13 +37,30 @@ enum Kind {
     Remote(Retry),
 }
 
+/// Deliveries on their way, for the summary of a run that is cut short.
+pub(super) type Flying = Arc<Mutex<BTreeMap<Key, Item>>>;
+
+/// An attempt that has ended.
+pub(super) struct Ended {
+    pub(super) key: Key,
+    /// `None`: it was no longer wanted.
+    pub(super) done: Option<(Item, Outcome)>,
+    /// That left, whether they arrived or not.
+    pub(super) bytes: u64,
+}
+
 /// Makes an attempt, and stores what became of it.
 pub(super) async fn make(
     outbox: &Outbox,
     configured: &Configured,
-    claim: Claim,
+    (key, flying): (Key, Flying),
     (options, watcher): (&Options, &dyn Watcher),
-) -> Result<(Claim, Outcome, u64), OutboxError> {
+) -> Result<Ended, OutboxError> {
+    let of = key.clone();
+    let Some(claim) = blocking(outbox, move |outbox| pick::claim(outbox, &of)).await? else {
+        return Ok(Ended { key, done: None, bytes: 0 });
+    };
+    flying.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), claim.item.clone());
     watcher.event(&Event::Started(&claim.item));
     let sent = Sending::new(outbox, &claim, watcher);
     let done = deliver(outbox, configured, &claim, &sent, options.stall).await;
@@ -60,7 +78,8 @@ pub(super) async fn make(
         }
     };
     watcher.event(&Event::Ended(&claim.item, &outcome));
-    Ok((claim, outcome, bytes))
+    flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    Ok(Ended { key, done: Some((claim.item, outcome)), bytes })
 }
 
 /// Runs what waits for the disk where it may.

@@ -2,7 +2,7 @@
 //! Above: [`super::run`]. Below: `pick` reads and writes the queue, `attempt` makes one delivery.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,9 +10,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::attempt::{self, blocking};
+use super::attempt::{self, Ended, Flying, blocking};
 use super::back_off::chance;
-use super::pick::{self, Claim, Key, STRIKES};
+use super::pick::{self, Gate, Key, STRIKES};
 use super::{Item, Options, Outcome, PushError, Summary, Until, Watcher};
 use crate::outbox::remote::Remotes;
 use crate::outbox::spool::{Lock, PUSH_LOCK};
@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How often times that a clock put back has moved away are looked for.
 const MEND_AGAIN: Duration = Duration::from_secs(30);
 
-type Attempt<'a> = BoxFuture<'a, Result<(Claim, Outcome, u64), OutboxError>>;
+type Attempt<'a> = BoxFuture<'a, Result<Ended, OutboxError>>;
 
 /// A remote in this run.
 struct Line {
@@ -36,6 +36,8 @@ struct Line {
     on_the_way: usize,
     /// The queue has nothing more that is due; asked again after this.
     asked: Option<Instant>,
+    /// What it may be given, as far as we know; only this run changes it. `None`: it has changed.
+    gate: Option<Gate>,
 }
 
 struct Run<'a> {
@@ -45,8 +47,7 @@ struct Run<'a> {
     watcher: &'a dyn Watcher,
     lines: Vec<Line>,
     attempts: FuturesUnordered<Attempt<'a>>,
-    /// What is on its way, for the summary of a run that is cut short.
-    flying: BTreeMap<Key, Item>,
+    flying: Flying,
     /// Where a delivery stands in the summary.
     places: BTreeMap<Key, usize>,
     begun: u64,
@@ -68,7 +69,8 @@ pub(super) async fn run(
     let _lock = lock(outbox, options.wait_lock).await?;
     let (wanted, of) = (options.clone(), names.clone());
     blocking(outbox, move |outbox| pick::prepare(outbox, &wanted, &of)).await?;
-    let line = |name: &Arc<str>| Line { name: Arc::clone(name), due: VecDeque::new(), on_the_way: 0, asked: None };
+    let line =
+        |name: &Arc<str>| Line { name: Arc::clone(name), due: VecDeque::new(), on_the_way: 0, asked: None, gate: None };
     let mut run = Run {
         outbox,
         remotes,
@@ -76,7 +78,7 @@ pub(super) async fn run(
         watcher,
         lines: names.iter().map(line).collect(),
         attempts: FuturesUnordered::new(),
-        flying: BTreeMap::new(),
+        flying: Flying::default(),
         places: BTreeMap::new(),
         begun: 0,
         mended: Instant::now(),
@@ -177,7 +179,7 @@ impl<'a> Run<'a> {
                 }
             }
             let Some(key) = found else { return Ok(()) };
-            self.begin(key).await?;
+            self.begin(key);
         }
         Ok(())
     }
@@ -188,8 +190,13 @@ impl<'a> Run<'a> {
         if line.due.is_empty() && line.asked.is_some_and(|asked| asked.elapsed() < LOOK_AGAIN) {
             return Ok(None);
         }
-        let name = Arc::clone(&line.name);
-        let gate = blocking(self.outbox, move |outbox| pick::gate(outbox, &name)).await?;
+        let gate = match line.gate {
+            Some(gate) => gate,
+            None => {
+                let name = Arc::clone(&line.name);
+                *line.gate.insert(blocking(self.outbox, move |outbox| pick::gate(outbox, &name)).await?)
+            }
+        };
         let is_probing = gate.failures >= STRIKES && line.on_the_way > 0;
         if gate.closed_until_ms > now_ms() || is_probing {
             return Ok(None);
@@ -204,30 +211,31 @@ impl<'a> Run<'a> {
         Ok(line.due.pop_front())
     }
 
-    async fn begin(&mut self, key: Key) -> Result<(), OutboxError> {
-        let claimed = blocking(self.outbox, move |outbox| pick::claim(outbox, &key)).await?;
-        let Some(claim) = claimed else { return Ok(()) };
-        let Some(configured) = self.remotes.get(claim.item.remote.as_str()) else { return Ok(()) };
-        if let Some(line) = self.line(&claim.key) {
+    fn begin(&mut self, key: Key) {
+        let Some(configured) = self.remotes.get(key.remote.as_ref()) else { return };
+        if let Some(line) = self.line(&key) {
             line.on_the_way += 1;
         }
         self.begun += 1;
-        self.flying.insert(claim.key.clone(), claim.item.clone());
-        let (outbox, with) = (self.outbox, (self.options, self.watcher));
-        self.attempts.push(Box::pin(attempt::make(outbox, configured, claim, with)));
-        Ok(())
+        let (outbox, flying, with) = (self.outbox, Arc::clone(&self.flying), (self.options, self.watcher));
+        self.attempts.push(Box::pin(attempt::make(outbox, configured, (key, flying), with)));
     }
 
-    fn ended(&mut self, (claim, outcome, bytes): (Claim, Outcome, u64)) {
-        self.flying.remove(&claim.key);
-        if let Some(line) = self.line(&claim.key) {
+    fn ended(&mut self, ended: Ended) {
+        let Ended { key, done, bytes } = ended;
+        let has_arrived = matches!(done, Some((_, Outcome::Delivered)));
+        if let Some(line) = self.line(&key) {
             line.on_the_way = line.on_the_way.saturating_sub(1);
             // What failed may be due again very soon.
             line.asked = None;
+            line.gate = has_arrived.then(Gate::default);
         }
         self.summary.bytes += bytes;
-        self.summary.delivered += u64::from(outcome == Outcome::Delivered);
-        self.tell(claim.key, claim.item, outcome);
+        self.summary.delivered += u64::from(has_arrived);
+        match done {
+            Some((item, outcome)) => self.tell(key, item, outcome),
+            None => self.begun = self.begun.saturating_sub(1),
+        }
     }
 
     fn tell(&mut self, key: Key, item: Item, outcome: Outcome) {
@@ -247,7 +255,8 @@ impl<'a> Run<'a> {
     /// Ends what is on its way, and counts what is left.
     async fn end(mut self, names: &[Arc<str>]) -> Result<Summary, PushError> {
         drop(std::mem::take(&mut self.attempts));
-        for (key, item) in std::mem::take(&mut self.flying) {
+        let flying = std::mem::take(&mut *self.flying.lock().unwrap_or_else(PoisonError::into_inner));
+        for (key, item) in flying {
             self.watcher.event(&super::Event::Ended(&item, &Outcome::CutShort));
             self.tell(key, item, Outcome::CutShort);
         }
