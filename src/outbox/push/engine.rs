@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
 
     async fn look_again(&mut self) -> Result<(), OutboxError> {
         for line in &mut self.lines {
-            line.asked = None;
+            (line.asked, line.gate) = (None, None);
         }
         if self.mended.elapsed() >= MEND_AGAIN {
             self.mended = Instant::now();

@@ -152,15 +152,15 @@ pub(super) fn due(outbox: &Outbox, options: &Options, remote: &Arc<str>) -> Resu
     })
 }
 
-/// Puts an attempt into the queue; `None`: it is no longer wanted.
+/// Puts an attempt into the queue; `None`: it is no longer wanted, or not now.
 pub(super) fn claim(outbox: &Outbox, key: &Key) -> Result<Option<Claim>, OutboxError> {
     let found = outbox.write("beginning an attempt", Durable::Soon, |tx| {
         let changed = tx
             .prepare_cached(
                 "UPDATE deliveries SET state = 'uploading', attempts = attempts + 1
-                 WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state = 'pending'",
+                 WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state = 'pending' AND due_ms <= ?4",
             )?
-            .execute(params![key.number, key.part, key.remote.as_ref()])?;
+            .execute(params![key.number, key.part, key.remote.as_ref(), now_ms()])?;
         if changed == 0 {
             return Ok(None);
         }

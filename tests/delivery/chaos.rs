@@ -1,0 +1,155 @@
+//! Many recordings through a network and a CRM that fail in every way: all arrive, none twice, each as it was.
+//!
+//! A short form runs always; the whole of it:
+//!
+//! ```sh
+//! CHAOS=10000 cargo test --test integration delivery_chaos -- --nocapture
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wirechief::config;
+use wirechief::outbox::push::{BackOff, Options, Outcome, PushError, Verdict, run};
+use wirechief::outbox::remote::{Lookup, Remotes, SystemLookup, from_settings};
+use wirechief::outbox::verify::{Depth, Scope};
+use wirechief::outbox::{DeliveryState, Filter, Manifest, Outbox, RecordingId, Which};
+
+use crate::harness::{Chaos, Fault, StubCrm, Weather};
+
+/// Requests that go wrong at the CRM itself, of a hundred.
+const AT_THE_CRM: [(u64, Fault); 8] = [
+    (4, Fault::Status(429, Some("0"))),
+    (4, Fault::Status(500, None)),
+    (4, Fault::Status(503, Some("0"))),
+    (2, Fault::CommitThenDrop),
+    (1, Fault::WrongHash),
+    (1, Fault::WrongSize),
+    (1, Fault::NoReceipt),
+    (1, Fault::ResetHalfWay),
+];
+
+/// Xorshift64.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % end
+    }
+
+    fn fault(&mut self) -> Fault {
+        let mut roll = self.below(100);
+        for (share, fault) in AT_THE_CRM {
+            if roll < share {
+                return fault;
+            }
+            roll -= share;
+        }
+        Fault::Good
+    }
+}
+
+/// A second or so of sound, no two alike.
+fn wav(chance: &mut Chance) -> Vec<u8> {
+    let frames = 500 + chance.below(1500);
+    let bytes = u32::try_from(frames * 4).unwrap();
+    let mut wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0\x40\x1f\0\0\0\x7d\0\0\x04\0\x10\0data".to_vec();
+    wav.extend(bytes.to_le_bytes());
+    wav.extend((0..bytes).map(|_| chance.below(256) as u8));
+    wav
+}
+
+fn record(outbox: &Outbox, chance: &mut Chance) -> Manifest {
+    let begun = Manifest {
+        from: "1001".into(),
+        to: "4178575309".into(),
+        ..Manifest::new("day/call.wav", jiff::Timestamp::now())
+    };
+    let mut begun = outbox.begin(&begun).unwrap();
+    let audio = wav(chance);
+    begun.audio.frames = (audio.len() as u64 - 44) / 4;
+    std::fs::write(outbox.spool().path_of(&begun.file).unwrap(), audio).unwrap();
+    outbox.finish(begun).unwrap()
+}
+
+fn remotes(folder: &Path, url: &str) -> Remotes {
+    let main = folder.join("pbx.toml");
+    std::fs::write(&main, format!("[remotes.crm]\nurl = '{url}'\nidle_timeout = '1s'\n")).unwrap();
+    let config = config::load(&[main], &|path: &Path| std::fs::read_to_string(path)).unwrap();
+    let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
+    Remotes::from([("crm".to_owned(), from_settings(&config.remotes["crm"], &lookup).unwrap())])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delivery_chaos_leaves_every_recording_in_the_crm_once() {
+    let count: usize = std::env::var("CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
+    let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let crm = StubCrm::start().await;
+    let mut chance = Chance(0x6a09_e667_f3bc_c908);
+    crm.fail((0..count * 4).map(|_| chance.fault()));
+    let chaos = Chaos::start(crm.address, Weather { resets: 30, damages: 5, stalls: 1 }, 11).await;
+    let remotes = remotes(home.path(), &chaos.url("/api/recordings"));
+    let outbox = Outbox::open(&home.path().join("spool")).unwrap();
+    outbox.set_remotes(&["crm"]).unwrap();
+    let began = Instant::now();
+    let all: Vec<Manifest> = (0..count).map(|_| record(&outbox, &mut chance)).collect();
+    let recorded = began.elapsed();
+
+    // As cron would: one run after another, each ended in the middle of what it does.
+    let back_off = BackOff { first: Duration::from_millis(5), most: Duration::from_millis(100) };
+    let options = Options { back_off, max_time: Some(Duration::from_secs(2)), ..Options::default() };
+    let (mut runs, mut cut, mut failed) = (0_u32, 0, 0);
+    let began = Instant::now();
+    loop {
+        let (one, other) = (run(&outbox, &remotes, &options, &()), run(&outbox, &remotes, &options, &()));
+        let (one, other) = tokio::join!(one, other);
+        assert!(matches!(
+            (&one, &other),
+            (Ok(_), Err(PushError::Locked { .. })) | (Err(PushError::Locked { .. }), Ok(_))
+        ));
+        let summary = one.or(other).unwrap();
+        runs += 1;
+        cut += summary.items.iter().filter(|(_, outcome)| *outcome == Outcome::CutShort).count();
+        failed += summary.items.iter().filter(|(item, _)| item.attempt > 1).count();
+        match summary.verdict() {
+            Verdict::Done => break,
+            Verdict::Waiting => tokio::time::sleep(Duration::from_millis(5)).await,
+            Verdict::Parked => panic!("{:?}", summary.items.last()),
+        }
+        assert!(began.elapsed() < Duration::from_secs(60 + count as u64), "it does not end");
+    }
+    let sent: u64 = all.iter().map(|manifest| manifest.audio.bytes).sum();
+    println!(
+        "{count} recordings ({sent} bytes): recorded in {recorded:.1?}, delivered in {:.1?}, {runs} runs, {cut} uploads cut short, \
+         {failed} told again; {} connections, {} bytes of bodies",
+        began.elapsed(),
+        crm.connections(),
+        crm.body_bytes()
+    );
+    check(&outbox, &crm, &all);
+}
+
+/// Nothing is missing, nothing is there twice, and both sides say so.
+fn check(outbox: &Outbox, crm: &StubCrm, all: &[Manifest]) {
+    let stored = crm.stored();
+    assert_eq!(stored.len(), all.len());
+    for manifest in all {
+        let key = manifest.id.to_string();
+        let there = &stored[&key];
+        assert_eq!(there.sha256, manifest.audio.sha256);
+        assert_eq!(there.manifest["id"], key);
+        let delivery = outbox.deliveries(manifest.id).unwrap().remove(0);
+        let DeliveryState::Delivered(receipt) = delivery.state else { panic!("{delivery:?}") };
+        assert_eq!((receipt.id, receipt.sha256.as_ref()), (format!("crm-{key}"), Some(&manifest.audio.sha256)));
+    }
+    let ids: std::collections::BTreeSet<RecordingId> = all.iter().map(|manifest| manifest.id).collect();
+    assert_eq!(ids.len(), all.len());
+    assert_eq!(outbox.count(&Filter { which: Which::Unsent, ..Filter::default() }).unwrap(), 0);
+    let scope = Scope { since: None, depth: Depth::Deep, calls: None, rule: &|_| None };
+    let verified = outbox.verify(&scope, &mut |finding| panic!("{finding:?}")).unwrap();
+    assert_eq!(verified.recordings, all.len() as u64);
+}
