@@ -2,6 +2,7 @@
 
 mod apps;
 mod macros;
+mod transport;
 
 use std::path::{Path, PathBuf};
 

@@ -123,6 +123,24 @@ impl TestPbx {
         Self::started(read(&settings), plans).await
     }
 
+    /// The same from files of its own, as programs that it starts find them.
+    pub(crate) async fn example_on_disk(name: &str, changes: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for entry in std::fs::read_dir(example_folder(name)).expect("an example").flatten() {
+            let mut text = std::fs::read_to_string(entry.path()).expect("a text");
+            if entry.file_name() == "pbx.toml" {
+                text = text.replace("127.0.0.1:5060", "127.0.0.1:0").replace("10000-19999", "30000-39999");
+                text = changes.iter().fold(text, |text, (there, wanted)| {
+                    assert!(text.contains(there), "{there} is not in the settings of {name}");
+                    text.replace(there, wanted)
+                });
+            }
+            std::fs::write(folder.path().join(entry.file_name()), text).expect("a copy");
+        }
+        let source = Source::Files(vec![folder.path().join("pbx.toml")]);
+        Self::begun(source, folder).await
+    }
+
     /// A server that reads `extensions.conf` from the folder [`Self::plan_file`] is in, and reads it again at a reload.
     pub(crate) async fn from_file(dialplan: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
