@@ -32,11 +32,11 @@ impl Outbox {
             // Within the transaction nobody else takes a name.
             manifest.file = free_name::<Fault>(self.spool(), &manifest.file, None, |stem| Ok(is_taken(tx, stem)?))?;
             insert(tx, manifest.id, Some(&writer))?;
-            Ok(describe(tx, &manifest)?)
+            describe(tx, &manifest)
         })?;
         if let Err(error) = self.write_manifest(&manifest) {
             // Nothing has been recorded yet: as if it had never begun.
-            self.write("taking back a recording", Durable::Soon, |tx| Ok(erase(tx, manifest.id)?))?;
+            self.write("taking back a recording", Durable::Soon, |tx| erase(tx, manifest.id))?;
             return Err(error);
         }
         Ok(manifest)
@@ -49,7 +49,7 @@ impl Outbox {
     pub fn update(&self, manifest: &Manifest) -> Result<(), OutboxError> {
         self.is_open(manifest.id, "changed by its writer")?;
         self.write_manifest(manifest)?;
-        self.write("changing a recording", Durable::Soon, |tx| Ok(describe(tx, manifest)?))
+        self.write("changing a recording", Durable::Soon, |tx| describe(tx, manifest))
     }
 
     /// A recording that turned out not to be one (nobody answered, no sample was written): its row, manifest and file are removed.
@@ -62,7 +62,7 @@ impl Outbox {
             self.spool().remove(file)?;
         }
         self.spool().remove(&manifest_name(&manifest.file))?;
-        self.write("abandoning a recording", Durable::Yes, |tx| Ok(erase(tx, id)?))
+        self.write("abandoning a recording", Durable::Yes, |tx| erase(tx, id))
     }
 
     /// A recording is whole, and from here on to be delivered to every remote in force: its files are brought to the disk and hashed,

@@ -87,12 +87,11 @@ impl Outbox {
                 continue;
             }
             for id in self.find(file)? {
-                if let Some(manifest) = self.get(id)?.filter(|manifest| manifest.sealed.is_some()) {
-                    if manifest.state != State::Open {
-                        self.write_manifest(&manifest)?;
-                        seal::drop_clear(self.spool(), &manifest)?;
-                        dropped += 1;
-                    }
+                let is_sealed = |manifest: &Manifest| manifest.sealed.is_some() && manifest.state != State::Open;
+                if let Some(manifest) = self.get(id)?.filter(is_sealed) {
+                    self.write_manifest(&manifest)?;
+                    seal::drop_clear(self.spool(), &manifest)?;
+                    dropped += 1;
                 }
             }
         }

@@ -75,9 +75,8 @@ pub(super) async fn index(
         })?;
         Ok(page::html(&Page { entries: &entries, search: Some(&q), number, has_more }))
     });
-    let html = match made.await {
-        Ok(Ok(html)) => html,
-        _ => return text(StatusCode::SERVICE_UNAVAILABLE, "503 The recordings cannot be listed"),
+    let Ok(Ok(html)) = made.await else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "503 The recordings cannot be listed");
     };
     let mut response = Response::new(html.into());
     let headers = response.headers_mut();

@@ -32,7 +32,8 @@ const WARNED: &[(&str, &[&str])] = &[(
 
 #[test]
 fn s104_every_example_is_checked_without_errors_and_with_no_other_warnings_than_are_known() {
-    for name in examples() {
+    // Remotes alone are parts of settings; their own tests read them.
+    for name in examples().into_iter().filter(|name| name != "remotes") {
         let folder = tempfile::tempdir().expect("a folder");
         copied(&name, folder.path());
         let settings = folder.path().join("pbx.toml");

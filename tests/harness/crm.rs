@@ -187,10 +187,9 @@ async fn serve(stream: TcpStream, tls: Option<tokio_rustls::TlsAcceptor>, desk: 
             }
         }
         Some(tls) => {
-            if let Ok(stream) = tls.accept(stream).await {
-                if let Some(stream) = desk.converse(Connection::new(stream)).await {
-                    reset(stream.get_ref().0);
-                }
+            let Ok(stream) = tls.accept(stream).await else { return };
+            if let Some(stream) = desk.converse(Connection::new(stream)).await {
+                reset(stream.get_ref().0);
             }
         }
     }

@@ -53,14 +53,15 @@ impl Browser {
         let to = File::options().write(true).open(to).unwrap();
         let from = BufReader::new(File::open(from).unwrap());
         let mut browser = Self { child, to, from, session: None, number: 0, events: Vec::new() };
-        let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" }));
-        let attached = browser.ask("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
+        let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }));
+        let attached =
+            browser.ask("Target.attachToTarget", &json!({ "targetId": target["targetId"], "flatten": true }));
         browser.session = attached["sessionId"].as_str().map(str::to_owned);
-        browser.ask("Page.enable", json!({}));
+        browser.ask("Page.enable", &json!({}));
         Some(browser)
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.number += 1;
         let mut message = json!({ "id": self.number, "method": method, "params": params });
         if let Some(session) = &self.session {
@@ -88,7 +89,7 @@ impl Browser {
 
     fn open(&mut self, url: &str) {
         self.events.clear();
-        let opened = self.ask("Page.navigate", json!({ "url": url }));
+        let opened = self.ask("Page.navigate", &json!({ "url": url }));
         assert!(opened.get("errorText").is_none(), "{opened}");
         while !self.events.iter().any(|event| event == "Page.loadEventFired") {
             let heard = self.hear();
@@ -100,7 +101,7 @@ impl Browser {
     fn value(&mut self, expression: &str) -> Value {
         let asked =
             json!({ "expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true });
-        let result = self.ask("Runtime.evaluate", asked);
+        let result = self.ask("Runtime.evaluate", &asked);
         assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
         result["result"]["value"].clone()
     }
@@ -132,7 +133,7 @@ async fn the_page_works_in_a_browser_without_javascript_and_its_audio_plays() {
             assert!(std::env::var_os("CI").is_none(), "chromium is mandatory here");
             return false;
         };
-        browser.ask("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+        browser.ask("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
         browser.open(&format!("http://ann:secret@{place}/?q=5551234"));
         let html = browser.value("document.documentElement.outerHTML");
         let html = html.as_str().unwrap();
@@ -143,7 +144,7 @@ async fn the_page_works_in_a_browser_without_javascript_and_its_audio_plays() {
             json!([0, 0, 1, "Recordings", format!("{EVIL} <5551234>"), "rgb(243, 243, 243)"]),
             "its own style is let in"
         );
-        browser.ask("Emulation.setScriptExecutionDisabled", json!({ "value": false }));
+        browser.ask("Emulation.setScriptExecutionDisabled", &json!({ "value": false }));
         let played = browser.value(
             "(async () => { const a = document.querySelector('audio'); await a.play();
                await new Promise(heard => { a.ontimeupdate = () => a.currentTime > 0.3 && heard(); });

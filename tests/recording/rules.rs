@@ -47,8 +47,10 @@ async fn a_call_that_nobody_answers_leaves_nothing() {
     assert!(finished(&pbx).is_empty());
 }
 
-/// Who talks to bob, by whose word it is recorded, and which side that word is of; none: it is not.
-const TALKS: [(&str, &[(&str, &str)], Option<&str>); 6] = [
+/// A setting for all, the words of users, and by whose word alice's call to bob is recorded; none: it is not.
+type Word = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
+
+const TALKS: [Word; 6] = [
     ("", &[("bob", "record = \"always\"")], Some("user bob")),
     ("", &[("alice", "record = \"always\"")], Some("user alice")),
     ("", &[("carol", "record = \"always\"")], None),

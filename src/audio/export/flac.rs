@@ -65,13 +65,13 @@ impl Flac {
         Ok(Self { config, info, buffer, channels, rate_hz, frames: 0, samples: 0, sum: Md5::new() })
     }
 
-    fn failed(&self, why: impl ToString) -> ExportError {
+    fn failed(&self, why: &dyn std::fmt::Display) -> ExportError {
         ExportError::Encoder { form: "FLAC", channels: self.channels, rate_hz: self.rate_hz, why: why.to_string() }
     }
 
     fn info_bytes(&self) -> Result<Vec<u8>, ExportError> {
         let mut sink = ByteSink::new();
-        self.info.write(&mut sink).map_err(|error| self.failed(error))?;
+        self.info.write(&mut sink).map_err(|error| self.failed(&error))?;
         Ok(sink.into_inner())
     }
 
@@ -81,13 +81,13 @@ impl Flac {
             self.sum.update(sample.to_le_bytes());
         }
         let wide: Vec<i32> = samples.iter().map(|&sample| i32::from(sample)).collect();
-        self.buffer.fill_interleaved(&wide).map_err(|error| self.failed(error))?;
+        self.buffer.fill_interleaved(&wide).map_err(|error| self.failed(&error))?;
         let frame = flacenc::encode_fixed_size_frame(&self.config, &self.buffer, self.frames, &self.info);
-        let frame = frame.map_err(|error| self.failed(error))?;
+        let frame = frame.map_err(|error| self.failed(&error))?;
         self.frames += 1;
         self.samples += samples.len() / usize::from(self.channels.max(1));
         let mut sink = ByteSink::new();
-        frame.write(&mut sink).map_err(|error| self.failed(error))?;
+        frame.write(&mut sink).map_err(|error| self.failed(&error))?;
         Ok(sink.into_inner())
     }
 

@@ -161,7 +161,7 @@ mod tests {
                     sides[at % 2].push((sample * 32_767.0) as i16);
                 }
             }
-            assert!(last >= 2 * 48_000 && last < 2 * 48_000 + 1_000, "{rate_hz}: {last}");
+            assert!((2 * 48_000..2 * 48_000 + 1_000).contains(&last), "{rate_hz}: {last}");
             for (side, own, other) in [(0, 440.0, 1_000.0), (1, 1_000.0, 440.0)] {
                 // the measure counts in samples of 8 kHz too
                 let heard: Vec<i16> = sides[side][48_000..80_000].to_vec();

@@ -236,7 +236,7 @@ fn tell(core: &Arc<Core>, notice: Notice) {
         }
         Notice::GoesOn => tracing::warn!(call, %recording, "a recording goes on"),
         Notice::Rolled(path) => {
-            tracing::info!(call, %recording, path = %path.display(), "a recording has a further file")
+            tracing::info!(call, %recording, path = %path.display(), "a recording has a further file");
         }
     }
 }

@@ -271,8 +271,11 @@ fn waiting(delivery: &Delivery, call: String, file: String) -> JsonItem {
     }
 }
 
-/// All deliveries without a receipt that the options ask for, with call and file.
-fn open(desk: &Desk, options: &Options) -> Result<Vec<(Delivery, (String, String))>, Failure> {
+/// A delivery, and the call and the file of its recording.
+type Undelivered = (Delivery, (String, String));
+
+/// All deliveries without a receipt that the options ask for.
+fn open(desk: &Desk, options: &Options) -> Result<Vec<Undelivered>, Failure> {
     let since = options.max_age.and_then(|age| jiff::Timestamp::now().checked_sub(age).ok());
     let order = options.order;
     let listed = desk.outbox.list(&Filter { which: Which::Unsent, since, order, ..Filter::default() })?;

@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_call_is_missed_by_the_rule_that_holds_for_it() {
-        let text = "[recording]\nrecord = \"in\"\n[users.ann]\npassword = \"p\"\nrecord = \"always\"\n\
-                    [users.bob]\npassword = \"p\"\nrecord = \"never\"\n[users.cid]\npassword = \"p\"\n";
+        let text = "[recording]\nrecord = \"in\"\n[users.ann]\npassword = \"p\"\ncontext = \"c\"\nrecord = \"always\"\n\
+                    [users.bob]\npassword = \"p\"\ncontext = \"c\"\nrecord = \"never\"\n[users.cid]\npassword = \"p\"\ncontext = \"c\"\n";
         let settings = settings(text);
         let cases = [
             ([Some("ann"), Some("cid")], Some("user ann")),

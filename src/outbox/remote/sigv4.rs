@@ -37,7 +37,7 @@ impl Signer<'_> {
         let mut headers: Vec<(&str, String)> = request.headers.to_vec();
         headers.push(("host", host(request.url)));
         headers.push(("x-amz-date", time.clone()));
-        headers.sort_by(|(a, _), (b, _)| a.cmp(b));
+        headers.sort_by_key(|(name, _)| *name);
         let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
         let lines: String = headers.iter().map(|(name, value)| format!("{name}:{}\n", squeezed(value))).collect();
         let query = canonical_query(request.url);

@@ -54,7 +54,7 @@ fn what_a_dead_writer_left_open_is_recovered_once_and_a_living_ones_never() {
     let next = home.other();
     assert_eq!(next.recover().unwrap(), []);
     drop(dying);
-    assert_eq!(next.recover().unwrap(), [lost.clone()]);
+    assert_eq!(next.recover().unwrap(), std::slice::from_ref(&lost));
     assert_eq!(home.other().recover().unwrap(), [], "{} lives, and the other is taken", live.id);
     home.write("lost.wav", b"half");
     let done = next.finish(Manifest { state: State::Interrupted, ..lost }).unwrap();

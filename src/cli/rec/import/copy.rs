@@ -67,8 +67,8 @@ pub(super) fn id_of(take: &Take) -> Result<RecordingId, CopyError> {
     for file in take.files() {
         let (opened, mut content) = (open(file)?, Sha256::new());
         let mut reader = io::BufReader::with_capacity(1 << 17, &opened);
-        io::copy(&mut reader, &mut HashWriter(&mut content)).map_err(refused)?;
-        if !folder::is_same(file, &opened).map_err(refused)? {
+        io::copy(&mut reader, &mut HashWriter(&mut content)).map_err(|error| refused(&error))?;
+        if !folder::is_same(file, &opened).map_err(|error| refused(&error))? {
             return Err(CopyError::Changed);
         }
         sum.update(content.finalize());
@@ -156,7 +156,7 @@ fn copied(one: &Found, take: &Take, desk: &Desk) -> Result<(String, Measured), C
     let aside = spool.begin_aside()?;
     let mut reader = io::BufReader::with_capacity(1 << 17, &source);
     io::copy(&mut reader, &mut aside.file()).map_err(full(spool))?;
-    if !folder::is_same(one, &source).map_err(refused)? {
+    if !folder::is_same(one, &source).map_err(|error| refused(&error))? {
         return Err(CopyError::Changed);
     }
     mend(aside.file()).map_err(full(spool))?;
@@ -183,7 +183,7 @@ fn joined(sides: [&Found; 2], (take, mode): (&Take, &Mode), desk: &Desk) -> Resu
     let aside = spool.begin_aside()?;
     let frames = both([left, right], (aside.file(), spool))?;
     for file in sides {
-        if !folder::is_same(file, &open(file)?).map_err(refused)? {
+        if !folder::is_same(file, &open(file)?).map_err(|error| refused(&error))? {
             return Err(CopyError::Changed);
         }
     }
@@ -241,9 +241,9 @@ fn both([mut left, mut right]: [Box<dyn Source>; 2], (file, spool): (&File, &Spo
 
 /// What the sound of a file is, all of it read where its length is not known before.
 fn measured(mut file: File, ending: &str) -> Result<Measured, CopyError> {
-    file.rewind().map_err(refused)?;
+    file.rewind().map_err(|error| refused(&error))?;
     let head = Head::read(&mut file).ok();
-    file.rewind().map_err(refused)?;
+    file.rewind().map_err(|error| refused(&error))?;
     let mut source = source::open(file, ending)?;
     let frames = match source.frames() {
         Some(frames) => frames,
@@ -277,11 +277,11 @@ fn open(file: &Found) -> Result<File, CopyError> {
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
     OpenOptions::new().read(true).custom_flags(flags).open(&file.path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => CopyError::Changed,
-        _ => refused(error),
+        _ => refused(&error),
     })
 }
 
-fn refused(error: io::Error) -> CopyError {
+fn refused(error: &io::Error) -> CopyError {
     CopyError::Refused(error.to_string())
 }
 

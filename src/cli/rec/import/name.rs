@@ -89,7 +89,7 @@ fn unique(words: &[&str]) -> Option<String> {
         };
         number(halves.next(), 9) && number(halves.next(), 1) && halves.next().is_none()
     };
-    let at = words.iter().position(|word| is_unique(&word))?;
+    let at = words.iter().position(is_unique)?;
     Some(words.get(..=at)?.join("-"))
 }
 
