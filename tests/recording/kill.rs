@@ -153,7 +153,11 @@ async fn every_recording_of_a_killed_server_is_there_plays_and_arrives_once() {
     lost_ms.sort_unstable();
     late_ms.sort_unstable();
     let at = |percent: usize| lost_ms[(lost_ms.len() - 1) * percent / 100];
-    println!("they began {} ms (median) to {:?} ms after the answer", late_ms[late_ms.len() / 2], late_ms.last());
+    println!(
+        "they began {} ms (median) to {} ms after the answer",
+        late_ms[late_ms.len() / 2],
+        late_ms[late_ms.len() - 1]
+    );
     println!(
         "{} recordings over {} kills, {} of them cut: lost {} ms (median), {} ms (99 %), {} ms (most); {repeats} were offered again",
         cuts.len(),
