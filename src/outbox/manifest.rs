@@ -346,7 +346,21 @@ pub struct Manifest {
     pub extra: Extra,
 }
 
+/// What says in a manifest that no remote is to have the recording unless somebody asks for it.
+const DELIVER: (&str, &str) = ("deliver", "nowhere");
+
 impl Manifest {
+    /// No remote is to have it, unless it is asked for by name.
+    pub fn keep_to_ourselves(&mut self) {
+        self.extra.insert(DELIVER.0.to_owned(), DELIVER.1.into());
+    }
+
+    /// Whether no remote is to have it, unless it is asked for by name.
+    #[must_use]
+    pub fn is_for_nobody(&self) -> bool {
+        self.extra.get(DELIVER.0).is_some_and(|to| to == DELIVER.1)
+    }
+
     /// Of a recording that begins, with a new id; `file` is the name wished for, relative to the spool, with its extension.
     #[must_use]
     pub fn new(file: &str, started: Timestamp) -> Self {

@@ -14,6 +14,10 @@ pub(super) trait Disk: Debug + Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Medium>>;
     /// Opens a file that exists.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Medium>>;
+    /// Takes back a file that was just made; one that stays is empty.
+    fn remove(&self, path: &Path) {
+        let _ = std::fs::remove_file(path);
+    }
     /// Bytes that are free for us where `path` lies.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 }

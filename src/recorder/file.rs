@@ -68,6 +68,11 @@ impl Parts {
         self.end
     }
 
+    /// Whether there is anything in the present file.
+    pub(super) fn has_frames(&self) -> bool {
+        self.end > self.first
+    }
+
     /// How many files were begun.
     pub(super) fn count(&self) -> usize {
         self.done.len() + 1
@@ -114,14 +119,21 @@ impl Parts {
     pub(super) fn roll(&mut self) -> io::Result<()> {
         for number in self.count() as u32 + 1..=MOST_PARTS {
             let path = further(&self.path, number);
+            if path.with_extension("json").exists() {
+                // The name of a recording that has not begun yet.
+                continue;
+            }
             let mut medium = match self.disk.create(&path) {
                 Ok(medium) => medium,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             };
             self.trim();
+            if let Err(error) = medium.write_at(&self.shape.header(0), 0) {
+                self.disk.remove(&path);
+                return Err(error);
+            }
             let done = self.part();
-            medium.write_at(&self.shape.header(0), 0)?;
             self.done.push(done);
             (self.medium, self.present, self.first) = (medium, path, self.end);
             return Ok(());

@@ -230,12 +230,16 @@ impl Session {
         let from = changed.unwrap_or(self.written).min(self.written);
         if until > from {
             self.gather(from, until);
-            let outcome = self.has_space().and_then(|()| self.write(from));
-            match outcome {
+            let space = self.has_space();
+            let has_space = space.is_ok();
+            match space.and_then(|()| self.write(from)) {
                 Ok(()) => self.succeed(until),
                 Err(error) => {
                     self.unsaved = Some(from);
                     self.fail(&error);
+                    if has_space {
+                        self.try_another_file();
+                    }
                 }
             }
         }
@@ -312,7 +316,12 @@ impl Session {
             self.error.get_or_insert_with(|| text.clone());
             self.tell(Notice::Failing(text));
         }
-        if self.failures.is_multiple_of(FAILURES_PER_FILE) && self.parts.roll().is_ok() {
+    }
+
+    /// A file that cannot be written to is left after some failures; one with nothing in it is as good as any other.
+    fn try_another_file(&mut self) {
+        let is_time = self.failures.is_multiple_of(FAILURES_PER_FILE) && self.parts.has_frames();
+        if is_time && self.parts.roll().is_ok() {
             self.tell(Notice::Rolled(self.parts.present().to_owned()));
         }
     }

@@ -33,10 +33,13 @@ impl Beat {
         }
     }
 
-    /// Plays it, unless nothing is recorded just now.
+    /// Plays it to both parties, unless nothing is recorded just now.
     pub(super) fn sounds(&mut self, core: &Core) {
         self.at = Instant::now() + self.every.unwrap_or_default().max(Duration::from_secs(1));
-        if let Some(leg) = core.leg().filter(|_| core.phase.borrow().is_recording()) {
+        if core.leg().is_none() || !core.phase.borrow().is_recording() {
+            return;
+        }
+        for (_, leg) in core.heard().legs() {
             let source = Source::Tones { steps: Arc::new([TONE]), repeat: false };
             core.exchange.media.send(Command::PlayOver { port: leg.port, id: next_play_id(), source });
         }

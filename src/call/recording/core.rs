@@ -102,7 +102,7 @@ pub(super) struct State {
     /// The ports it is on, left and right; `None` before it records.
     on: Option<[Option<PortId>; 2]>,
     /// Paused because its leg talks with nobody.
-    is_cut: bool,
+    pub(super) is_cut: bool,
     /// Paused or masked before it records.
     pub(super) wanted: Option<Phase>,
     /// It has been in a talk.

@@ -2,7 +2,7 @@
 //! calls.
 //! Above: `session`. Below: `outbox` and `recorder`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -18,6 +18,7 @@ use crate::{
     },
     config::{RecordChannels, RecordForm, RecordWhispers, RecordingSettings},
     media::{Copies, Event},
+    outbox::{OutboxError, State},
     recorder::{Form, Layout, Levels, Notice, Order, Running, Whispers},
 };
 
@@ -25,7 +26,13 @@ use crate::{
 pub(super) async fn begin(core: &Arc<Core>) -> Result<(), RecordError> {
     let core = core.clone();
     let begun = spawn_blocking(move || {
-        let manifest = core.lock().manifest.clone();
+        let manifest = {
+            let manifest = &mut core.lock().manifest;
+            if core.wish.delivery == Delivery::Nowhere {
+                manifest.keep_to_ourselves();
+            }
+            manifest.clone()
+        };
         let outbox = core.exchange.recordings.spool().outbox()?;
         has_room(&core)?;
         if core.wish.if_there == IfThere::Append && outbox.spool().exists(&manifest.file)? {
@@ -63,6 +70,8 @@ pub(super) async fn open(
             (state.manifest.clone(), state.is_kept)
         };
         if is_begun {
+            // That it was answered, and by whom, is on the disk before the first sample.
+            tools.outbox.update(&manifest)?;
             let order = Order { notices: Some(notices), ..order(&core, &manifest.file) };
             return Ok(tools.recorder.open(order, events)?);
         }
@@ -149,9 +158,6 @@ pub(super) async fn finish(core: &Arc<Core>) -> Result<(), RecordError> {
         let manifest = core.lock().manifest.clone();
         let spool = core.exchange.recordings.spool();
         let whole = spool.finish(manifest)?;
-        if core.wish.delivery == Delivery::Nowhere {
-            spool.outbox()?.unwant(whole.id, None)?;
-        }
         let file = whole.file.clone();
         core.lock().manifest = whole;
         match finished.error {
@@ -160,6 +166,30 @@ pub(super) async fn finish(core: &Arc<Core>) -> Result<(), RecordError> {
         }
     });
     done.await.unwrap_or(Err(RecordError::Lost))
+}
+
+/// How long after a failure it is tried again to finish a recording.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// What could not be finished, as on a disk that is full, is finished as soon as it can be: nobody else does while this server lives.
+pub(super) fn finish_later(core: &Arc<Core>) {
+    let (core, manifest) = (core.clone(), core.lock().manifest.clone());
+    let is_closed = manifest.ended.is_some() && manifest.state == State::Open;
+    if !is_closed {
+        return;
+    }
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            let (exchange, manifest) = (core.exchange.clone(), manifest.clone());
+            match spawn_blocking(move || exchange.recordings.spool().finish(manifest)).await {
+                Ok(Ok(_)) => return core.exchange.recordings.note_change(),
+                // Somebody has made an end of it.
+                Ok(Err(RecordError::Outbox(OutboxError::Unknown { .. }))) | Err(_) => return,
+                Ok(Err(error)) => tracing::warn!(recording = %core.id, %error, "a recording is still not finished"),
+            }
+        }
+    });
 }
 
 /// There is nothing to keep: no row, no manifest, no file.

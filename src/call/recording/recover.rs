@@ -54,8 +54,8 @@ fn mend(outbox: &Outbox, spool: &Spool, mut manifest: Manifest) -> Result<Option
         match recorder::repair(&path) {
             Ok(repaired) => parts.push((path, repaired)),
             Err(recorder::RepairError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => break,
-            // An empty file is what is left of one that was just made.
-            Err(_) if number > 1 => break,
+            // An empty file is what is left of one that was just made; more may come behind it.
+            Err(_) if number > 1 => continue,
             Err(error) => {
                 let is_empty = std::fs::metadata(&path).is_ok_and(|facts| facts.len() == 0);
                 if !is_empty {

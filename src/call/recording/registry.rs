@@ -204,7 +204,7 @@ impl Recordings {
         running.into_iter().filter(|core| core.concerns(legs)).collect()
     }
 
-    fn note_change(&self) {
+    pub(super) fn note_change(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 

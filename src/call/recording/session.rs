@@ -18,7 +18,7 @@ use crate::{
             beep, consent,
             core::{Core, Follows, Phase},
             facts, files,
-            wish::{RecordError, Until, While, Wish},
+            wish::{RecordError, Until, Wish},
         },
         talks::{Side, Talks},
     },
@@ -113,7 +113,10 @@ async fn run(core: Arc<Core>) {
                 );
             }
         }
-        Err(error) => fails(&core, &error),
+        Err(error) => {
+            fails(&core, &error);
+            files::finish_later(&core);
+        }
     }
     core.exchange.recordings.ends(&core);
     core.exchange.recording_changed();
@@ -154,17 +157,21 @@ async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
     let [left, right] = heard.ports();
     core.exchange.media.send(Command::Record { tap: core.tap(), left, right, copies });
     core.is_on([left, right]);
-    if core.wish.during == While::Talking && !heard.is_talk() {
-        running.pause();
-    }
-    let wanted = {
+    {
         let mut state = core.lock();
+        if state.is_cut {
+            running.pause();
+        }
         state.running = Some(running);
-        state.wanted.take()
-    };
+    }
     // What has changed since it was asked where to begin.
     core.settle();
-    core.phase.send_replace(Phase::Running);
+    let wanted = {
+        // Whoever turns it looks at the phase under this lock: no wish comes between.
+        let mut state = core.lock();
+        core.phase.send_replace(Phase::Running);
+        state.wanted.take()
+    };
     if let Some(wanted) = wanted {
         RecordingHandle(core.clone()).turn(wanted);
     }
@@ -176,7 +183,16 @@ async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
     core.exchange.recording_changed();
     files::describe(core).await;
     follow(core, (told, noticed)).await;
+    let was_stopped = core.is_ending();
+    core.ends();
     core.exchange.media.send(Command::Detach { tap: core.tap() });
+    if let Follows::Room(room) = &core.follows
+        && !was_stopped
+        && !core.exchange.rooms.members(room, None).is_empty()
+    {
+        // Somebody came in before this one was known to end.
+        core.exchange.room_is_entered(room);
+    }
     Ok(())
 }
 
@@ -344,7 +360,7 @@ impl RecordingHandle {
             return;
         }
         match from {
-            Phase::Paused => running.resume(),
+            Phase::Paused if !state.is_cut => running.resume(),
             Phase::Masked => running.unmask(),
             _ => {}
         }
