@@ -32,6 +32,7 @@ pub(super) fn needs_restart(changes: &[String]) -> Vec<String> {
         "media.bind",
         "media.ports",
         "media.rtp_timeout",
+        "recording.seal_to",
         "recording.spool",
         "records.",
         "sip.bind",

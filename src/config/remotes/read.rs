@@ -95,7 +95,7 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
         ("oauth2", &[Http, Tus, Notice]),
         ("signing_key_file", &[Http, Tus, Notice]),
         ("receipt", &[Http, Tus, Notice]),
-        ("receipt_id", &[Http, Tus]),
+        ("receipt_id", &[Http]),
         ("receipt_key_file", &[Http, Tus, Notice]),
         ("ca_file", &[Http, Tus, Notice, S3]),
         ("allow_addresses", &[Http, Tus, Notice, S3]),
@@ -103,6 +103,14 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
         if let Some(value) = section.get(key).filter(|_| useless(kinds)) {
             return Err(value.bad(format!("a remote of kind \"{}\" has no use for it", kind.as_str())));
         }
+    }
+    for key in ["receipt_id", "exists_id"] {
+        if let Some(value) = section.get(key).filter(|_| remote.receipt.form == ReceiptForm::Json) {
+            return Err(value.bad("an id is enough only with receipt = \"status\""));
+        }
+    }
+    if let Some(value) = section.get("connect_timeout").filter(|_| remote.connect_timeout > remote.idle_timeout) {
+        return Err(value.bad("longer than idle_timeout, which ends it first"));
     }
     let form = ["fields", "recording_part", "manifest_part", "body"];
     let form = form.into_iter().filter(|_| remote.request.method == RequestMethod::Put && kind == Http);
