@@ -190,7 +190,7 @@ impl Outbox {
         })
     }
 
-    /// Un-parks the deliveries of a recording, and lets them wait no longer; how many that were.
+    /// Un-parks the deliveries of a recording, and lets them wait no longer; how many that were. One that is under way goes on.
     ///
     /// # Errors
     /// The queue cannot be written.
@@ -199,7 +199,7 @@ impl Outbox {
             let number = number_of(tx, id)?;
             Ok(tx
                 .prepare_cached(
-                    "UPDATE deliveries SET state = 'pending', attempts = 0, first_failed_ms = NULL, due_ms = 0, reason = NULL
+                    "UPDATE deliveries SET state = CASE state WHEN 'uploading' THEN state ELSE 'pending' END, attempts = 0, first_failed_ms = NULL, due_ms = 0, reason = NULL
                      WHERE number = ?1 AND state != 'delivered'",
                 )?
                 .execute([number])?)

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::error::OutboxError;
 use super::manifest::{Manifest, manifest_name, stem};
+use super::seal::key_name;
 use super::spool::Spool;
 
 /// Bytes of one value in a name.
@@ -149,17 +150,39 @@ pub fn free_name<E: From<OutboxError>>(
     super::spool::check_name(wished)?;
     let start = stem(wished);
     let end = wished.get(start.len()..).unwrap_or_default();
-    for number in 1..TRIES {
-        let name = if number == 1 { wished.to_owned() } else { format!("{start}-{number}{end}") };
-        if own == Some(stem(&name)) {
-            return Ok(name);
+    let named = |number: u32| if number == 1 { wished.to_owned() } else { format!("{start}-{number}{end}") };
+    let mut is_free = |number: u32| -> Result<bool, E> {
+        let name = named(number);
+        let sealed = format!("{}.age", stem(&name));
+        let files = [&name, &manifest_name(&name), &sealed, &key_name(&sealed)];
+        let is_there = files.into_iter().try_fold(false, |found, file| Ok::<_, E>(found || spool.exists(file)?))?;
+        Ok(!is_there && !taken(stem(&name))?)
+    };
+    let is_numbered = |own: &str| own.strip_prefix(start)?.strip_prefix('-')?.parse::<u32>().ok();
+    if own == Some(start) {
+        return Ok(wished.to_owned());
+    }
+    let mut free = 1;
+    if !is_free(free)? {
+        if let Some(own) = own.filter(|own| is_numbered(own).is_some()) {
+            return Ok(format!("{own}{end}"));
         }
-        if !taken(stem(&name))? && !spool.exists(&name)? && !spool.exists(&manifest_name(&name))? {
-            super::spool::check_name(&name)?;
-            return Ok(name);
+        // A name that thousands wish for is not asked for thousands of times: twice as far each time, then between.
+        let mut taken = free;
+        while !is_free(free)? {
+            if free >= TRIES {
+                let what = "a million recordings have this name";
+                return Err(OutboxError::Name { name: wished.to_owned(), what }.into());
+            }
+            (taken, free) = (free, free * 2);
+        }
+        while free - taken > 1 {
+            let middle = taken + (free - taken) / 2;
+            if is_free(middle)? { free = middle } else { taken = middle }
         }
     }
-    Err(OutboxError::Name { name: wished.to_owned(), what: "a million recordings have this name" }.into())
+    super::spool::check_name(&named(free))?;
+    Ok(named(free))
 }
 
 fn value(field: Field, manifest: &Manifest, zone: &TimeZone) -> String {

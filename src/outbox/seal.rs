@@ -211,7 +211,8 @@ fn seal_file(spool: &Spool, clear: &str, sealed: &str, to: &Recipients) -> Resul
 /// One is still there.
 pub fn drop_clear(spool: &Spool, manifest: &Manifest) -> Result<(), SealError> {
     let sealed: Vec<&str> = manifest.files().map(|(file, ..)| file).collect();
-    for file in clear_files(manifest) {
+    // The first one last: by it the others are found after a crash.
+    for file in clear_files(manifest).into_iter().rev() {
         if !sealed.contains(&file.as_str()) {
             spool.remove(&file)?;
         }

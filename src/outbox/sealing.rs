@@ -34,6 +34,11 @@ impl Outbox {
     /// It is open, gone or sealed already, there is nobody to seal to, or the disk fails: then it is as it was.
     pub fn seal(&self, id: RecordingId, recipients: &Recipients) -> Result<Manifest, SealError> {
         let before = self.get(id)?.ok_or(OutboxError::Unknown { id })?;
+        if before.sealed.is_some() {
+            // Whoever sealed it may not have lived, or had the disk, to end it.
+            self.write_manifest(&before)?;
+            seal::drop_clear(self.spool(), &before)?;
+        }
         match before.state {
             State::Finished | State::Interrupted => {}
             State::Open => return Err(SealError::Open(id.to_string())),
@@ -41,6 +46,12 @@ impl Outbox {
         }
         let sealed = seal::seal(self.spool(), &before, recipients)?;
         self.write("sealing a recording", Durable::Yes, |tx| {
+            // An upload that goes on would bring it in the clear.
+            let mut uploads =
+                tx.prepare_cached("SELECT 1 FROM deliveries WHERE number = ?1 AND state = 'uploading'")?;
+            if uploads.exists([number_of(tx, id)?])? {
+                return Err(OutboxError::State { id, state: "being uploaded", wanted: "sealed" }.into());
+            }
             describe(tx, &sealed)?;
             // What was half-way goes on with other bytes: from their beginning.
             tx.prepare_cached(
@@ -59,15 +70,18 @@ impl Outbox {
     /// # Errors
     /// It is not sealed, or the disk fails: it can be done again.
     pub fn shred(&self, id: RecordingId) -> Result<Manifest, SealError> {
+        self.mend()?;
         let mut manifest = self.get(id)?.ok_or(OutboxError::Unknown { id })?;
+        if manifest.state == State::Gone {
+            // Its files went with it; the name may be another recording's by now.
+            return Err(OutboxError::State { id, state: manifest.state.word(), wanted: "shredded" }.into());
+        }
         seal::shred(self.spool(), &manifest)?;
         if let Some(sealed) = &mut manifest.sealed {
             sealed.extra.entry("shredded".to_owned()).or_insert_with(|| serde_json::json!(Timestamp::now()));
         }
         self.write("shredding a recording", Durable::Yes, |tx| describe(tx, &manifest))?;
-        if manifest.state != State::Gone {
-            self.write_manifest(&manifest)?;
-        }
+        self.write_manifest(&manifest)?;
         Ok(manifest)
     }
 

@@ -145,6 +145,11 @@ impl Outbox {
                 let keys: Vec<_> = moves.iter().map(|(old, new)| (key_name(old), key_name(new))).collect();
                 moves.extend(keys);
             }
+            for (_, to) in &moves {
+                if self.spool().exists(to)? {
+                    return Err(OutboxError::Name { name: to.clone(), what: "a file has this name" }.into());
+                }
+            }
             describe(tx, &renamed)?;
             let moves = serde_json::to_string(&moves).unwrap_or_default();
             tx.prepare_cached("UPDATE recordings SET moves = ?2 WHERE id = ?1")?.execute((id.to_string(), moves))?;

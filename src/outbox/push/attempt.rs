@@ -67,8 +67,8 @@ pub(super) async fn make(
     let bytes = sent.bytes.load(Ordering::Relaxed);
     let outcome = match done {
         Ok(receipt) => {
-            let key = claim.key.clone();
-            blocking(outbox, move |outbox| pick::delivered(outbox, &key, &receipt)).await?;
+            let claim = claim.clone();
+            blocking(outbox, move |outbox| pick::delivered(outbox, &claim, &receipt)).await?;
             Outcome::Delivered
         }
         Err(trouble) => {
@@ -198,6 +198,7 @@ async fn fail(
         Kind::Changed => (None, Some("changed")),
         Kind::Remote(Retry::Never) => (None, Some("refused")),
         Kind::Remote(Retry::Later { after }) => (*after, is_given_up.then_some("given up")),
+        Kind::Remote(Retry::Told { again }) => (Some(*again), is_given_up.then_some("given up")),
         Kind::Disk | Kind::Receipt => (None, is_given_up.then_some("given up")),
     };
     let after = reason.is_none().then(|| options.back_off.after(claim.item.attempt, chance(), asked));
@@ -211,8 +212,8 @@ async fn fail(
         close: is_remotes.then(|| closing(gate, options, asked)).flatten(),
         is_remotes,
     };
-    let key = claim.key.clone();
-    blocking(outbox, move |outbox| pick::failed(outbox, &key, &failure)).await?;
+    let claim = claim.clone();
+    blocking(outbox, move |outbox| pick::failed(outbox, &claim, &failure)).await?;
     Ok(match after {
         Some(after) => Outcome::Waiting { error, after },
         None => Outcome::Parked { error, reason: reason.unwrap_or_default().to_owned() },
@@ -266,9 +267,9 @@ impl Progress for Sending<'_> {
 
     fn resume_at<'a>(&'a self, token: &'a str, offset: u64) -> BoxFuture<'a, ()> {
         self.hear();
-        let (key, resume) = (self.claim.key.clone(), Resume { token: token.to_owned(), offset });
+        let (claim, resume) = (self.claim.clone(), Resume { token: token.to_owned(), offset });
         Box::pin(async move {
-            let kept = blocking(self.outbox, move |outbox| pick::resume_at(outbox, &key, &resume)).await;
+            let kept = blocking(self.outbox, move |outbox| pick::resume_at(outbox, &claim, &resume)).await;
             if let Err(error) = kept {
                 // It costs bytes, no recording: the next attempt begins at an earlier place.
                 tracing::warn!(%error, "where an upload can go on is not kept");

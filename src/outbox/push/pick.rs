@@ -83,7 +83,7 @@ pub(super) fn prepare(outbox: &Outbox, options: &Options, names: &[Arc<str>]) ->
         }
     }
     outbox.write("preparing a run", Durable::Soon, |tx| {
-        tx.execute("UPDATE deliveries SET state = 'pending' WHERE state IN ('pending', 'uploading') AND state = 'uploading'", ())?;
+        tx.execute("UPDATE deliveries SET state = 'pending' WHERE state = 'uploading'", ())?;
         mend(tx)?;
         tx.execute(
             "UPDATE deliveries SET state = 'parked', reason = ?1 WHERE state IN ('pending', 'uploading')
@@ -185,33 +185,39 @@ pub(super) fn claim(outbox: &Outbox, key: &Key) -> Result<Option<Claim>, OutboxE
     Ok(Some(Claim { key: key.clone(), item, manifest: Arc::new(manifest), sha256, resume }))
 }
 
-/// Where an upload can go on.
-pub(super) fn resume_at(outbox: &Outbox, key: &Key, resume: &Resume) -> Result<(), OutboxError> {
+/// Where an upload can go on. This and what follows concerns the recording that was claimed: one that went on meanwhile has its row,
+/// and another id.
+pub(super) fn resume_at(outbox: &Outbox, claim: &Claim, resume: &Resume) -> Result<(), OutboxError> {
+    let key = &claim.key;
     outbox.write("keeping where an upload is", Durable::Soon, |tx| {
         tx.prepare_cached(
-            "UPDATE deliveries SET token = ?4, position = ?5 WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state = 'uploading'",
+            "UPDATE deliveries SET token = ?4, position = ?5 WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state = 'uploading'
+             AND number = (SELECT number FROM recordings WHERE id = ?6)",
         )?
         .execute(params![
             key.number,
             key.part,
             key.remote.as_ref(),
             resume.token,
-            i64::try_from(resume.offset).unwrap_or(i64::MAX)
+            i64::try_from(resume.offset).unwrap_or(i64::MAX),
+            claim.item.id.to_string()
         ])?;
         Ok(())
     })
 }
 
 /// A receipt has come, and counts.
-pub(super) fn delivered(outbox: &Outbox, key: &Key, receipt: &Receipt) -> Result<(), OutboxError> {
+pub(super) fn delivered(outbox: &Outbox, claim: &Claim, receipt: &Receipt) -> Result<(), OutboxError> {
+    let key = &claim.key;
     let text = serde_json::to_string(receipt).unwrap_or_default();
     outbox.write("keeping a receipt", Durable::Yes, |tx| {
         let now = now_ms();
         tx.prepare_cached(
             "UPDATE deliveries SET state = 'delivered', receipt = ?4, delivered_ms = ?5, token = NULL, position = 0, error = NULL,
-             reason = NULL WHERE number = ?1 AND part = ?2 AND remote = ?3",
+             reason = NULL WHERE number = ?1 AND part = ?2 AND remote = ?3
+             AND number = (SELECT number FROM recordings WHERE id = ?6)",
         )?
-        .execute(params![key.number, key.part, key.remote.as_ref(), text, now])?;
+        .execute(params![key.number, key.part, key.remote.as_ref(), text, now, claim.item.id.to_string()])?;
         tx.prepare_cached(
             "UPDATE remotes SET failures = 0, closed_until_ms = 0, error = NULL, failed_ms = NULL, delivered_ms = ?2 WHERE name = ?1",
         )?
@@ -221,7 +227,8 @@ pub(super) fn delivered(outbox: &Outbox, key: &Key, receipt: &Receipt) -> Result
 }
 
 /// An attempt has failed.
-pub(super) fn failed(outbox: &Outbox, key: &Key, failure: &Failure) -> Result<(), OutboxError> {
+pub(super) fn failed(outbox: &Outbox, claim: &Claim, failure: &Failure) -> Result<(), OutboxError> {
+    let key = &claim.key;
     outbox.write("keeping a failure", Durable::Yes, |tx| {
         let now = now_ms();
         let due = failure.after.map_or(now, |after| now.saturating_add(millis(after)));
@@ -231,7 +238,8 @@ pub(super) fn failed(outbox: &Outbox, key: &Key, failure: &Failure) -> Result<()
             "UPDATE deliveries SET state = ?4, reason = ?5, error = ?6, failed_ms = ?7, due_ms = ?8,
              first_failed_ms = coalesce(min(first_failed_ms, ?7), ?7),
              token = CASE WHEN ?9 THEN token END, position = CASE WHEN ?9 THEN position ELSE 0 END
-             WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state != 'delivered'",
+             WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state != 'delivered'
+             AND number = (SELECT number FROM recordings WHERE id = ?10)",
         )?
         .execute(params![
             key.number,
@@ -242,7 +250,8 @@ pub(super) fn failed(outbox: &Outbox, key: &Key, failure: &Failure) -> Result<()
             failure.error,
             now,
             due,
-            failure.is_resumable
+            failure.is_resumable,
+            claim.item.id.to_string()
         ])?;
         if failure.is_remotes {
             let closed = failure.close.map_or(0, |close| now.saturating_add(millis(close)));
@@ -259,7 +268,10 @@ pub(super) fn failed(outbox: &Outbox, key: &Key, failure: &Failure) -> Result<()
 /// An attempt was ended by us: as if it waited still.
 pub(super) fn put_back(outbox: &Outbox) -> Result<(), OutboxError> {
     outbox.write("ending a run", Durable::Soon, |tx| {
-        tx.execute("UPDATE deliveries SET state = 'pending', attempts = max(attempts - 1, 0) WHERE state IN ('pending', 'uploading') AND state = 'uploading'", ())?;
+        tx.execute(
+            "UPDATE deliveries SET state = 'pending', attempts = max(attempts - 1, 0) WHERE state = 'uploading'",
+            (),
+        )?;
         Ok(())
     })
 }

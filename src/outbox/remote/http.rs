@@ -15,12 +15,15 @@ use super::body::Payload;
 use super::facts::{content_type, facts, file_name, short_manifest};
 use super::guard::Lookup;
 use super::sign::sign;
-use super::web::{Ask, Web, render_url};
+use super::web::{Ask, Web, render_url, shown_place};
 use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
 use crate::config::{ReceiptForm, ReceiptSettings, RemoteSettings, RemoteUrl, RequestMethod, RequestSettings, Secret};
 
 /// The manifest in a header stays below this, as servers take 8 KiB of headers.
 const HEADER_JSON_BYTES: usize = 4 * 1024;
+
+/// What is kept of an attempt that has begun.
+const BEGUN: &str = "begun";
 
 /// A page that takes recordings.
 pub(super) struct Http {
@@ -49,13 +52,20 @@ impl Http {
             return Ok(receipt);
         }
         let ask = self.ask(parcel, &facts)?;
+        if self.request.exists_url.is_some() {
+            // Attempts are counted anew by `rec retry`, and one that was cut short is not counted; that it was made has to be known.
+            progress.resume_at(BEGUN, 0).await;
+        }
         let answer = self.web.send(&ask, Some(progress)).await?;
         read_receipt(&self.receipt, &answer)
     }
 
     /// Before an attempt is repeated: a remote that knows no idempotency keys can at least be asked.
     async fn is_there(&self, parcel: &Parcel, facts: &Value) -> Result<Option<Receipt>, DeliveryError> {
-        let Some(url) = self.request.exists_url.as_ref().filter(|_| parcel.attempt > 1) else { return Ok(None) };
+        let Some(url) = self.request.exists_url.as_ref().filter(|_| parcel.attempt > 1 || parcel.resume.is_some())
+        else {
+            return Ok(None);
+        };
         let mut ask = Ask::new(Method::GET, render_url(url, facts)?);
         ask.header("accept", "application/json")?;
         self.own_headers(&mut ask, facts)?;
@@ -167,7 +177,7 @@ impl Remote for Http {
     }
 
     fn place(&self) -> String {
-        self.url.to_string()
+        shown_place(&self.url)
     }
 }
 

@@ -109,6 +109,10 @@ impl Fetched {
         let asked_at = Instant::now();
         let answer = exchange(&self.client, &ask, idle, None).await?;
         let json = answer.json().filter(|_| answer.status.is_success());
+        if json.is_none() && answer.status.is_success() {
+            // Not quoted: there may be a token in it.
+            return Err(later(format!("no token: {ask}: the answer is no JSON")));
+        }
         let Some(json) = json else {
             // a wrong secret can be mended without touching the recording
             return Err(later(format!("no token: {}", answer.failure().what)));

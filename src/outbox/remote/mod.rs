@@ -155,6 +155,11 @@ pub enum Retry {
         /// Not before this time (`Retry-After`).
         after: Option<Duration>,
     },
+    /// It knows of the recording and fetches it when it likes: no failure of the remote.
+    Told {
+        /// When it is told once more.
+        again: Duration,
+    },
     /// This recording will never be taken as it is: parked at once.
     Never,
 }

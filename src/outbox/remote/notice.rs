@@ -14,7 +14,7 @@ use super::facts::facts;
 use super::guard::Lookup;
 use super::http::read_receipt;
 use super::sign::sign;
-use super::web::{Ask, Web, render_url};
+use super::web::{Ask, Web, render_url, shown_place};
 use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError, Retry};
 use crate::config::{NoticeSettings, ReceiptForm, RemoteSettings, RemoteUrl};
 use crate::outbox::link::link;
@@ -68,11 +68,14 @@ impl Notice {
         }
         ask.payload = Payload::Bytes(Bytes::from(text));
         let answer = self.web.send(&ask, None).await?;
-        let told = answer.status.is_success() && answer.receipt().is_none();
+        // A page that answers with what it was sent has fetched nothing: that names no time and has no signature.
+        let proves =
+            answer.receipt().is_some_and(|receipt| receipt.received_at.is_some() || receipt.signature.is_some());
+        let told = answer.status.is_success() && !proves;
         if told && self.settings.receipt.form == ReceiptForm::Json {
             // told, not fetched: the link's server writes the receipt when it is, which ends the attempts
-            let after = Some(std::time::Duration::from_secs(AGAIN_S));
-            return Err(DeliveryError { what: format!("{ask}: told, not fetched yet"), retry: Retry::Later { after } });
+            let again = std::time::Duration::from_secs(AGAIN_S);
+            return Err(DeliveryError { what: format!("{ask}: told, not fetched yet"), retry: Retry::Told { again } });
         }
         read_receipt(&self.settings.receipt, &answer)
     }
@@ -88,6 +91,6 @@ impl Remote for Notice {
     }
 
     fn place(&self) -> String {
-        self.url.to_string()
+        shown_place(&self.url)
     }
 }

@@ -60,7 +60,7 @@ impl S3 {
         if parcel.size > LARGEST_PUT_BYTES {
             return Err(never(format!("{name}: {} bytes are more than one object takes", parcel.size)));
         }
-        let there = match self.head(&name, parcel).await? {
+        let there = match self.head(&name).await? {
             Some(answer) => self.same(&answer, parcel)?,
             None => false,
         };
@@ -75,15 +75,14 @@ impl S3 {
         Ok(Receipt { id, sha256: Some(parcel.sha256.clone()), size: Some(parcel.size), ..Receipt::default() })
     }
 
-    async fn head(&self, name: &str, parcel: &Parcel) -> Result<Option<Answer>, DeliveryError> {
+    async fn head(&self, name: &str) -> Result<Option<Answer>, DeliveryError> {
         let headers = [("x-amz-checksum-mode", "ENABLED".to_owned())];
         let ask = self.ask(Method::HEAD, name, &headers, EMPTY_SHA256)?;
         let answer = self.web.send(&ask, None).await?;
         match answer.status {
             StatusCode::OK => Ok(Some(answer)),
-            StatusCode::NOT_FOUND => Ok(None),
-            // who may write but not list is told this of names that are not there
-            StatusCode::FORBIDDEN if parcel.attempt == 1 => Ok(None),
+            // who may write but not list is told that it is forbidden of names that are not there
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
             _ => Err(self.failure(&answer)),
         }
     }
@@ -124,7 +123,7 @@ impl S3 {
             Some(other) if other != checksum => Err(answer.unusable("its checksum is another")),
             Some(_) => Ok(()),
             // an older store: look at what it has made of it
-            None => match self.head(name, parcel).await? {
+            None => match self.head(name).await? {
                 Some(made) => self.same(&made, parcel).map(|_| ()),
                 None => Err(answer.unusable("the object is not there")),
             },

@@ -20,7 +20,7 @@ use super::facts::{content_type, facts, file_name, short_manifest};
 use super::guard::Lookup;
 use super::http::read_receipt;
 use super::sign::sign;
-use super::web::{Ask, Web, render_url, shown_url};
+use super::web::{Ask, Web, render_url, shown_place, shown_url};
 use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
 use crate::config::{ReceiptForm, RemoteSettings, RemoteUrl};
 
@@ -255,7 +255,7 @@ impl Remote for Tus {
     }
 
     fn place(&self) -> String {
-        self.url.to_string()
+        shown_place(&self.url)
     }
 }
 

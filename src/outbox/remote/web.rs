@@ -208,11 +208,17 @@ fn broken(ask: &Ask, error: &reqwest::Error) -> DeliveryError {
 
 /// The URL of a setting with the facts in its path and query; its host stays what it is.
 pub(super) fn render_url(url: &RemoteUrl, facts: &serde_json::Value) -> Result<Url, DeliveryError> {
-    let rest = url.rest.render(facts).map_err(|why| never(format!("{url}: {why}")))?;
-    let made = url.origin.join(&rest).map_err(|error| never(format!("{url}: {error}")))?;
+    let shown = shown_place(url);
+    let rest = url.rest.render(facts).map_err(|why| never(format!("{shown}: {why}")))?;
+    let made = url.origin.join(&rest).map_err(|error| never(format!("{shown}: {error}")))?;
     if made.origin() == url.origin.origin() {
         Ok(made)
     } else {
-        Err(never(format!("{url}: would lead to another host")))
+        Err(never(format!("{shown}: would lead to another host")))
     }
+}
+
+/// A remote's URL as errors name it: what follows `?` may be a key.
+pub(super) fn shown_place(url: &RemoteUrl) -> String {
+    url.to_string().split('?').next().unwrap_or_default().to_owned()
 }
