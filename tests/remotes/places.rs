@@ -134,5 +134,5 @@ async fn s118_s120_a_page_is_told_number_file_and_a_link_that_holds() {
     // told is not fetched: without `status` the recording waits for its receipt
     let error = deliver(&desk.remote(&lines("json")), &parcel).await.unwrap_err();
     assert!(error.what.ends_with("told, not fetched yet"), "{error}");
-    assert!(matches!(error.retry, Retry::Later { after: Some(_) }));
+    assert!(matches!(error.retry, Retry::Told { .. }));
 }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod life;
+mod namesakes;
 mod push;
 mod tidy;
 mod verify;

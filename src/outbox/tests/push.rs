@@ -294,7 +294,7 @@ async fn an_upload_that_stalls_fails_and_a_run_ends_in_its_time() {
     let stalls = Options { stall: Duration::from_millis(20), ..slow() };
     let summary = push(&home, &stub, &stalls).await;
     assert!(matches!(&summary.items[0].1, Outcome::Waiting { error, .. } if error.contains("nothing moved")));
-    let short = Options { max_time: Some(Duration::from_millis(20)), now: Eagerness::Now, ..slow() };
+    let short = Options { max_time: Some(Duration::from_millis(500)), now: Eagerness::Now, ..slow() };
     let summary = push(&home, &stub, &short).await;
     assert_eq!((&summary.items[0].1, summary.waiting), (&Outcome::CutShort, 1));
     let delivery = state(&home.outbox, ids[0]);
