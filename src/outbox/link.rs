@@ -2,7 +2,8 @@
 //! Above: remotes that are only given notice, `rec link`, `rec index`; `receiver` checks what comes back.
 //!
 //! `BASE/r/KEY?expires=SECONDS&sig=HEX`: the recording's id, with `.2`, `.3` for its further files; the end of its time in seconds
-//! since 1970; HMAC-SHA-256 under the key's text of `wirechief link 1`, KEY and SECONDS, each ended by LF.
+//! since 1970; HMAC-SHA-256 under the key's text of `wirechief link 1`, KEY and SECONDS, each ended by LF. A link in a notice has
+//! `&to=REMOTE` as well, and its signature covers that behind the others: fetching over it is that remote's delivery, and no other's.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -15,16 +16,37 @@ const LONGEST_S: i64 = 10 * 366 * 86_400;
 
 /// The link to what has this key ([`super::remote::Parcel::key`]) below `base`, such as `https://pbx.example:8443`.
 pub fn link(base: &str, key: &Secret, what: &str, expires: Timestamp) -> String {
-    let seconds = expires.as_second();
-    let signature = super::spool::hex(&mac(key, what, &seconds.to_string()).finalize().into_bytes());
-    format!("{}/r/{what}?expires={seconds}&sig={signature}", base.trim_end_matches('/'))
+    made(base, key, (what, None), expires)
 }
 
-/// Whether a link was made here and its time is not over; the signature is compared in constant time.
+/// The same for a remote that is told of it: who fetches over this one has it for that remote.
+pub fn link_to(base: &str, key: &Secret, what: &str, expires: Timestamp, remote: &str) -> String {
+    made(base, key, (what, Some(remote)), expires)
+}
+
+fn made(base: &str, key: &Secret, (what, to): (&str, Option<&str>), expires: Timestamp) -> String {
+    let seconds = expires.as_second();
+    let signature = super::spool::hex(&mac(key, (what, to), &seconds.to_string()).finalize().into_bytes());
+    let link = format!("{}/r/{what}?expires={seconds}&sig={signature}", base.trim_end_matches('/'));
+    match to {
+        Some(to) => {
+            format!("{link}&to={}", percent_encoding::utf8_percent_encode(to, percent_encoding::NON_ALPHANUMERIC))
+        }
+        None => link,
+    }
+}
+
+/// Whether a link for what has this key, and for this remote if for any, was made here and its time is not over; `given` are its
+/// `expires` and `sig`. The signature is compared in constant time.
 ///
 /// # Errors
 /// Why it does not hold, in words for whoever followed it.
-pub fn check(key: &Secret, what: &str, given: (&str, &str), now: Timestamp) -> Result<(), &'static str> {
+pub fn check(
+    key: &Secret,
+    what: (&str, Option<&str>),
+    given: (&str, &str),
+    now: Timestamp,
+) -> Result<(), &'static str> {
     const FALSE: &str = "This link does not hold";
     let (expires, signature) = given;
     let signature = unhex(signature).ok_or(FALSE)?;
@@ -37,11 +59,14 @@ pub fn check(key: &Secret, what: &str, given: (&str, &str), now: Timestamp) -> R
     }
 }
 
-fn mac(key: &Secret, what: &str, expires: &str) -> Hmac<Sha256> {
+fn mac(key: &Secret, (what, to): (&str, Option<&str>), expires: &str) -> Hmac<Sha256> {
     // HMAC takes keys of every length (RFC 2104 §2): this never fails, and an empty key would only make links nobody checks.
     let mut mac =
         Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
     mac.update(format!("wirechief link 1\n{what}\n{expires}\n").as_bytes());
+    if let Some(to) = to {
+        mac.update(format!("{to}\n").as_bytes());
+    }
     mac
 }
 
@@ -73,12 +98,20 @@ mod tests {
         let (key, end) = (Secret::new("k".into()), Timestamp::from_second(1_800_000_000).unwrap());
         let (what, expires, signature) = parts(&link("https://pbx.example/", &key, ID, end));
         let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
-        let holds = |what: &str, expires: &str, signature: &str, now| check(&key, what, (expires, signature), now);
+        let holds =
+            |what: &str, expires: &str, signature: &str, now| check(&key, (what, None), (expires, signature), now);
         assert_eq!(holds(&what, &expires, &signature, at(-1)), Ok(()));
         assert_eq!(holds(&what, &expires, &signature, at(0)), Err("This link has expired"));
         assert!(holds(&what, "1900000000", &signature, at(-1)).is_err(), "its end cannot be moved");
         assert!(holds(&format!("{ID}.2"), &expires, &signature, at(-1)).is_err(), "nor what it leads to");
-        assert!(check(&Secret::new("other".into()), &what, (&expires, &signature), at(-1)).is_err());
+        assert!(check(&key, (&what, Some("crm")), (&expires, &signature), at(-1)).is_err(), "nor for whom it is");
+        let told = link_to("https://pbx.example", &key, ID, end, "c r/m");
+        let (_, query) = told.split_once("&sig=").unwrap();
+        let (signature, to) = query.split_once('&').unwrap();
+        assert_eq!(to, "to=c%20r%2Fm");
+        assert_eq!(check(&key, (ID, Some("c r/m")), (&expires, signature), at(-1)), Ok(()));
+        assert!(check(&key, (ID, None), (&expires, signature), at(-1)).is_err(), "nor is it a link for anybody");
+        assert!(check(&Secret::new("other".into()), (&what, None), (&expires, &signature), at(-1)).is_err());
     }
 
     #[test]
@@ -90,10 +123,10 @@ mod tests {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
             let flipped = super::super::spool::hex(&flipped);
-            assert!(check(&key, &what, (&expires, &flipped), Timestamp::UNIX_EPOCH).is_err(), "bit {bit}");
+            assert!(check(&key, (&what, None), (&expires, &flipped), Timestamp::UNIX_EPOCH).is_err(), "bit {bit}");
         }
         for wrong in ["", "00", &signature.to_uppercase(), &format!("{signature}0"), "é".repeat(32).as_str()] {
-            assert!(check(&key, &what, (&expires, wrong), Timestamp::UNIX_EPOCH).is_err(), "{wrong}");
+            assert!(check(&key, (&what, None), (&expires, wrong), Timestamp::UNIX_EPOCH).is_err(), "{wrong}");
         }
     }
 }

@@ -37,6 +37,8 @@ use crate::outbox::Aside;
 
 /// Bytes of a manifest, and of a form around the file.
 pub(super) const MANIFEST_LIMIT: usize = 1024 * 1024;
+/// What a further field of a form counts at least: a thousand of them are too many.
+const EMPTY_FIELD: usize = 1024;
 /// The next piece has to come after this time …
 const PIECE_TIME: Duration = Duration::from_secs(30);
 /// … and all of it at this pace, after as long at the start, in bytes per second.
@@ -119,20 +121,41 @@ async fn take(desk: &Arc<Desk>, from: std::net::IpAddr, request: Request) -> Res
     }
     let is_form = header_text(&headers, header::CONTENT_TYPE)
         .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data"));
+    let sender = Sender { desk, headers: &headers, from };
     let (manifest, sent, aside) = match (request.method(), is_form) {
-        (&Method::PUT, _) => whole(desk, &headers, request.into_body()).await?,
-        (_, true) => form(desk, request).await?,
+        (&Method::PUT, _) => whole(&sender, request.into_body()).await?,
+        (_, true) => form(&sender, request).await?,
         (_, false) => {
             return Err(Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send multipart/form-data, or PUT the file"));
         }
     };
-    let replayed = signed::checked(desk, &headers, &manifest, from)?;
-    let arrived = Arrived::new(&headers, &manifest, sent)?;
+    let Manifest { text, replayed } = manifest;
+    let arrived = Arrived::new(&headers, &text, sent)?;
     let _one_at_a_time = desk.filing.lock().await;
     let at = Arc::clone(desk);
     let filed = spawn_blocking(move || filing::file(&at, &arrived, &aside, from)).await;
     let filed = filed.map_err(|_| Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it could not be filed"))??;
     Ok(if replayed { Filed { status: 409, ..filed } } else { filed })
+}
+
+/// Who sends.
+struct Sender<'a> {
+    desk: &'a Arc<Desk>,
+    headers: &'a HeaderMap,
+    from: std::net::IpAddr,
+}
+
+/// A manifest whose signature holds, where one is asked for: before that no byte of audio comes to the disk.
+struct Manifest {
+    text: Bytes,
+    replayed: bool,
+}
+
+impl Sender<'_> {
+    fn signed(&self, text: Bytes) -> Result<Manifest, Untaken> {
+        let replayed = signed::checked(self.desk, self.headers, &text, self.from)?;
+        Ok(Manifest { text, replayed })
+    }
 }
 
 /// What the audio was, while it passed to the disk.
@@ -146,33 +169,43 @@ pub(super) struct Sent {
     pub(super) name: Option<String>,
 }
 
-async fn whole(desk: &Arc<Desk>, headers: &HeaderMap, body: Body) -> Result<(Bytes, Sent, Aside), Untaken> {
-    let coded = header_text(headers, "x-recording-manifest").unwrap_or_default();
+async fn whole(sender: &Sender<'_>, body: Body) -> Result<(Manifest, Sent, Aside), Untaken> {
+    let coded = header_text(sender.headers, "x-recording-manifest").unwrap_or_default();
     let manifest = URL_SAFE_NO_PAD
         .decode(coded.trim_end_matches('='))
         .map_err(|_| Untaken::not_as_sent("X-Recording-Manifest is no Base64url"))?;
     if manifest.is_empty() {
         return Err(Untaken::new(StatusCode::BAD_REQUEST, "X-Recording-Manifest is missing"));
     }
-    let (sent, aside) = store(desk, body.into_data_stream(), None).await?;
-    Ok((manifest.into(), sent, aside))
+    let manifest = sender.signed(manifest.into())?;
+    let (sent, aside) = store(sender.desk, body.into_data_stream(), None).await?;
+    Ok((manifest, sent, aside))
 }
 
-async fn form(desk: &Arc<Desk>, request: Request) -> Result<(Bytes, Sent, Aside), Untaken> {
+async fn form(sender: &Sender<'_>, request: Request) -> Result<(Manifest, Sent, Aside), Untaken> {
     let broken = |error: &dyn std::fmt::Display| Untaken::not_as_sent(format!("the form is broken: {error}"));
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| broken(&error))?;
-    let (mut manifest, mut audio) = (None, None);
+    let (mut manifest, mut audio, mut others) = (None, None, 0_usize);
     while let Some(field) =
         timeout(PIECE_TIME, form.next_field()).await.map_err(|_| late())?.map_err(|error| broken(&error))?
     {
         match field.name() {
-            Some("manifest") if manifest.is_none() => manifest = Some(short(field).await?),
+            Some("manifest") if manifest.is_none() => manifest = Some(sender.signed(short(field).await?)?),
             Some("recording") if audio.is_none() => {
+                if manifest.is_none() {
+                    return Err(Untaken::new(StatusCode::BAD_REQUEST, "send `manifest` before `recording`"));
+                }
                 let name = field.file_name().map(str::to_owned);
-                audio = Some(store(desk, field, name).await?);
+                audio = Some(store(sender.desk, field, name).await?);
             }
             // Whatever else a form has does not matter, within bounds.
-            _ => drop(short(field).await?),
+            _ => {
+                others += EMPTY_FIELD + short(field).await?.len();
+                if others > MANIFEST_LIMIT {
+                    let why = "the form has too much besides the recording";
+                    return Err(Untaken::new(StatusCode::PAYLOAD_TOO_LARGE, why));
+                }
+            }
         }
     }
     match (manifest, audio) {

@@ -48,8 +48,12 @@ fn make(path: &Path) -> io::Result<()> {
 }
 
 /// The recording, and which of its files, from 1, that a link leads to.
-pub(super) fn check(key: &Secret, what: &str, given: (&str, &str)) -> Result<(RecordingId, usize), &'static str> {
-    link::check(key, what, given, Timestamp::now())?;
+pub(super) fn check(
+    key: &Secret,
+    (what, to): (&str, Option<&str>),
+    given: (&str, &str),
+) -> Result<(RecordingId, usize), &'static str> {
+    link::check(key, (what, to), given, Timestamp::now())?;
     which(what).ok_or("This link does not hold")
 }
 

@@ -102,7 +102,7 @@ impl Gate {
     }
 
     /// Fails while the source is banned.
-    fn is_banned(&self, from: IpAddr, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn is_banned(&self, from: IpAddr, now: Instant) -> Result<(), Refusal> {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let until = sources.get(&from).and_then(|source| source.until);
         match until.map(|until| until.saturating_duration_since(now)) {

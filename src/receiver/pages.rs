@@ -48,6 +48,7 @@ pub(super) struct Call {
 pub(super) struct Signed {
     expires: String,
     sig: String,
+    to: Option<String>,
 }
 
 /// `/` and `/call_index.htm`.
@@ -99,7 +100,7 @@ pub(super) async fn by_name(
         Ok(viewer) => {
             send(
                 desk,
-                Asking { event: Event::Download, viewer: Some(viewer), from, name: name.clone() },
+                Asking { event: Event::Download, viewer: Some(viewer), from, name: name.clone(), remote: None },
                 Asked::Name(name),
                 headers,
             )
@@ -126,7 +127,13 @@ pub(super) async fn by_id(
         let _ = spawn_blocking(noted).await;
         return missing();
     };
-    send(desk, Asking { event: Event::Download, viewer: Some(viewer), from, name }, Asked::Id(id, part), headers).await
+    send(
+        desk,
+        Asking { event: Event::Download, viewer: Some(viewer), from, name, remote: None },
+        Asked::Id(id, part),
+        headers,
+    )
+    .await
 }
 
 /// `/r/ID?expires=…&sig=…`: who has the link needs no login.
@@ -139,9 +146,10 @@ pub(super) async fn by_link(
 ) -> Response {
     let name = id.map(|Path(id)| id).unwrap_or_default();
     let signed = signed.map(|Query(signed)| signed).unwrap_or_default();
-    match links::check(&desk.link_key, &name, (&signed.expires, &signed.sig)) {
+    match links::check(&desk.link_key, (&name, signed.to.as_deref()), (&signed.expires, &signed.sig)) {
         Ok((id, part)) => {
-            send(desk, Asking { event: Event::Link, viewer: None, from, name }, Asked::Id(id, part), headers).await
+            let asking = Asking { event: Event::Link, viewer: None, from, name, remote: signed.to };
+            send(desk, asking, Asked::Id(id, part), headers).await
         }
         Err(why) => {
             let noted = move || desk.note(Event::Link, "", from, (shortened(&name), 403, why));
@@ -157,12 +165,14 @@ struct Asking {
     viewer: Option<Viewer>,
     from: std::net::IpAddr,
     name: String,
+    /// The remote whose link it is.
+    remote: Option<String>,
 }
 
 /// Finds the file, puts on record that it leaves or why not, and answers.
 async fn send(desk: Arc<Desk>, asking: Asking, asked: Asked, headers: HeaderMap) -> Response {
     let answered = spawn_blocking(move || {
-        let Asking { event, viewer, from, name } = asking;
+        let Asking { event, viewer, from, name, remote } = asking;
         let found = download::find(&desk, &asked, viewer.as_ref());
         let (id, why) = match &found {
             Ok(found) => (Some(found.id), None),
@@ -174,7 +184,7 @@ async fn send(desk: Arc<Desk>, asking: Asking, asked: Asked, headers: HeaderMap)
         let response = found.map_or_else(
             |kept| kept.answer(),
             |found| {
-                let hook = (event == Event::Link).then(|| hook(&desk, &found, from));
+                let hook = remote.map(|remote| hook(&desk, &found, (remote, from)));
                 found.answer(&headers, hook)
             },
         );
@@ -195,10 +205,10 @@ async fn send(desk: Arc<Desk>, asking: Asking, asked: Asked, headers: HeaderMap)
     }
 }
 
-/// What is done when a file has left whole over its link.
-fn hook(desk: &Arc<Desk>, found: &Found, by: std::net::IpAddr) -> Hook {
+/// What is done when a file has left whole over the link that a remote was told of.
+fn hook(desk: &Arc<Desk>, found: &Found, (remote, by): (String, std::net::IpAddr)) -> Hook {
     let (desk, (id, part, sha256, size)) = (Arc::clone(desk), found.facts());
-    Box::new(move || receipts::fetched(&desk, &Fetched { id, part, sha256, size, by }))
+    Box::new(move || receipts::fetched(&desk, &Fetched { id, part, sha256, size, remote, by }))
 }
 
 /// Puts a wrong login on record; one who shows nothing is only asked to.

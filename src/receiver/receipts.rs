@@ -102,14 +102,17 @@ pub(super) struct Fetched {
     pub(super) part: usize,
     pub(super) sha256: String,
     pub(super) size: u64,
+    /// Whose link it was.
+    pub(super) remote: String,
     pub(super) by: IpAddr,
 }
 
-/// Keeps that as a receipt for those remotes that sign none; blocks for the disk.
+/// Keeps that as a receipt for the remote that was told, unless it signs its receipts; blocks for the disk.
 pub(super) fn fetched(desk: &Desk, fetched: &Fetched) {
     let receipt = Outbox::fetched(&fetched.sha256, fetched.size, fetched.by);
     let part = u32::try_from(fetched.part).unwrap_or(u32::MAX);
-    for (remote, _) in desk.told.iter().filter(|(_, policy)| policy.receipt_key.is_none()) {
+    let remote = &fetched.remote;
+    if desk.told.get(remote).is_some_and(|policy| policy.receipt_key.is_none()) {
         match desk.outbox.keep_receipt((fetched.id, part), remote, &receipt) {
             Ok(true) => tracing::info!(id = %fetched.id, remote, "fetched, so delivered"),
             Ok(false) => {}

@@ -31,7 +31,7 @@ const REMEMBERED: usize = 100_000;
 pub(super) fn program(desk: &Desk, headers: &HeaderMap, from: IpAddr) -> Result<(), Untaken> {
     if !desk.gate.has_token() {
         return match desk.signing_key {
-            Some(_) => Ok(()),
+            Some(_) => desk.gate.is_banned(from, Instant::now()).map_err(untaken),
             None => Err(Untaken::new(
                 StatusCode::FORBIDDEN,
                 "nothing is taken here: `token_file` or `signing_key_file` of [serve] is needed for it",
@@ -65,13 +65,14 @@ pub(super) fn checked(desk: &Desk, headers: &HeaderMap, text: &[u8], from: IpAdd
         signatures: value("webhook-signature"),
     };
     let now = Timestamp::now().as_second();
-    if let Err(why) = verify(key, &shown, text, now) {
+    let code = verify(key, &shown, text, now).map_err(|why| {
         desk.gate.wrong(from, Instant::now());
-        return Err(Untaken::new(StatusCode::UNAUTHORIZED, why));
-    }
+        Untaken::new(StatusCode::UNAUTHORIZED, why)
+    })?;
     let mut seen = desk.seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.0.retain(|_, until| *until > now);
-    let mark = format!("{} {} {}", shown.id, shown.timestamp, shown.signatures);
+    // The one that held: others beside it make no other request.
+    let mark = format!("{} {} {}", shown.id, shown.timestamp, STANDARD.encode(code));
     if seen.0.len() >= REMEMBERED {
         seen.0.pop_first();
     }
@@ -86,7 +87,8 @@ struct Shown<'a> {
     signatures: &'a str,
 }
 
-fn verify(key: &Secret, shown: &Shown<'_>, text: &[u8], now_s: i64) -> Result<(), &'static str> {
+/// The code that holds.
+fn verify(key: &Secret, shown: &Shown<'_>, text: &[u8], now_s: i64) -> Result<Vec<u8>, &'static str> {
     if shown.signatures.is_empty() {
         return Err("it is not signed");
     }
@@ -96,16 +98,16 @@ fn verify(key: &Secret, shown: &Shown<'_>, text: &[u8], now_s: i64) -> Result<()
     }
     let coded = key.expose().strip_prefix("whsec_").and_then(|coded| STANDARD.decode(coded).ok()).map(Zeroizing::new);
     let bytes = coded.as_deref().map_or(key.expose().as_bytes(), Vec::as_slice);
-    let is_right = |signature: &str| {
-        let code = signature.strip_prefix("v1,").and_then(|code| STANDARD.decode(code).ok());
+    let right = |signature: &str| {
+        let code = signature.strip_prefix("v1,").and_then(|code| STANDARD.decode(code).ok())?;
         // HMAC takes keys of every length (RFC 2104 §3)
-        let (Some(code), Ok(mut mac)) = (code, Hmac::<Sha256>::new_from_slice(bytes)) else { return false };
+        let mut mac = Hmac::<Sha256>::new_from_slice(bytes).ok()?;
         for piece in [shown.id.as_bytes(), b".", shown.timestamp.as_bytes(), b".", text] {
             mac.update(piece);
         }
-        mac.verify_slice(&code).is_ok()
+        mac.verify_slice(&code).is_ok().then_some(code)
     };
-    if shown.signatures.split(' ').any(is_right) { Ok(()) } else { Err("its signature is wrong") }
+    shown.signatures.split(' ').find_map(right).ok_or("its signature is wrong")
 }
 
 #[cfg(test)]
@@ -126,6 +128,9 @@ mod tests {
         assert!(
             !holds(good, b"{}", 1_614_265_330) && !holds("", text, 1_614_265_330) && !holds("v1,", text, 1_614_265_330)
         );
+        let beside = format!("{good} v1,AAAA");
+        let code = |signatures| verify(&key, &Shown { id, timestamp, signatures }, text, 1_614_265_330);
+        assert_eq!(code(good), code(&beside), "what stands beside it makes no other request");
         let bytes = STANDARD.decode(good.strip_prefix("v1,").unwrap()).unwrap();
         for bit in 0..256 {
             let mut flipped = bytes.clone();

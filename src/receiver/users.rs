@@ -142,10 +142,18 @@ fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Line>, ReceiverErro
         if PasswordHash::new(hash).is_err() || !hash.starts_with("$argon2id$") {
             return Err(wrong("there is no argon2id hash behind the name"));
         }
-        let words = words.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let words: Vec<String> = words_of(words).map(str::to_owned).collect();
+        if rest.contains(':') && words.is_empty() {
+            return Err(wrong("there is no word behind the last colon: leave it out for all recordings"));
+        }
         users.insert(name.to_owned(), Line { hash: hash.to_owned(), words });
     }
     Ok(users)
+}
+
+/// What a user may see, as the file has it.
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
 /// Whether this can be a user's name in the file and in HTTP's Basic scheme.
@@ -161,6 +169,9 @@ fn is_name(name: &str) -> bool {
 pub fn with_user(text: &str, name: &str, password: &Secret, words: Option<&str>) -> Result<String, String> {
     if !is_name(name) {
         return Err(format!("`{}`: a name is made of letters, digits and . _ + - @", name.escape_debug()));
+    }
+    if words.is_some_and(|words| words.contains([':', '\n', '\r']) || words_of(words).next().is_none()) {
+        return Err("--only takes words with commas between them; leave it out for all recordings".to_owned());
     }
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
@@ -209,6 +220,17 @@ mod tests {
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.to_owned())
+    }
+
+    #[test]
+    fn an_empty_restriction_is_no_permission_for_everything() {
+        for words in ["", ",", " , ", "a:b", "a\nroot:x"] {
+            assert!(with_user("", "bob", &secret("p"), Some(words)).is_err(), "{words:?}");
+        }
+        let line = with_user("", "bob", &secret("p"), None).unwrap();
+        let path = Path::new("users");
+        assert!(parse(&line, path).unwrap()["bob"].words.is_empty());
+        assert!(parse(&format!("{}:\n", line.trim_end()), path).is_err(), "a word was forgotten");
     }
 
     fn private(path: &Path, text: &str) {

@@ -231,6 +231,7 @@ async fn r7_a_signed_delivery_counts_once_and_for_its_text_alone() {
         private(&setup.state.join("sign"), b"signing-key\n");
         setup.settings.signing_key_file = Some(setup.state.join("sign"));
         setup.settings.token_file = None;
+        setup.limits.bad_logins = 0;
     })
     .await;
     let sound = wav(50);
@@ -260,8 +261,45 @@ async fn r7_a_signed_delivery_counts_once_and_for_its_text_alone() {
     assert_eq!(first.status, 201, "{}", first.text());
     let replayed = once.send(&stage).await;
     assert_eq!((replayed.status, replayed.json()), (409, first.json()), "the very same again");
+    let beside = once.lines.trim_end().to_owned() + " v1,AAAA\r\n";
+    assert_eq!(form(beside).send(&stage).await.status, 409, "with another code beside it is the very same still");
     assert_eq!(form(signed(&json, 1, "signing-key")).send(&stage).await.status, 200, "signed anew it is a repetition");
     assert_eq!(count(&stage), 1);
+}
+
+#[tokio::test]
+async fn r7_who_signs_nothing_sends_no_audio_and_is_shut_out_for_it() {
+    let stage = Stage::with(|setup| {
+        private(&setup.state.join("sign"), b"signing-key\n");
+        setup.settings.signing_key_file = Some(setup.state.join("sign"));
+        setup.settings.token_file = None;
+        setup.limits.bad_logins = 2;
+    })
+    .await;
+    let json = URL_SAFE_NO_PAD.encode(b"{}");
+    // The file is announced and never sent: the answer does not wait for it.
+    let head = format!(
+        "PUT /api/recordings/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Recording-Manifest: {json}\r\nContent-Length: 1000000\r\n\r\n"
+    );
+    assert_eq!(stage.ask(head.clone()).await.status, 401);
+    let sound = wav(50);
+    let sent = manifest("a.wav", &sound);
+    let form = Form { lines: String::new(), ..Form::of(&sent, &sound) };
+    assert_eq!(form.send(&stage).await.status, 401);
+    assert_eq!(stage.ask(head).await.status, 429);
+    assert_eq!(count(&stage), 0);
+}
+
+#[tokio::test]
+async fn a_form_with_endless_fields_is_refused() {
+    let stage = Stage::new().await;
+    let field = "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n\r\n";
+    let body = field.repeat(2_000) + "--b--\r\n";
+    let head = format!(
+        "POST /api/recordings HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    assert_eq!(stage.ask(head + &body).await.status, 413);
 }
 
 #[tokio::test]

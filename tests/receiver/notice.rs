@@ -165,7 +165,10 @@ async fn s118_a_page_that_only_fetches_has_it_when_it_has_fetched() {
     let state = || pbx.outbox.deliveries(sent.id).unwrap().remove(0).state;
     let key = wirechief::receiver::link_key(&pbx.folder.path().join("link.key")).unwrap();
     let end = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_mins(5)).unwrap();
-    let link = wirechief::outbox::link::link("", &key, &sent.id.to_string(), end);
+    let anybodys = wirechief::outbox::link::link("", &key, &sent.id.to_string(), end);
+    assert_eq!(pbx.bare(&anybodys).await.body, sound);
+    assert_eq!(state(), DeliveryState::Pending, "a link that was given to somebody else is no delivery");
+    let link = wirechief::outbox::link::link_to("", &key, &sent.id.to_string(), end, "crm");
     assert_eq!(pbx.with_headers(&link, "Range: bytes=0-9\r\n").await.status, 206);
     assert_eq!(pbx.get(&format!("/recordings/{}", sent.id)).await.status, 200);
     assert_eq!(state(), DeliveryState::Pending, "a part of it, or a look of ours, is no delivery");

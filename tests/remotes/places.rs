@@ -128,9 +128,10 @@ async fn s118_s120_a_page_is_told_number_file_and_a_link_that_holds() {
     let key = config::Secret::new("link-key".into());
     let given = (fields["expires"].as_str(), fields["sig"].as_str());
     let now = jiff::Timestamp::now();
-    assert_eq!(wirechief::outbox::link::check(&key, &parcel.key, given, now), Ok(()));
+    let whose = (parcel.key.as_str(), Some(fields["to"].as_str()));
+    assert_eq!(wirechief::outbox::link::check(&key, whose, given, now), Ok(()));
     let later = now + jiff::SignedDuration::from_secs(3_601);
-    assert!(wirechief::outbox::link::check(&key, &parcel.key, given, later).is_err());
+    assert!(wirechief::outbox::link::check(&key, whose, given, later).is_err());
     // told is not fetched: without `status` the recording waits for its receipt
     let error = deliver(&desk.remote(&lines("json")), &parcel).await.unwrap_err();
     assert!(error.what.ends_with("told, not fetched yet"), "{error}");

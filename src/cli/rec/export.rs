@@ -89,6 +89,21 @@ impl Format {
     }
 }
 
+impl Args {
+    /// The format that was asked for, by word or by what the file's name ends in.
+    fn wanted(&self) -> Result<Format, Fault> {
+        let named = self.output.as_deref().filter(|to| *to != Path::new("-"));
+        match (self.format, named.and_then(Format::of), named.and_then(Path::extension)) {
+            (Some(format), ..) | (None, Some(format), _) => Ok(format),
+            (None, None, Some(ending)) => {
+                let message = format!("`.{}`: no format that can be written", ending.to_string_lossy());
+                Err(Fault::new(FaultCode::Usage, message).hint("--format wav, flac or opus"))
+            }
+            (None, None, None) => Ok(Format::Wav),
+        }
+    }
+}
+
 pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     let desk = place.open(context)?;
     let id = desk.one(&args.id)?;
@@ -97,7 +112,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
         let fault = Fault::new(FaultCode::Denied, format!("recording {id} is sealed"));
         return Err(fault.hint(format!("`rec open {id} --identity FILE` opens it")).into());
     }
-    let format = args.format.or_else(|| Format::of(args.output.as_deref()?)).unwrap_or(Format::Wav);
+    let format = args.wanted()?;
     let mut source = opened(&desk, &manifest)?;
     if args.channels == Some(Channels::Split) && source.channels() == 1 {
         let message = format!("recording {id} has one side: its parties were mixed when it was made");

@@ -84,6 +84,9 @@ pub(super) struct Signer {
 impl Signer {
     /// The key is made where there is none, as `rec serve` would.
     pub(super) fn new(desk: &Desk, base: Option<&str>, holds: Duration, context: &Context) -> Result<Self, Failure> {
+        if holds.is_zero() {
+            return Err(Fault::new(FaultCode::Usage, "--expires: a link has to hold for longer than 0s").into());
+        }
         let settings = &desk.settings.serve;
         let usual = || {
             let scheme = if settings.tls_certificate.is_some() { "https" } else { "http" };

@@ -108,9 +108,9 @@ async fn serve(setup: Setup, context: &Context) -> Done {
         context.output.line(&format!("serving {url}"))?;
     }
     if !receiver.has_logins() {
-        context
-            .output
-            .note("nobody can log in: only signed links are answered; `rec serve --add-user NAME` adds a user");
+        context.output.note(
+            "nobody can log in: only signed links are answered; end this, run `rec serve --add-user NAME`, and start it again",
+        );
     }
     let ends = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
     let (mut interrupt, mut terminate) =
@@ -161,8 +161,12 @@ fn password() -> Result<Secret, Failure> {
         first
     } else {
         let mut text = Zeroizing::new(String::new());
-        let read = io::stdin().lock().take(PASSWORD_LIMIT).read_to_string(&mut text);
-        read.map_err(|error| Fault::new(FaultCode::Failure, format!("standard input: {error}")))?;
+        let read = io::stdin().lock().take(PASSWORD_LIMIT + 1).read_to_string(&mut text);
+        let read = read.map_err(|error| Fault::new(FaultCode::Failure, format!("standard input: {error}")))?;
+        if read as u64 > PASSWORD_LIMIT {
+            let message = format!("a password has at most {PASSWORD_LIMIT} bytes");
+            return Err(Fault::new(FaultCode::Usage, message).into());
+        }
         text
     };
     match text.trim_end_matches(['\n', '\r']) {

@@ -17,7 +17,7 @@ use super::sign::sign;
 use super::web::{Ask, Web, render_url, shown_place};
 use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError, Retry};
 use crate::config::{NoticeSettings, ReceiptForm, RemoteSettings, RemoteUrl};
-use crate::outbox::link::link;
+use crate::outbox::link::link_to;
 
 /// After so many seconds another notice goes out, where nobody has fetched.
 const AGAIN_S: u64 = 600;
@@ -41,7 +41,8 @@ impl Notice {
         let expires = Timestamp::now()
             .checked_add(jiff::SignedDuration::try_from(self.notice.link_expires).unwrap_or_default())
             .map_err(|error| never(format!("{}: the link's end: {error}", self.place())))?;
-        let link = link(self.notice.link_base.as_str(), &self.notice.link_key, &parcel.key, expires);
+        let base = self.notice.link_base.as_str();
+        let link = link_to(base, &self.notice.link_key, &parcel.key, expires, &self.settings.name);
         let facts = facts(parcel, Some(&link));
         let mut ask = Ask::new(Method::POST, render_url(&self.url, &facts)?);
         let wrong = |what: &str, why: String| never(format!("{}: {what}: {why}", self.place()));

@@ -26,7 +26,7 @@ use crate::control::protocol::{Fault, FaultCode};
 #[command(after_help = "\
 Examples:
   rec import /var/spool/asterisk/monitor
-  */5 * * * *  rec import -q /var/spool/asterisk/monitor && rec push -q --max-time 4m
+  */5 * * * *  rec import -q /var/spool/asterisk/monitor; rec push -q --max-time 4m
   rec import --dry-run /var/spool/asterisk/monitor
 
 The folder is looked through with all below it. Names like out-4178575309-1001-20240102-101112-1704190272.12.wav say who called whom and when.
