@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(to, "to=c%20r%2Fm");
         assert_eq!(check(&key, (ID, Some("c r/m")), (&expires, signature), at(-1)), Ok(()));
         assert!(check(&key, (ID, None), (&expires, signature), at(-1)).is_err(), "nor is it a link for anybody");
-        assert!(check(&Secret::new("other".into()), (&what, None), (&expires, &signature), at(-1)).is_err());
+        assert!(check(&Secret::new("other".into()), (&what, None), (&expires, signature), at(-1)).is_err());
     }
 
     #[test]
