@@ -3,6 +3,7 @@
 //! The way: a program of `src/bin` → [`main`] (its name picks the tool) → clap → one file per command in `pbx`, `spy`, `astdb` or `rec`. Commands
 //! get a [`Context`](common::Context) and return [`Done`](exit::Done); nothing else prints or exits.
 
+mod ask;
 mod astdb;
 pub mod common;
 mod complete;

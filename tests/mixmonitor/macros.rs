@@ -7,7 +7,7 @@ use crate::call::hear_each_other;
 use crate::harness::TestPbx;
 
 #[tokio::test]
-async fn s104_s106_s107_s111_s112_the_macro_names_the_call_and_its_recording_is_complete_behind_dial() {
+async fn s104_s106_s107_s109_s111_s112_the_macro_names_the_call_and_its_recording_is_complete_behind_dial() {
     let plan = format!(
         "exten => 1,1,Macro(record-enable,000, OUT)\n same => n,Dial(SIP/bob,,g)\n same => n,{}\n same => n,Wait(60)\n",
         tell("${CALLFILENAME}|${DIALSTATUS}|${EXTEN}"),

@@ -48,7 +48,7 @@ async fn s125_a_signed_link_needs_no_login_until_it_expires() {
 }
 
 #[test]
-fn the_key_of_links_is_made_once_for_its_owner_alone() {
+fn s136_the_key_of_links_is_made_by_itself_once_for_its_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("link.key");
     let first = wirechief::receiver::link_key(&path).unwrap();

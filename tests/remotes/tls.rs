@@ -8,7 +8,7 @@ use super::*;
 use crate::harness::{Authority, Flaw, StubCrm};
 
 #[tokio::test]
-async fn r1_no_byte_of_audio_reaches_a_server_with_a_bad_certificate() {
+async fn r1_s122_no_byte_of_audio_reaches_a_server_with_a_bad_certificate() {
     let (desk, authority) = (Desk::new(), Authority::new());
     std::fs::write(desk.path("ca.pem"), authority.pem()).unwrap();
     let parcel = desk.parcel("a.wav", &noise(100_000), |_| {});

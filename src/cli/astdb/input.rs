@@ -1,11 +1,11 @@
 //! Where a value comes from: standard input, a prompt without echo, or the command line.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::astdb::{VALUE_LIMIT, Value};
+use crate::cli::ask::hidden_line;
 use crate::cli::exit::Failure;
 use crate::control::protocol::{Fault, FaultCode};
 
@@ -34,24 +34,5 @@ pub(super) fn from_stdin() -> Result<Value, Failure> {
 
 /// A value typed on the terminal.
 fn prompted() -> Result<Value, Failure> {
-    Ok(Value::from(line("value: ")?.as_str()))
-}
-
-/// One line typed on the terminal, which does not show it.
-pub(super) fn line(prompt: &str) -> Result<Zeroizing<String>, Failure> {
-    let fault = |error: io::Error| Failure::from(Fault::new(FaultCode::Failure, format!("the terminal: {error}")));
-    let stdin = io::stdin();
-    let usual = tcgetattr(&stdin).map_err(|error| fault(error.into()))?;
-    let mut silent = usual.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
-    let _ = write!(io::stderr(), "{prompt}").and_then(|()| io::stderr().flush());
-    tcsetattr(&stdin, OptionalActions::Flush, &silent).map_err(|error| fault(error.into()))?;
-    let mut line = Zeroizing::new(String::with_capacity(4_096));
-    let read = stdin.read_line(&mut line);
-    let _ = tcsetattr(&stdin, OptionalActions::Flush, &usual);
-    let _ = writeln!(io::stderr());
-    read.map_err(fault)?;
-    let end = line.trim_end_matches(['\n', '\r']).len();
-    line.truncate(end);
-    Ok(line)
+    Ok(Value::from(hidden_line("value: ")?.as_str()))
 }

@@ -12,6 +12,7 @@ use super::desk::Server;
 use super::place::{Place, passphrase};
 use super::{input, key};
 use crate::astdb::KeyRing;
+use crate::cli::ask::hidden_line;
 use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::words;
@@ -102,11 +103,11 @@ fn typed(now: &StoreKey) -> Result<Zeroizing<String>, Failure> {
         let fault = Fault::new(FaultCode::Usage, "the store's key is in a key file, not a passphrase");
         return Err(fault.hint("--key-file FILE, `-` for standard input").into());
     }
-    let words = input::line("passphrase: ")?;
+    let words = hidden_line("passphrase: ")?;
     if words.is_empty() {
         return Err(Fault::new(FaultCode::Usage, "no passphrase was typed").into());
     }
-    if !now.exists && *input::line("again: ")? != *words {
+    if !now.exists && *hidden_line("again: ")? != *words {
         return Err(Fault::new(FaultCode::Usage, "that was another one").into());
     }
     Ok(words)

@@ -1,18 +1,18 @@
 //! `rec serve`: the recordings' own pages, and the receiver of what other machines deliver.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::place::Place;
+use crate::cli::ask::hidden_line;
 use crate::cli::common::Context;
 use crate::cli::entry::{Threads, in_runtime, keep_memory_private};
 use crate::cli::exit::{Done, Exit, Failure};
@@ -174,22 +174,6 @@ fn password() -> Result<Secret, Failure> {
         text if text.contains(char::is_control) => Err(Fault::new(FaultCode::Usage, "a password is one line").into()),
         text => Ok(Secret::new(text.to_owned())),
     }
-}
-
-fn hidden_line(prompt: &str) -> Result<Zeroizing<String>, Failure> {
-    let fault = |error: io::Error| Failure::from(Fault::new(FaultCode::Failure, format!("the terminal: {error}")));
-    let stdin = io::stdin();
-    let usual = tcgetattr(&stdin).map_err(|error| fault(error.into()))?;
-    let mut silent = usual.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
-    let _ = write!(io::stderr(), "{prompt}").and_then(|()| io::stderr().flush());
-    tcsetattr(&stdin, OptionalActions::Flush, &silent).map_err(|error| fault(error.into()))?;
-    let mut line = Zeroizing::new(String::with_capacity(1_024));
-    let read = stdin.read_line(&mut line);
-    let _ = tcsetattr(&stdin, OptionalActions::Flush, &usual);
-    let _ = writeln!(io::stderr());
-    read.map_err(fault)?;
-    Ok(line)
 }
 
 impl From<ReceiverError> for Failure {
