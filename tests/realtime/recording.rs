@@ -108,6 +108,11 @@ fn the_recorders_thread_makes_a_file_that_sox_reads_while_it_grows_and_after_a_k
     assert_eq!(repair(&killed).expect("repaired").frames, u64::from(there));
     running.mask();
     talk(&mut beat, [&mut a, &mut b], 25);
+    // What has come through has been copied before.
+    for _ in 0..100 {
+        a.hear_sound();
+        b.hear_sound();
+    }
     let stopped = Instant::now();
     let finished = finish(running);
     assert!(stopped.elapsed() < Duration::from_secs(5));
