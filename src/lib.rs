@@ -11,7 +11,7 @@
 //! | 4 shell | [`cli`] what a user types · [`pbx`] the composition root · [`spy`] the listening post |
 //! | 3 service | [`dialplan`] extensions.conf · [`control`] the control socket · [`receiver`] the recordings' pages, and deliveries taken in |
 //! | 2 call | [`call`] legs, channels, B2BUA, supervision |
-//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store · [`evidence`] the log of supervision · [`recorder`] calls on record · [`outbox`] recordings and their delivery |
+//! | 1 effects | [`transport`] SIP sockets and the task that drives the stack · [`media`] media threads · [`astdb`] the encrypted store · [`evidence`] the log of supervision · [`recorder`] calls on record · [`outbox`] recordings and their delivery · [`sqlite`] what both stores ask of their files |
 //! | 0 pure | [`sip`] · [`sdp`] · [`rtp`] · [`audio`] · [`config`]: no socket, thread, clock or tokio |
 //!
 //! # The ways through
@@ -66,4 +66,5 @@ pub mod rtp;
 pub mod sdp;
 pub mod sip;
 pub mod spy;
+pub mod sqlite;
 pub mod transport;

@@ -51,11 +51,12 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("control", 3, &["audio", "call", "config", "evidence"]),
     ("dialplan", 3, &["astdb", "audio", "call", "config", "media"]),
     ("call", 2, &["audio", "config", "evidence", "media", "outbox", "recorder", "rtp", "sdp", "sip", "transport"]),
-    ("astdb", 1, &["config"]),
+    ("astdb", 1, &["config", "sqlite"]),
     ("evidence", 1, &[]),
     ("media", 1, &["audio", "rtp", "sdp"]),
-    ("outbox", 1, &["config"]),
+    ("outbox", 1, &["config", "sqlite"]),
     ("recorder", 1, &["audio", "media", "rtp"]),
+    ("sqlite", 1, &[]),
     ("transport", 1, &["config", "sip"]),
     ("audio", 0, &[]),
     ("config", 0, &[]),
@@ -65,8 +66,16 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
 ];
 
 /// Arrows that stay on their layer: the shell's one entry, a codec's name, a secret.
-const SIDEWAYS: &[(&str, &str)] =
-    &[("cli", "pbx"), ("cli", "spy"), ("recorder", "media"), ("rtp", "audio"), ("sdp", "audio"), ("sip", "config")];
+const SIDEWAYS: &[(&str, &str)] = &[
+    ("cli", "pbx"),
+    ("cli", "spy"),
+    ("recorder", "media"),
+    ("rtp", "audio"),
+    ("sdp", "audio"),
+    ("sip", "config"),
+    ("astdb", "sqlite"),
+    ("outbox", "sqlite"),
+];
 
 /// What a pure room never touches: time, threads, sockets and the runtime come in as arguments or not at all.
 const IMPURE: &[&str] =

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -13,6 +13,7 @@ use super::error::{StoreError, is_full};
 use super::key::{KeySource, random, random_key};
 use super::seal::Key;
 use super::unlock::{Head, NameMode, write_generation};
+use crate::sqlite::{self, moment, write_ahead};
 
 /// `PRAGMA application_id` of our files: "wCDB".
 const APPLICATION: i64 = 0x7743_4442;
@@ -146,20 +147,6 @@ pub(super) fn open_writing(
     Ok(conn)
 }
 
-/// Gives an empty file its log. While another process does so at the same moment SQLite says that the file is busy without waiting
-/// for it, lest both wait for each other.
-fn write_ahead(conn: &Connection, patience: Duration) -> rusqlite::Result<()> {
-    let until = Instant::now() + patience;
-    loop {
-        match conn.pragma_update(None, "journal_mode", "WAL") {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            done => return done,
-        }
-    }
-}
-
 /// Whether the file, and the folder for the files beside it, may be written.
 fn is_writable(path: &Path) -> bool {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -214,37 +201,30 @@ fn create(
 
 /// What a file says about itself.
 struct Facts {
-    application: i64,
-    form: i64,
-    tables: i64,
+    head: sqlite::Head,
     is_asterisks: bool,
 }
 
 fn examine(conn: &Connection) -> rusqlite::Result<Facts> {
-    // All of one moment: another process may just be making the store.
-    let _moment = if conn.is_autocommit() { Some(conn.unchecked_transaction()?) } else { None };
-    let number = |sql| conn.query_row(sql, (), |row| row.get(0));
-    Ok(Facts {
-        application: number("PRAGMA application_id")?,
-        form: number("PRAGMA user_version")?,
-        tables: number("SELECT count(*) FROM sqlite_schema")?,
-        is_asterisks: number("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'astdb'")? > 0,
-    })
+    let _moment = moment(conn)?;
+    let named = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'astdb'";
+    let asterisks: i64 = conn.query_row(named, (), |row| row.get(0))?;
+    Ok(Facts { head: sqlite::Head::read(conn)?, is_asterisks: asterisks > 0 })
 }
 
 fn verdict(facts: &Facts, path: &Path) -> Result<Found, StoreError> {
     let path = || path.to_owned();
-    if facts.application == 0 && facts.form == 0 && facts.tables == 0 {
+    if facts.head.application == 0 && facts.head.form == 0 && facts.head.tables == 0 {
         return Ok(Found::Nothing);
     }
-    if facts.application != APPLICATION {
+    if facts.head.application != APPLICATION {
         let what = if facts.is_asterisks { "a database of Asterisk" } else { "a database of some other program" };
         return Err(StoreError::NotAStore { path: path(), what });
     }
-    if facts.form > newest() {
-        return Err(StoreError::Future { path: path(), found: facts.form, known: newest() });
+    if facts.head.form > newest() {
+        return Err(StoreError::Future { path: path(), found: facts.head.form, known: newest() });
     }
-    if facts.form < newest() {
+    if facts.head.form < newest() {
         return Err(StoreError::NotAStore { path: path(), what: "of no form that was ever written" });
     }
     Ok(Found::Store)

@@ -5,11 +5,12 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::error::OutboxError;
+use crate::sqlite::{Head, moment, write_ahead};
 
 /// `PRAGMA application_id` of our files: "wCOB".
 const APPLICATION: i64 = 0x7743_4F42;
@@ -120,7 +121,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OutboxError> {
     let mut conn = Connection::open_with_flags(real(path)?, flags).map_err(fault)?;
     conn.busy_timeout(PATIENCE).map_err(fault)?;
     if form(&conn, path)? < newest() {
-        write_ahead(&conn).map_err(fault)?;
+        write_ahead(&conn, PATIENCE).map_err(fault)?;
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
         // Another process may have been faster.
         let taken = usize::try_from(form(&tx, path)?).unwrap_or_default();
@@ -155,38 +156,18 @@ fn real(path: &Path) -> Result<std::path::PathBuf, OutboxError> {
 
 /// The form of the file, after a look at whose it is; 0: nothing yet.
 fn form(conn: &Connection, path: &Path) -> Result<i64, OutboxError> {
-    let read = || -> rusqlite::Result<(i64, i64, i64)> {
-        // All of one moment: another process may just be making it.
-        let _moment = if conn.is_autocommit() { Some(conn.unchecked_transaction()?) } else { None };
-        let number = |sql| conn.query_row(sql, (), |row| row.get(0));
-        Ok((
-            number("PRAGMA application_id")?,
-            number("PRAGMA user_version")?,
-            number("SELECT count(*) FROM sqlite_schema")?,
-        ))
+    let read = || {
+        let _moment = moment(conn)?;
+        Head::read(conn)
     };
-    let (application, form, tables) = read().map_err(|error| of_sqlite("reading", path, error))?;
-    match (application, form, tables) {
+    let head = read().map_err(|error| of_sqlite("reading", path, error))?;
+    match (head.application, head.form, head.tables) {
         (0, 0, 0) => Ok(0),
         (APPLICATION, found, _) if found > newest() => {
             Err(OutboxError::Future { path: path.to_owned(), found, known: newest() })
         }
         (APPLICATION, found, _) if found > 0 => Ok(found),
         _ => Err(OutboxError::Damaged { path: path.to_owned(), what: "a database of some other program".to_owned() }),
-    }
-}
-
-/// Gives an empty file its log. While another process does so at the same moment SQLite says that the file is busy without waiting
-/// for it, lest both wait for each other.
-fn write_ahead(conn: &Connection) -> rusqlite::Result<()> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match conn.pragma_update(None, "journal_mode", "WAL") {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            done => return done,
-        }
     }
 }
 
