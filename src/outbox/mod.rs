@@ -11,6 +11,7 @@ mod aside;
 mod delivery;
 mod error;
 mod fetched;
+mod further;
 mod go_on;
 pub mod link;
 mod list;

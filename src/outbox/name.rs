@@ -150,14 +150,7 @@ pub fn free_name<E: From<OutboxError>>(
     super::spool::check_name(wished)?;
     let start = stem(wished);
     let end = wished.get(start.len()..).unwrap_or_default();
-    let named = |number: u32| if number == 1 { wished.to_owned() } else { format!("{start}-{number}{end}") };
-    let mut is_free = |number: u32| -> Result<bool, E> {
-        let name = named(number);
-        let sealed = format!("{}.age", stem(&name));
-        let files = [&name, &manifest_name(&name), &sealed, &key_name(&sealed)];
-        let is_there = files.into_iter().try_fold(false, |found, file| Ok::<_, E>(found || spool.exists(file)?))?;
-        Ok(!is_there && !taken(stem(&name))?)
-    };
+    let mut is_free = |number: u32| is_free(spool, &numbered(wished, number), &mut taken);
     let is_numbered = |own: &str| own.strip_prefix(start)?.strip_prefix('-')?.parse::<u32>().ok();
     if own == Some(start) {
         return Ok(wished.to_owned());
@@ -181,8 +174,28 @@ pub fn free_name<E: From<OutboxError>>(
             if is_free(middle)? { free = middle } else { taken = middle }
         }
     }
-    super::spool::check_name(&named(free))?;
-    Ok(named(free))
+    let name = numbered(wished, free);
+    super::spool::check_name(&name)?;
+    Ok(name)
+}
+
+/// A name with its number before its extension; the first has none.
+pub(super) fn numbered(name: &str, number: u32) -> String {
+    let start = stem(name);
+    let end = name.get(start.len()..).unwrap_or_default();
+    if number == 1 { name.to_owned() } else { format!("{start}-{number}{end}") }
+}
+
+/// Whether no file of a recording, clear or sealed, has this name, and `taken` has none either.
+pub(super) fn is_free<E: From<OutboxError>>(
+    spool: &Spool,
+    name: &str,
+    taken: impl FnOnce(&str) -> Result<bool, E>,
+) -> Result<bool, E> {
+    let sealed = format!("{}.age", stem(name));
+    let files = [name, &manifest_name(name), &sealed, &key_name(&sealed)];
+    let is_there = files.into_iter().try_fold(false, |found, file| Ok::<_, E>(found || spool.exists(file)?))?;
+    Ok(!is_there && !taken(stem(name))?)
 }
 
 fn value(field: Field, manifest: &Manifest, zone: &TimeZone) -> String {

@@ -191,6 +191,18 @@ impl Spool {
         Ok(FileType::from_raw_mode(facts.st_mode) == FileType::Directory)
     }
 
+    /// Makes a file that must not be there, empty, for its owner alone.
+    ///
+    /// # Errors
+    /// Something has this name, or the disk does not take it.
+    pub(super) fn create(&self, name: &str) -> Result<(), OutboxError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = self
+            .folder_of(name)
+            .and_then(|(folder, last)| Ok(openat(&folder, last, flags, Mode::RUSR | Mode::WUSR).map(drop)?));
+        made.map_err(OutboxError::io("making", &self.path.join(name)))
+    }
+
     /// Writes a small file whole or not at all, for its owner alone, in the place of one that is there; it is on the disk after.
     ///
     /// # Errors

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Disk, Medium};
-use super::order::{Form, Part, RecorderError};
+use super::names::Names;
+use super::order::{Form, Order, Part, RecorderError};
 use super::repair;
 use super::wav::{Beginning, Shape};
 
 /// Bytes of silence written at once.
 const FILL_BYTES: u64 = 65_536;
-/// Names tried for a further file.
-const MOST_PARTS: u32 = 10_000;
 
 /// The files of one recording. Frames are counted through all of them.
 #[derive(Debug)]
 pub(super) struct Parts {
     disk: Arc<dyn Disk>,
+    names: Arc<dyn Names>,
     path: PathBuf,
     shape: Shape,
     /// Frames of a file at most.
@@ -37,12 +37,13 @@ impl Parts {
     /// # Errors
     ///
     /// [`RecorderError::File`] when it exists or cannot be made.
-    pub(super) fn create(disk: Arc<dyn Disk>, path: &Path, shape: Shape, most: u64) -> Result<Self, RecorderError> {
-        let failed = |source| RecorderError::File { path: path.to_owned(), source };
+    pub(super) fn create(disk: Arc<dyn Disk>, order: &Order, shape: Shape, most: u64) -> Result<Self, RecorderError> {
+        let path = &order.path;
+        let failed = |source| RecorderError::File { path: path.clone(), source };
         let mut medium = disk.create(path).map_err(failed)?;
         medium.write_at(&shape.header(0), 0).map_err(failed)?;
-        let (path, present) = (path.to_owned(), path.to_owned());
-        Ok(Self { disk, path, shape, most: most.max(1), done: Vec::new(), medium, present, first: 0, end: 0 })
+        let (path, present, names) = (path.clone(), path.clone(), Arc::clone(&order.names));
+        Ok(Self { disk, names, path, shape, most: most.max(1), done: Vec::new(), medium, present, first: 0, end: 0 })
     }
 
     /// Opens a file that is there to go on at its end.
@@ -50,17 +51,18 @@ impl Parts {
     /// # Errors
     ///
     /// [`RecorderError::OtherForm`] when it looks different.
-    pub(super) fn append(disk: Arc<dyn Disk>, path: &Path, shape: Shape, most: u64) -> Result<Self, RecorderError> {
-        let failed = |source| RecorderError::File { path: path.to_owned(), source };
+    pub(super) fn append(disk: Arc<dyn Disk>, order: &Order, shape: Shape, most: u64) -> Result<Self, RecorderError> {
+        let path = &order.path;
+        let failed = |source| RecorderError::File { path: path.clone(), source };
         let medium = disk.open(path).map_err(failed)?;
         let start = medium.read_start(usize::try_from(shape.header_bytes()).unwrap_or(0)).map_err(failed)?;
-        let other = || RecorderError::OtherForm { path: path.to_owned(), wanted: describe(&shape) };
+        let other = || RecorderError::OtherForm { path: path.clone(), wanted: describe(&shape) };
         if !Beginning::parse(&start).is_some_and(|beginning| beginning.is(&shape)) {
             return Err(other());
         }
         let end = repair::repair_on(disk.as_ref(), path).map_err(|_| other())?.frames;
-        let (path, present) = (path.to_owned(), path.to_owned());
-        Ok(Self { disk, path, shape, most: most.max(1), done: Vec::new(), medium, present, first: 0, end })
+        let (path, present, names) = (path.clone(), path.clone(), Arc::clone(&order.names));
+        Ok(Self { disk, names, path, shape, most: most.max(1), done: Vec::new(), medium, present, first: 0, end })
     }
 
     /// The frame after the last one written.
@@ -117,28 +119,18 @@ impl Parts {
     ///
     /// What the system says; then the present file stays.
     pub(super) fn roll(&mut self) -> io::Result<()> {
-        for number in self.count() as u32 + 1..=MOST_PARTS {
-            let path = further(&self.path, number);
-            if path.with_extension("json").exists() {
-                // The name of a recording that has not begun yet.
-                continue;
-            }
-            let mut medium = match self.disk.create(&path) {
-                Ok(medium) => medium,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(error),
-            };
-            self.trim();
-            if let Err(error) = medium.write_at(&self.shape.header(0), 0) {
-                self.disk.remove(&path);
-                return Err(error);
-            }
-            let done = self.part();
-            self.done.push(done);
-            (self.medium, self.present, self.first) = (medium, path, self.end);
-            return Ok(());
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
+        let number = u32::try_from(self.count()).unwrap_or(u32::MAX).saturating_add(1);
+        let path = self.names.further(&self.path, number)?;
+        let begun = self.disk.open(&path).and_then(|mut medium| {
+            medium.write_at(&self.shape.header(0), 0)?;
+            Ok(medium)
+        });
+        let medium = begun.inspect_err(|_| self.disk.remove(&path))?;
+        self.trim();
+        let done = self.part();
+        self.done.push(done);
+        (self.medium, self.present, self.first) = (medium, path, self.end);
+        Ok(())
     }
 
     /// All files, as they are.
@@ -200,17 +192,6 @@ impl Parts {
         }
         Ok(())
     }
-}
-
-/// The name of a further file: `NAME-2.wav`.
-fn further(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(format!("-{number}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
 }
 
 fn describe(shape: &Shape) -> String {

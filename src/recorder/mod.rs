@@ -11,6 +11,7 @@ mod file;
 mod handle;
 mod line;
 mod marks;
+mod names;
 mod order;
 mod repair;
 mod session;
@@ -19,6 +20,7 @@ mod tie;
 mod wav;
 
 pub use handle::{Recorder, Running};
+pub use names::Names;
 pub use order::{
     Finished, Form, Gap, Layout, Levels, MOST_GAPS, Notice, Order, Packets, Part, ROLL_AT_BYTES, RecorderError, Side,
     Span, Whispers, Why,

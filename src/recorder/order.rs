@@ -3,11 +3,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use super::names::{Counted, Names};
 use crate::audio::codec::Codec;
 
 /// Bytes of a file at most, below the 4 GiB that a WAV header can count.
@@ -18,6 +20,8 @@ pub const ROLL_AT_BYTES: u64 = 4_294_000_000;
 pub struct Order {
     /// The file, under its final name from the first byte on. It must not exist, but for `append`.
     pub path: PathBuf,
+    /// Who hands out the names of further files; by itself they are counted: `NAME-2.wav`, ….
+    pub names: Arc<dyn Names>,
     /// How the parties share it.
     pub layout: Layout,
     /// How its samples are written.
@@ -26,7 +30,7 @@ pub struct Order {
     pub whispers: Whispers,
     /// Go on at the end of an existing recording of the same form, if there is one.
     pub append: bool,
-    /// Bytes at which a further file (`NAME-2.wav`, …) is begun.
+    /// Bytes at which a further file is begun.
     pub roll_at_bytes: u64,
     /// Begin a further file after this much time, each time.
     pub segment: Option<Duration>,
@@ -43,6 +47,7 @@ impl Order {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            names: Arc::new(Counted),
             layout: Layout::Split,
             form: Form::Pcm16,
             whispers: Whispers::LeaveOut,

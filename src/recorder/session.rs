@@ -77,9 +77,9 @@ impl Session {
         let by_time = order.segment.map_or(u64::MAX, |time| time.as_millis() as u64 * u64::from(RATE_HZ) / 1_000);
         let most = by_size.min(by_time);
         let parts = if order.append && order.path.exists() {
-            Parts::append(Arc::clone(&disk), &order.path, shape, most)?
+            Parts::append(Arc::clone(&disk), &order, shape, most)?
         } else {
-            Parts::create(Arc::clone(&disk), &order.path, shape, most)?
+            Parts::create(Arc::clone(&disk), &order, shape, most)?
         };
         let first = i64::try_from(parts.end()).unwrap_or(0);
         let line = || Line::new(first, order.form.silence());

@@ -2,7 +2,12 @@
 //! calls.
 //! Above: `session`. Below: `outbox` and `recorder`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -18,8 +23,8 @@ use crate::{
     },
     config::{RecordChannels, RecordForm, RecordWhispers, RecordingSettings},
     media::{Copies, Event},
-    outbox::{OutboxError, State},
-    recorder::{Form, Layout, Levels, Notice, Order, Running, Whispers},
+    outbox::{Outbox, OutboxError, State},
+    recorder::{Form, Layout, Levels, Names, Notice, Order, Running, Whispers},
 };
 
 /// Puts a recording into the outbox: with the name that it has from now on. One that is to continue another is put there when it does.
@@ -72,7 +77,7 @@ pub(super) async fn open(
         if is_begun {
             // That it was answered, and by whom, is on the disk before the first sample.
             tools.outbox.update(&manifest)?;
-            let order = Order { notices: Some(notices), ..order(&core, &manifest.file) };
+            let order = Order { notices: Some(notices), ..order(&core, &tools.outbox, &manifest.file) };
             return Ok(tools.recorder.open(order, events)?);
         }
         // Of one that somebody is still writing to, and of what is none of ours, nothing is continued.
@@ -84,8 +89,8 @@ pub(super) async fn open(
             state.manifest = manifest.clone();
             state.is_kept = true;
         }
-        let opened =
-            tools.recorder.open(Order { append, notices: Some(notices), ..order(&core, &manifest.file) }, events);
+        let order = Order { append, notices: Some(notices), ..order(&core, &tools.outbox, &manifest.file) };
+        let opened = tools.recorder.open(order, events);
         if opened.is_err() && append {
             // What was there before is whole, and stays.
             tools.outbox.finish(manifest)?;
@@ -111,7 +116,7 @@ pub(super) async fn describe(core: &Arc<Core>) {
 }
 
 /// How it is recorded.
-fn order(core: &Core, file: &str) -> Order {
+fn order(core: &Core, outbox: &Outbox, file: &str) -> Order {
     let settings = core.exchange.settings.load();
     let settings = &settings.recording;
     let wish = &core.wish;
@@ -134,7 +139,20 @@ fn order(core: &Core, file: &str) -> Order {
         roll_at_bytes: settings.roll,
         levels,
         floor_bytes: settings.free_space_floor,
+        names: Arc::new(Further(outbox.clone())),
         ..Order::new(core.exchange.recordings.spool().folder().join(file))
+    }
+}
+
+/// Further files have their names from the outbox, as all recordings have.
+#[derive(Debug)]
+struct Further(Outbox);
+
+impl Names for Further {
+    fn further(&self, first: &Path, number: u32) -> io::Result<PathBuf> {
+        let spool = self.0.spool().path();
+        let first = first.strip_prefix(spool).unwrap_or(first).to_string_lossy();
+        self.0.take_further(&first, number).map(|name| spool.join(name)).map_err(io::Error::other)
     }
 }
 

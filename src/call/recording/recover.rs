@@ -43,21 +43,16 @@ pub fn recover(spool: &Spool) -> Result<Vec<Recovered>, RecordError> {
 }
 
 fn mend(outbox: &Outbox, spool: &Spool, mut manifest: Manifest) -> Result<Option<f64>, RecordError> {
-    let first = spool.folder().join(&manifest.file);
     let mut parts = Vec::new();
-    for number in 1.. {
-        let path = part_name(&first, number);
-        // Another recording that wished for the same name has a manifest of its own.
-        if number > 1 && path.with_extension("json").exists() {
-            continue;
-        }
-        match recorder::repair(&path) {
-            Ok(repaired) => parts.push((path, repaired)),
+    let names = [vec![manifest.file.clone()], outbox.further_files(&manifest.file)?].concat();
+    for name in names {
+        match recorder::repair(&spool.folder().join(&name)) {
+            Ok(repaired) => parts.push((name, repaired)),
             Err(recorder::RepairError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => break,
             // An empty file is what is left of one that was just made; more may come behind it.
-            Err(_) if number > 1 => continue,
+            Err(_) if name != manifest.file => {}
             Err(error) => {
-                let is_empty = std::fs::metadata(&path).is_ok_and(|facts| facts.len() == 0);
+                let is_empty = std::fs::metadata(spool.folder().join(&name)).is_ok_and(|facts| facts.len() == 0);
                 if !is_empty {
                     return Err(RecordError::Writing { file: manifest.file, why: error.to_string() });
                 }
@@ -73,10 +68,8 @@ fn mend(outbox: &Outbox, spool: &Spool, mut manifest: Manifest) -> Result<Option
     };
     describe(&mut manifest, whole, frames);
     if parts.len() > 1 {
-        let below =
-            |path: &std::path::Path| path.strip_prefix(spool.folder()).unwrap_or(path).to_string_lossy().into_owned();
-        let part = |(path, repaired): &(std::path::PathBuf, Repaired)| Part {
-            file: below(path),
+        let part = |(name, repaired): &(String, Repaired)| Part {
+            file: name.clone(),
             frames: repaired.frames,
             ..Part::default()
         };
@@ -96,11 +89,69 @@ fn describe(manifest: &mut Manifest, whole: &Repaired, frames: u64) {
     manifest.ended = manifest.started.checked_add(length).ok().or_else(|| Some(Timestamp::now()));
 }
 
-/// `NAME.wav`, `NAME-2.wav`, ….
-fn part_name(first: &std::path::Path, number: u32) -> std::path::PathBuf {
-    if number == 1 {
-        return first.to_owned();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of so many frames, as a killed writer leaves it: its header knows of fewer.
+    fn wav(frames: u64) -> Vec<u8> {
+        let mut bytes = crate::audio::wave::pcm_head(8_000, 2, Some(frames / 2)).to_vec();
+        bytes.resize(bytes.len() + 4 * usize::try_from(frames).expect("few"), 1);
+        bytes
     }
-    let stem = first.file_stem().unwrap_or_default().to_string_lossy();
-    first.with_file_name(format!("{stem}-{number}.wav"))
+
+    #[test]
+    fn a_recording_in_several_files_is_mended_with_all_of_them_and_nothing_of_its_namesakes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::at(folder.path().join("spool"));
+        let writes = |name: &str, bytes: &[u8]| std::fs::write(spool.folder().join(name), bytes).expect("written");
+        let dying = Outbox::open(spool.folder()).expect("an outbox");
+        let begun = |name: &str| dying.begin(&Manifest::new(name, Timestamp::now())).expect("begun");
+        let long = begun("x.wav");
+        writes("x.wav", &wav(8_000));
+        assert_eq!(begun("x.wav").file, "x-2.wav");
+        writes("x-2.wav", &wav(800));
+        // The second was just made when the disk was full; the third came after.
+        for frames in [0, 4_000] {
+            let name = dying.take_further("x.wav", 2).expect("a name");
+            writes(&name, &if frames == 0 { Vec::new() } else { wav(frames) });
+        }
+        drop(dying);
+        let mut recovered = recover(&spool).expect("recovered");
+        recovered.sort_by(|one, other| one.file.cmp(&other.file));
+        let found: Vec<_> = recovered.iter().map(|one| (one.file.as_str(), one.duration_s)).collect();
+        assert_eq!(found, [("x-2.wav", Some(0.1)), ("x.wav", Some(1.5))]);
+        let outbox = spool.outbox().expect("an outbox");
+        let whole = outbox.get(long.id).expect("the queue").expect("a recording");
+        let parts: Vec<_> = whole.parts.iter().map(|part| (part.file.as_str(), part.frames)).collect();
+        assert_eq!(parts, [("x.wav", 8_000), ("x-4.wav", 4_000)]);
+        assert_eq!((whole.state, whole.audio.frames), (State::Interrupted, 12_000));
+        assert!(whole.parts.iter().all(|part| part.sha256.len() == 64));
+        assert_eq!(recover(&spool).expect("again"), []);
+    }
+
+    #[test]
+    fn of_a_recording_without_a_first_file_nothing_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::at(folder.path().join("spool"));
+        let dying = Outbox::open(spool.folder()).expect("an outbox");
+        let [none, empty] =
+            ["none.wav", "empty.wav"].map(|name| dying.begin(&Manifest::new(name, Timestamp::now())).expect("begun"));
+        std::fs::write(spool.folder().join(&empty.file), "").expect("written");
+        drop(dying);
+        let recovered = recover(&spool).expect("recovered");
+        assert_eq!(recovered.iter().map(|one| one.duration_s).collect::<Vec<_>>(), [None, None]);
+        let outbox = spool.outbox().expect("an outbox");
+        assert!([none.id, empty.id].iter().all(|id| outbox.get(*id).expect("the queue").is_none()));
+        assert_eq!(
+            outbox
+                .spool()
+                .names()
+                .expect("names")
+                .iter()
+                .filter(|name| !name.starts_with('.') && !name.starts_with("outbox"))
+                .count(),
+            0
+        );
+    }
 }

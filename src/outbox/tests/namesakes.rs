@@ -117,3 +117,36 @@ fn s139_names_that_many_wish_for_stay_their_own() {
     assert_eq!(names.len(), 300);
     assert!(names.contains("same.wav") && names.contains("same-2.wav") && names.contains("same-300.wav"));
 }
+
+#[test]
+fn further_files_take_no_other_recordings_name_and_no_other_recording_takes_theirs() {
+    let home = Home::new();
+    let long = home.outbox.begin(&manifest("a/x.wav")).unwrap();
+    // It has a name and a manifest, and no audio yet.
+    let waiting = home.outbox.begin(&manifest("a/x.wav")).unwrap();
+    assert_eq!(waiting.file, "a/x-2.wav");
+    assert_eq!(home.outbox.take_further(&long.file, 2).unwrap(), "a/x-3.wav");
+    assert_eq!(std::fs::read(home.spool().join("a/x-3.wav")).unwrap(), b"");
+    let sealed = home.finished("a/x.wav", b"another");
+    home.outbox.seal(sealed.id, &recipients()).unwrap();
+    assert_eq!(sealed.file, "a/x-4.wav");
+    assert_eq!(home.outbox.take_further(&long.file, 3).unwrap(), "a/x-5.wav");
+    assert_eq!(home.other().begin(&manifest("a/x.wav")).unwrap().file, "a/x-6.wav");
+    assert_eq!(home.outbox.further_files(&long.file).unwrap(), ["a/x-3.wav", "a/x-5.wav"]);
+    assert_eq!(home.outbox.further_files(&waiting.file).unwrap(), [""; 0]);
+}
+
+#[test]
+fn two_that_take_names_at_once_get_different_ones() {
+    let home = Home::new();
+    let long = home.outbox.begin(&manifest("x.wav")).unwrap();
+    let (further, begun): (Vec<_>, Vec<_>) = std::thread::scope(|scope| {
+        let other = home.other();
+        let rolls =
+            scope.spawn(|| (2..30).map(|number| home.outbox.take_further(&long.file, number).unwrap()).collect());
+        let begins = scope.spawn(move || (0..28).map(|_| other.begin(&manifest("x.wav")).unwrap().file).collect());
+        (rolls.join().unwrap(), begins.join().unwrap())
+    });
+    let names: std::collections::BTreeSet<&String> = further.iter().chain(&begun).collect();
+    assert_eq!(names.len(), 56, "{further:?} {begun:?}");
+}
