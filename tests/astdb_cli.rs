@@ -7,6 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::harness::program;
+pub(crate) use crate::harness::program::ok;
+
 pub(crate) const ASTDB: &str = env!("CARGO_BIN_EXE_astdb");
 
 /// `astdb` in cron's empty environment, with a home of its own.
@@ -30,20 +33,8 @@ pub(crate) fn fed(home: &Path, words: &[&str], input: &[u8]) -> Output {
 }
 
 #[track_caller]
-pub(crate) fn ok(output: Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The error is `astdb: …`, then at most one `hint: …`.
-#[track_caller]
 pub(crate) fn fails(output: &Output, code: i32, says: &str) {
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-    let stderr = std::str::from_utf8(&output.stderr).unwrap();
-    let lines: Vec<&str> = stderr.lines().collect();
-    assert!((1..=2).contains(&lines.len()) && lines[0].starts_with("astdb: "), "{stderr}");
-    assert!(lines[0].contains(says), "{stderr}");
-    assert!(lines.get(1).is_none_or(|hint| hint.starts_with("hint: ")), "{stderr}");
+    program::fails("astdb", output, (code, says));
 }
 
 pub(crate) fn home() -> tempfile::TempDir {

@@ -17,6 +17,9 @@ use wirechief::outbox::manifest::{Audio, Direction};
 use wirechief::outbox::name::clean_name;
 use wirechief::outbox::{Manifest, Outbox, RecordingId};
 
+use crate::harness::program;
+pub(crate) use crate::harness::program::ok;
+
 pub(crate) const REC: &str = env!("CARGO_BIN_EXE_rec");
 pub(crate) const SPOOL: &str = ".local/state/wirechief/recordings";
 
@@ -128,18 +131,6 @@ pub(crate) fn wav(channels: u16, samples: &[i16]) -> Vec<u8> {
 }
 
 #[track_caller]
-pub(crate) fn ok(output: Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The error is `rec: …`, then at most one `hint: …`.
-#[track_caller]
 pub(crate) fn fails(output: &Output, code: i32, says: &str) {
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-    let stderr = std::str::from_utf8(&output.stderr).unwrap();
-    let lines: Vec<&str> = stderr.lines().collect();
-    assert!((1..=2).contains(&lines.len()) && lines[0].starts_with("rec: "), "{stderr}");
-    assert!(lines[0].contains(says), "{stderr}");
-    assert!(lines.get(1).is_none_or(|hint| hint.starts_with("hint: ")), "{stderr}");
+    program::fails("rec", output, (code, says));
 }

@@ -14,6 +14,7 @@ mod http;
 mod media;
 mod pbx;
 mod phone;
+pub(crate) mod program;
 mod stores;
 mod tape;
 mod text;

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+pub(crate) use crate::harness::program::failed;
 use crate::harness::{PATIENCE, Phone, Profile, password};
 
 const PBX: &str = env!("CARGO_BIN_EXE_pbx");
@@ -113,15 +114,6 @@ pub(crate) fn settings(address: &str, keys: &str) -> String {
 /// Waits for the end of a program.
 pub(crate) async fn done(mut command: Command) -> Output {
     timeout(PATIENCE, command.output()).await.expect("it ends").expect("it runs")
-}
-
-/// Exit code and error text; the error is one line, and at most one of advice.
-pub(crate) fn failed(output: &Output) -> (Option<i32>, String) {
-    let errors = String::from_utf8(output.stderr.clone()).expect("text");
-    let lines: Vec<&str> = errors.lines().collect();
-    assert!((1..=2).contains(&lines.len()), "{output:?}");
-    assert!(lines.get(1).is_none_or(|hint| hint.starts_with("hint: ")), "{output:?}");
-    (output.status.code(), errors)
 }
 
 /// A program that goes on running.
