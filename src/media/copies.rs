@@ -129,20 +129,24 @@ impl Copies {
     /// Copies anything. One that does not fit is dropped and counted.
     pub(crate) fn put(&mut self, copied: &Copied, payload: &[u8]) {
         let Ok(length) = u16::try_from(payload.len()) else { return };
-        let wanted = HEAD + payload.len() + if self.missing > 0 { HEAD } else { 0 };
-        if self.out.slots() < wanted {
+        let mark = (self.missing > 0)
+            .then(|| Copied { content: Content::Mark(Mark::Dropped(self.missing)), ..*copied }.to_bytes(0));
+        let mark = mark.as_ref().map_or(&[][..], |bytes| bytes);
+        let wanted = mark.len() + HEAD + payload.len();
+        // Where the reader is, which is in another processor's cache, is looked at only when there seems to be no room.
+        let Ok(mut room) = self.out.write_chunk(wanted) else {
             self.missing = self.missing.saturating_add(1);
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
+        };
+        let (first, second) = room.as_mut_slices();
+        let mut at = 0;
+        for piece in [mark, &copied.to_bytes(length), payload] {
+            copy_across((first, second), at, piece);
+            at += piece.len();
         }
-        if self.missing > 0 {
-            let mark = Copied { content: Content::Mark(Mark::Dropped(self.missing)), ..*copied };
-            let _ = self.out.push_entire_slice(&mark.to_bytes(0));
-            self.missing = 0;
-        }
-        // There is room: it was looked at above.
-        let _ = self.out.push_entire_slice(&copied.to_bytes(length));
-        let _ = self.out.push_entire_slice(payload);
+        room.commit_all();
+        self.missing = 0;
     }
 }
 
@@ -158,7 +162,8 @@ impl CopyReader {
         let (copied, length) = Copied::from_bytes(&head)?;
         let chunk = self.ring.read_chunk(HEAD + usize::from(length)).ok()?;
         let (first, second) = chunk.as_slices();
-        payload.extend(first.iter().chain(second).skip(HEAD));
+        payload.extend_from_slice(first.get(HEAD..).unwrap_or_default());
+        payload.extend_from_slice(second.get(HEAD.saturating_sub(first.len())..).unwrap_or_default());
         chunk.commit_all();
         Some(copied)
     }
@@ -171,6 +176,17 @@ impl CopyReader {
     /// Copies that did not fit into the ring so far.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// Copies bytes to a place in two slices that go on from each other, and are together long enough.
+fn copy_across((first, second): (&mut [u8], &mut [u8]), at: usize, bytes: &[u8]) {
+    let here = first.get_mut(at..).unwrap_or_default();
+    let (now, later) = bytes.split_at(here.len().min(bytes.len()));
+    here[..now.len()].copy_from_slice(now);
+    if !later.is_empty() {
+        let from = at.saturating_sub(first.len());
+        second[from..from + later.len()].copy_from_slice(later);
     }
 }
 

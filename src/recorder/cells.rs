@@ -67,14 +67,23 @@ impl Form {
             (Self::Pcm16, [left, right]) => {
                 let start = bytes.len();
                 bytes.resize(start + 4 * frames, 0);
-                for (four, (left, right)) in bytes[start..].chunks_exact_mut(4).zip(left.iter().zip(*right)) {
-                    four[..2].copy_from_slice(&left.to_le_bytes());
-                    four[2..].copy_from_slice(&right.to_le_bytes());
+                let (fours, _) = bytes[start..].as_chunks_mut::<4>();
+                for (four, (left, right)) in fours.iter_mut().zip(left.iter().zip(*right)) {
+                    // two samples at once: the compiler makes vectors of it
+                    *four = (u32::from(left.cast_unsigned()) | u32::from(right.cast_unsigned()) << 16).to_le_bytes();
                 }
             }
             (Self::Pcm16, _) => {
                 for at in 0..frames {
                     bytes.extend(tracks.iter().flat_map(|track| track[at].to_le_bytes()));
+                }
+            }
+            (Self::AsCame(_), [left, right]) => {
+                let start = bytes.len();
+                bytes.resize(start + 2 * frames, 0);
+                let (twos, _) = bytes[start..].as_chunks_mut::<2>();
+                for (two, (left, right)) in twos.iter_mut().zip(left.iter().zip(*right)) {
+                    *two = [*left as u8, *right as u8]; // a law's cells are bytes
                 }
             }
             (Self::AsCame(_), _) => {
