@@ -9,13 +9,15 @@ use tokio::sync::mpsc;
 use super::clock::Moment;
 use super::command::Event;
 use super::voice::Side;
-use crate::audio::codec::Codec;
+use crate::audio::codec::{Codec, Foreign};
 use crate::rtp::packet::Header;
 
 /// Bytes of a ring, at least 64 KiB: two parties of G.711 fill it in 3.4 s.
 pub const RING_BYTES: usize = 65_536;
 /// Bytes of a record before its payload.
 const HEAD: usize = 22;
+/// With the number of a codec that is only passed on: the content of a record.
+const FOREIGN: u8 = 0x20;
 
 /// The media thread's end: where copies go.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub enum Origin {
 pub enum Content {
     /// Sound of a codec, as it came.
     Sound(Codec),
+    /// Sound of a codec that media threads only pass on, as it came. Its time stamps count by its own clock.
+    Foreign(Foreign),
     /// Samples of 8 kHz, 16 bit, low byte first: what the server makes itself. Nothing of it is ever lost.
     Samples,
     /// A telephone-event: a number of the stream without sound.
@@ -225,6 +229,7 @@ impl Copied {
                 },
                 self.ssrc,
             ),
+            Content::Foreign(foreign) => (FOREIGN | foreign as u8, self.ssrc),
             Content::Samples => (1, self.ssrc),
             Content::Digit => (2, self.ssrc),
             Content::Mark(Mark::Held) => (5, 0),
@@ -264,7 +269,7 @@ impl Copied {
             7 => Content::Mark(Mark::Dropped(ssrc)),
             8 => Content::Mark(Mark::Undecodable),
             9 => Content::Mark(Mark::Decodable),
-            _ => return None,
+            foreign => Content::Foreign(Foreign::of_number(foreign ^ FOREIGN)?),
         };
         let copied = Self {
             at_us: u64::from_le_bytes(at),
@@ -308,6 +313,9 @@ mod tests {
         copies.mark(Side::Left, Mark::Held, at(1));
         copies.packet(Side::Right, Content::Sound(Codec::Pcma), (&header(7), &[5; 160]), at(2));
         copies.packet(Side::Left, Content::Digit, (&header(8), &[]), at(3));
+        for foreign in [Foreign::G722, Foreign::Gsm, Foreign::Opus] {
+            copies.packet(Side::Left, Content::Foreign(foreign), (&header(9), &[foreign as u8; 99]), at(4));
+        }
         copies.samples(Origin::Supervisor, 77, &[-2; 160], at(4));
         let mark = reader.next(&mut payload).expect("a mark");
         assert_eq!((mark.at_us, mark.origin, mark.content), (1_000, Origin::Left, Content::Mark(Mark::Held)));
@@ -315,6 +323,10 @@ mod tests {
         assert_eq!((sound.origin, sound.content), (Origin::Right, Content::Sound(Codec::Pcma)));
         assert_eq!((sound.sequence, sound.timestamp, sound.ssrc, &payload[..]), (7, 1_120, 9, &[5; 160][..]));
         assert_eq!(reader.next(&mut payload).map(|copied| copied.content), Some(Content::Digit));
+        for foreign in [Foreign::G722, Foreign::Gsm, Foreign::Opus] {
+            assert_eq!(reader.next(&mut payload).map(|copied| copied.content), Some(Content::Foreign(foreign)));
+            assert_eq!(payload, [foreign as u8; 99]);
+        }
         let said = reader.next(&mut payload).expect("samples");
         assert_eq!((said.origin, said.content, said.ssrc), (Origin::Supervisor, Content::Samples, 77));
         assert_eq!((payload.len(), &payload[..2]), (320, &[0xfe, 0xff][..]));

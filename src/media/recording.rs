@@ -20,7 +20,7 @@ pub(super) struct Recording {
     ports: [Option<PortId>; 2],
     /// Their seats, as far as they are here.
     seats: [Option<Seat>; 2],
-    /// What it was last told of each: whether it is on hold, and whether it speaks what cannot be decoded.
+    /// What it was last told of each: whether it is on hold, and whether it speaks what cannot be recorded.
     told: [[bool; 2]; 2],
     copies: Copies,
 }
@@ -150,13 +150,13 @@ impl Board {
         }
     }
 
-    /// Tells the recordings of a port whether its peer is on hold, and whether it can be decoded, if that has changed.
+    /// Tells the recordings of a port whether its peer is on hold, and whether the recorder can decode it, if that has changed.
     pub(super) fn note_absence(&mut self, id: PortId, now: Moment) {
         let port = self.seat_of(id).and_then(|seat| self.ports.get(seat.index())).and_then(Option::as_ref);
         let Some(port) = port else { return };
         let stream = port.stream.as_ref();
         let is_held = port.hold.is_some() || stream.is_some_and(|stream| !stream.receive);
-        let is_foreign = stream.is_some_and(|stream| !stream.coding.can_be_decoded());
+        let is_foreign = stream.is_some_and(|stream| !stream.coding.can_be_recorded());
         let states = [(is_held, [Mark::Unheld, Mark::Held]), (is_foreign, [Mark::Decodable, Mark::Undecodable])];
         for &(at, side) in &port.recordings {
             let Some(recording) = self.recordings.get_mut(at).and_then(Option::as_mut) else { continue };
@@ -206,10 +206,13 @@ impl Recording {
 }
 
 impl Content {
-    /// What a packet of this kind holds; nothing to be recorded in what cannot be decoded.
+    /// What a packet of this kind holds; nothing to be recorded in what the recorder cannot decode.
     pub(super) fn of(kind: Kind, coding: Coding) -> Option<Self> {
         match kind {
-            Kind::Audio => coding.codec().map(Self::Sound),
+            Kind::Audio => match coding {
+                Coding::Sound(codec) => Some(Self::Sound(codec)),
+                Coding::Foreign(foreign) => foreign.can_be_recorded().then_some(Self::Foreign(foreign)),
+            },
             Kind::Event => Some(Self::Digit),
         }
     }

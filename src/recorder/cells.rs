@@ -53,7 +53,7 @@ impl Form {
             (Self::AsCame(law), Content::Samples) => {
                 cells.extend(samples(payload).map(|sample| to_law(sample, law)));
             }
-            (_, Content::Digit | Content::Mark(_)) => {}
+            (_, Content::Foreign(_) | Content::Digit | Content::Mark(_)) => {}
         }
         if steps.unsigned_abs() > 1 && self == Self::Pcm16 {
             cells.iter_mut().for_each(|cell| *cell = louder(*cell, steps));

@@ -210,7 +210,7 @@ impl Session {
                 let is_whisper = copied.origin == Origin::Supervisor;
                 line.take_made(at, &self.cells, if is_whisper { Laying::Add(form.add()) } else { Laying::Replace });
             }
-            Content::Digit => line.take_silent(copied),
+            Content::Foreign(_) | Content::Digit => line.take_silent(copied),
             Content::Mark(Mark::Held) => line.leaves(Why::Held, at),
             Content::Mark(Mark::Unheld) => line.returns(Why::Held, at),
             Content::Mark(Mark::Undecodable) => line.leaves(Why::Undecodable, at),

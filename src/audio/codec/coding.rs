@@ -56,6 +56,14 @@ impl Coding {
         self.codec().is_some()
     }
 
+    /// Whether the recorder turns it into samples.
+    pub fn can_be_recorded(self) -> bool {
+        match self {
+            Self::Sound(_) => true,
+            Self::Foreign(foreign) => foreign.can_be_recorded(),
+        }
+    }
+
     /// Whether what is sent so can be passed on to who speaks `other`, as it is or rewritten.
     pub fn reaches(self, other: Self) -> bool {
         self == other || (self.can_be_decoded() && other.can_be_decoded())

@@ -1,4 +1,4 @@
-//! Codecs that are passed on from phone to phone as they came, since nothing here decodes them.
+//! Codecs that are passed on from phone to phone as they came, since media threads decode none of them; some, the recorder does.
 //! Above: `Coding`. One line of the table each.
 
 /// A codec that is only passed on.
@@ -68,6 +68,11 @@ impl Foreign {
         TABLE.iter().find(|one| one.payload == payload && payload < 96).map(|one| one.codec)
     }
 
+    /// The codec whose place in the table this is.
+    pub(crate) fn of_number(number: u8) -> Option<Self> {
+        TABLE.get(usize::from(number)).map(|one| one.codec)
+    }
+
     /// The encoding of SDP's `rtpmap`: `G729/8000`, `opus/48000/2`.
     pub fn encoding(self) -> String {
         let Facts { name, clock_hz, channels, .. } = self.facts();
@@ -97,6 +102,14 @@ impl Foreign {
             Self::Ilbc if bytes.is_multiple_of(50) => bytes / 50 * 240,
             Self::Ilbc => bytes.div_ceil(38) * 160,
             Self::Opus => 160,
+        }
+    }
+
+    /// Whether the recorder turns it into samples.
+    pub fn can_be_recorded(self) -> bool {
+        match self {
+            Self::G722 | Self::Gsm | Self::Opus => true,
+            Self::G723 | Self::G729 | Self::Ilbc => false,
         }
     }
 

@@ -40,7 +40,7 @@ fn read(reader: &mut CopyReader) -> Heard {
             Content::Samples => {
                 all.sound[at].extend(payload.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])));
             }
-            Content::Digit | Content::Mark(_) => {}
+            Content::Foreign(_) | Content::Digit | Content::Mark(_) => {}
         }
         all.heads.push(copied);
     }
@@ -195,6 +195,29 @@ fn a_party_that_cannot_be_decoded_is_marked_and_nothing_of_it_is_copied() {
     let all = read(&mut reader);
     assert_eq!(marks(&all), [(Origin::Left, Mark::Undecodable), (Origin::Left, Mark::Decodable)]);
     assert!(all.sound[0].is_empty());
+}
+
+#[test]
+fn what_only_the_recorder_decodes_is_copied_as_it_came() {
+    for foreign in [Foreign::G722, Foreign::Gsm, Foreign::Opus] {
+        let mut hall = Hall::new();
+        let coding = Coding::Foreign(foreign);
+        let mut left = hall.party_with(LEFT_HZ, |stream| (stream.coding, stream.payload) = (coding, 111));
+        let right = hall.party_with(RIGHT_HZ, |stream| (stream.coding, stream.payload) = (coding, 96));
+        hall.join(&left, &right);
+        let (mut reader, _events) = record(&mut hall, Some(&left), Some(&right));
+        let numbers = (left.next.sequence, left.next.timestamp, left.next.ssrc);
+        hall.send(&mut left, b"as it came");
+        let mut payload = Vec::new();
+        let copied = reader.next(&mut payload).expect("a copy");
+        assert_eq!(
+            (copied.origin, copied.content, &payload[..]),
+            (Origin::Left, Content::Foreign(foreign), &b"as it came"[..])
+        );
+        assert_eq!((copied.sequence, copied.timestamp, copied.ssrc), numbers);
+        assert_eq!(reader.next(&mut payload), None, "no mark either");
+        assert_eq!(&hall.heard_by(&right)[0][12..], b"as it came", "and passed on");
+    }
 }
 
 #[test]
