@@ -1,22 +1,43 @@
-//! G.722 at 64 kbit/s, decoding only (ITU-T G.722): two bands of ADPCM, joined to 16 kHz. Above: `raw`, for sound files.
+//! G.722 at 64 kbit/s, decoding only (ITU-T G.722): two bands of ADPCM, joined to 16 kHz. Above: `raw`, for sound files; `recorder`.
 
 /// Samples a second of what it decodes to.
 pub const RATE_HZ: u32 = 16_000;
 
 /// Decodes a whole stream of octets; each gives two samples.
 pub fn decode(octets: &[u8]) -> Vec<i16> {
-    let (mut low, mut high) = (Band::new(LOW), Band::new(HIGH));
-    let mut history = [0i32; 24];
     let mut samples = Vec::with_capacity(octets.len() * 2);
-    for &octet in octets {
-        let sum = low.next(usize::from(octet & 0x3f));
-        let difference = high.next(usize::from(octet >> 6));
-        history.copy_within(2.., 0);
-        history[22] = sum + difference;
-        history[23] = sum - difference;
-        samples.extend(join(&history));
-    }
+    Decoder::default().decode(octets, &mut samples);
     samples
+}
+
+/// A stream, of which one part comes after the other.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    low: Band,
+    high: Band,
+    /// The last samples of both bands: their sum and their difference, in turn.
+    history: [i32; 24],
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self { low: Band::new(LOW), high: Band::new(HIGH), history: [0; 24] }
+    }
+}
+
+impl Decoder {
+    /// Adds what the next octets mean to `samples`: two for each.
+    pub fn decode(&mut self, octets: &[u8], samples: &mut Vec<i16>) {
+        samples.reserve(octets.len() * 2);
+        for &octet in octets {
+            let sum = self.low.next(usize::from(octet & 0x3f));
+            let difference = self.high.next(usize::from(octet >> 6));
+            self.history.copy_within(2.., 0);
+            self.history[22] = sum + difference;
+            self.history[23] = sum - difference;
+            samples.extend(join(&self.history));
+        }
+    }
 }
 
 /// The receive filter of both bands (§3.4, table 11): two samples of 16 kHz from one of each band.
@@ -35,6 +56,7 @@ fn limit(value: i32) -> i32 {
 }
 
 /// What differs between the bands: their quantisers and the adaptation of their step (§3.3, §3.5).
+#[derive(Debug)]
 struct Tables {
     /// Levels of the whole code, and of the part of it that the adaptation looks at.
     levels: &'static [i32],
@@ -81,6 +103,7 @@ const POWERS: [i32; 32] = [
 ];
 
 /// One band's decoder: a step size, and a predictor of two poles and six zeros (§3.6).
+#[derive(Clone, Debug)]
 struct Band {
     tables: &'static Tables,
     step: i32,
@@ -178,6 +201,14 @@ mod tests {
         let theirs = include_bytes!("../../../tests/data/sounds/wide-from-g722.sln16");
         let theirs: Vec<i16> = theirs.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
         assert_eq!(decode(include_bytes!("../../../tests/data/sounds/wide.g722")), theirs);
+    }
+
+    #[test]
+    fn a_stream_in_parts_gives_what_it_gives_as_a_whole() {
+        let octets = include_bytes!("../../../tests/data/sounds/wide.g722");
+        let (mut decoder, mut samples) = (Decoder::default(), Vec::new());
+        octets.chunks(160).for_each(|part| decoder.decode(part, &mut samples));
+        assert!(samples == decode(octets));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! GSM full rate, decoding only (ETSI EN 300 961, "06.10"): 33 octets become 160 samples. Above: `raw`, for sound files.
+//! GSM full rate, decoding only (ETSI EN 300 961, "06.10"): 33 octets become 160 samples. Above: `raw`, for sound files; `recorder`.
 
 /// Samples a second.
 pub const RATE_HZ: u32 = 8_000;
@@ -15,16 +15,8 @@ const LONGEST_LAG: usize = 120;
 
 /// Decodes the whole frames of a file; what is no frame (its first four bits are not 13) gives silence.
 pub fn decode(octets: &[u8]) -> Vec<i16> {
-    let mut decoder = Decoder::default();
     let mut samples = Vec::with_capacity(octets.len() / FRAME_OCTETS * FRAME_SAMPLES);
-    for frame in octets.chunks_exact(FRAME_OCTETS) {
-        let mut bits = Bits { octets: frame, at: 0 };
-        if bits.take(4) == 0xd {
-            samples.extend(decoder.frame(&mut bits));
-        } else {
-            samples.extend([0; FRAME_SAMPLES]);
-        }
-    }
+    Decoder::default().decode(octets, &mut samples);
     samples
 }
 
@@ -52,7 +44,9 @@ fn product(a: i16, b: i16) -> i16 {
     i16::try_from(rounded).unwrap_or(i16::MAX)
 }
 
-struct Decoder {
+/// A stream, of which one part comes after the other.
+#[derive(Clone, Debug)]
+pub struct Decoder {
     /// The last samples of the excitation, the newest at the end.
     excitation: [i16; LONGEST_LAG],
     lag: usize,
@@ -70,6 +64,18 @@ impl Default for Decoder {
 }
 
 impl Decoder {
+    /// Adds what the next whole frames mean to `samples`; what is no frame gives silence.
+    pub fn decode(&mut self, octets: &[u8], samples: &mut Vec<i16>) {
+        for frame in octets.chunks_exact(FRAME_OCTETS) {
+            let mut bits = Bits { octets: frame, at: 0 };
+            if bits.take(4) == 0xd {
+                samples.extend(self.frame(&mut bits));
+            } else {
+                samples.extend([0; FRAME_SAMPLES]);
+            }
+        }
+    }
+
     fn frame(&mut self, bits: &mut Bits<'_>) -> [i16; FRAME_SAMPLES] {
         let ratios = ratios(bits);
         let mut frame = [0; FRAME_SAMPLES];
