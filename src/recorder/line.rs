@@ -7,17 +7,16 @@
 use std::ops::Range;
 
 use super::order::{Packets, Why};
+use super::rate::Rate;
 use super::tie::{Place, Tie};
 use crate::media::Copied;
 
-/// Cells of a millisecond.
-pub(super) const CELLS_PER_MS: i64 = 8;
-/// Nothing is laid further than this after the beginning of what is kept: 60 s.
-const FARTHEST: i64 = 60_000 * CELLS_PER_MS;
-/// So many cells are forgotten at once, since those behind them have to move up.
-const FORGOTTEN_AT_ONCE: usize = 8_000;
-/// Nothing coming for this long is told.
-const NOTHING: i64 = 2_000 * CELLS_PER_MS;
+/// Nothing is laid further than this after the beginning of what is kept, in ms.
+const FARTHEST: i64 = 60_000;
+/// So much is forgotten at once, in ms, since what is behind it has to move up.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
+/// Nothing coming for this long is told, in ms.
+const NOTHING: i64 = 2_000;
 /// Stretches waiting for late packets at most.
 const MOST_HOLES: usize = 64;
 
@@ -31,6 +30,7 @@ pub(super) struct Hole {
 /// A track.
 #[derive(Debug)]
 pub(super) struct Line {
+    rate: Rate,
     silence: i16,
     cells: Vec<i16>,
     /// The place of the first cell kept.
@@ -56,8 +56,9 @@ pub(super) struct Line {
 
 impl Line {
     /// An empty track that begins at a place.
-    pub(super) fn new(start: i64, silence: i16) -> Self {
+    pub(super) fn new(start: i64, rate: Rate, silence: i16) -> Self {
         Self {
+            rate,
             silence,
             cells: Vec::new(),
             base: start,
@@ -80,7 +81,7 @@ impl Line {
         self.packets.received += 1;
         let length = cells.len() as i64;
         if !self.tie.as_ref().is_some_and(|tie| tie.fits(copied, arrived, length)) {
-            self.tie = Some(Tie::new(copied, arrived, length, self.has_sound.then_some(self.end)));
+            self.tie = Some(Tie::new(copied, self.rate, (arrived, length), self.has_sound.then_some(self.end)));
         }
         let Some(tie) = &mut self.tie else { return };
         let Place { start, skipped, step } = tie.place(copied, arrived, length);
@@ -90,7 +91,7 @@ impl Line {
         stretch.apply(cells, step);
         if skipped > 0 {
             self.miss(skipped, start);
-        } else if start - self.end >= NOTHING && self.has_sound && self.away.is_empty() {
+        } else if start - self.end >= self.rate.cells(NOTHING) && self.has_sound && self.away.is_empty() {
             self.gone.push(Hole { at: self.end..start, why: Why::Nothing });
         }
         let end = start + cells.len() as i64;
@@ -182,7 +183,7 @@ impl Line {
     pub(super) fn forget_before(&mut self, place: i64) {
         self.floor = self.floor.max(place);
         let count = usize::try_from(place - self.base).unwrap_or(0);
-        if count >= FORGOTTEN_AT_ONCE {
+        if place - self.base >= self.rate.cells(FORGOTTEN_AT_ONCE) {
             self.cells.drain(..count.min(self.cells.len()));
             self.base = place;
         }
@@ -209,7 +210,7 @@ impl Line {
         let end = start + cells.len() as i64;
         let from = start.max(self.floor).max(self.base);
         let until = self.ceiling.map_or(end, |ceiling| end.min(ceiling));
-        if from >= until || until - self.base > FARTHEST {
+        if from >= until || until - self.base > self.rate.cells(FARTHEST) {
             return;
         }
         let silence = self.silence;
@@ -249,7 +250,7 @@ impl Line {
         let hole = self.holes.remove(at);
         for left in [hole.at.start..filled.start, filled.end..hole.at.end] {
             // A few cells are the drift of a clock, not a gap.
-            if left.end - left.start > CELLS_PER_MS {
+            if left.end - left.start > self.rate.cells(1) {
                 self.holes.push(Hole { at: left, why: hole.why });
             }
         }

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use super::line::{CELLS_PER_MS, Line};
+use super::line::Line;
 use super::order::{Gap, MOST_GAPS, Side, Span, Why};
+use super::rate::Rate;
 
 /// The lists of one recording, and what of them is open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Marks {
+    rate: Rate,
     gaps: Vec<Gap>,
     pauses: Vec<Span>,
     masks: Vec<Range<i64>>,
@@ -18,6 +20,12 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// None yet, in a recording of a rate.
+    pub(super) fn new(rate: Rate) -> Self {
+        let (gaps, pauses, masks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { rate, gaps, pauses, masks, paused_from: None, masked_from: None, cut: 0 }
+    }
+
     /// Cells that pauses have cut out so far.
     pub(super) fn cut(&self) -> i64 {
         self.cut
@@ -40,7 +48,7 @@ impl Marks {
         let from = self.paused_from.take()?;
         let cut = (at - from).max(0);
         self.cut += cut;
-        self.pauses.push(Span { from_ms: ms(from), ms: ms(cut) });
+        self.pauses.push(Span { from_ms: self.rate.ms(from), ms: self.rate.ms(cut) });
         // What was masked meanwhile is cut out.
         self.masked_from = self.masked_from.map(|masked| if masked > from { (masked - cut).max(from) } else { masked });
         Some((from, cut))
@@ -70,7 +78,7 @@ impl Marks {
     /// Notes a gap.
     pub(super) fn gap(&mut self, sides: &[Side], at: Range<i64>, why: Why) {
         for &side in sides {
-            let (from_ms, end_ms) = (ms(at.start), ms(at.end));
+            let (from_ms, end_ms) = (self.rate.ms(at.start), self.rate.ms(at.end));
             // One that goes on where the last of its kind ended makes that longer.
             let last = self.gaps.iter_mut().rfind(|last| last.side == side);
             if let Some(last) = last.filter(|last| last.why == why && last.from_ms + last.ms == from_ms) {
@@ -96,12 +104,12 @@ impl Marks {
 
     /// Gaps, pauses and masks.
     pub(super) fn into_lists(self) -> (Vec<Gap>, Vec<Span>, Vec<Span>) {
-        let span = |mask: &Range<i64>| Span { from_ms: ms(mask.start), ms: ms(mask.end) - ms(mask.start) };
+        let rate = self.rate;
+        let span = |mask: &Range<i64>| {
+            let from_ms = rate.ms(mask.start);
+            Span { from_ms, ms: rate.ms(mask.end) - from_ms }
+        };
         let masks = self.masks.iter().map(span).collect();
         (self.gaps, self.pauses, masks)
     }
-}
-
-fn ms(cells: i64) -> u64 {
-    (cells.max(0) / CELLS_PER_MS).cast_unsigned()
 }

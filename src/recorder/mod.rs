@@ -13,6 +13,7 @@ mod line;
 mod marks;
 mod names;
 mod order;
+mod rate;
 mod repair;
 mod session;
 mod thread;
@@ -25,6 +26,7 @@ pub use order::{
     Finished, Form, Gap, Layout, Levels, MOST_GAPS, Notice, Order, Packets, Part, ROLL_AT_BYTES, RecorderError, Side,
     Span, Whispers, Why,
 };
+pub use rate::Rate;
 pub use repair::{RepairError, Repaired, repair};
 
 #[cfg(test)]

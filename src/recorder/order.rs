@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::names::{Counted, Names};
+use super::rate::Rate;
 use crate::audio::codec::Codec;
 
 /// Bytes of a file at most, below the 4 GiB that a WAV header can count.
@@ -26,6 +27,8 @@ pub struct Order {
     pub layout: Layout,
     /// How its samples are written.
     pub form: Form,
+    /// Samples a second; a law that is kept as it came has its own, and an existing recording that goes on has what it had.
+    pub rate: Rate,
     /// What becomes of what supervisors say.
     pub whispers: Whispers,
     /// Go on at the end of an existing recording of the same form, if there is one.
@@ -50,6 +53,7 @@ impl Order {
             names: Arc::new(Counted),
             layout: Layout::Split,
             form: Form::Pcm16,
+            rate: Rate::default(),
             whispers: Whispers::LeaveOut,
             append: false,
             roll_at_bytes: ROLL_AT_BYTES,

@@ -6,20 +6,19 @@ use std::sync::Arc;
 use super::disk::Disk;
 use super::file::Parts;
 use super::handle::Wish;
-use super::line::{CELLS_PER_MS, Laying, Line};
+use super::line::{Laying, Line};
 use super::marks::Marks;
 use super::order::{Finished, Form, Layout, Notice, Order, Packets, RecorderError, Side, Whispers, Why};
+use super::rate::Rate;
 use super::wav::Shape;
 use crate::media::{Content, Copied, CopyReader, Mark, Origin};
 
-/// Samples a second of every recording: what the codecs carry.
-pub(super) const RATE_HZ: u32 = 8_000;
-/// So far behind the present samples are written: packets that are out of order have come by then.
-const LAG: i64 = 160 * CELLS_PER_MS;
-/// So long a packet can come too late and still be put in its place, in the file too.
-const PATIENCE: i64 = 1_000 * CELLS_PER_MS;
-/// What cannot be written is kept for so long.
-const BACKLOG: i64 = 5_000 * CELLS_PER_MS;
+/// So far behind the present samples are written, in ms: packets that are out of order have come by then.
+const LAG: i64 = 160;
+/// So long, in ms, a packet can come too late and still be put in its place, in the file too.
+const PATIENCE: i64 = 1_000;
+/// What cannot be written is kept for so long, in ms.
+const BACKLOG: i64 = 5_000;
 /// After so many failures in a row, and again after as many, a further file is tried.
 const FAILURES_PER_FILE: u32 = 25;
 /// Beats between two looks at the free space.
@@ -29,6 +28,7 @@ const BEATS_PER_LOOK: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Session {
     order: Order,
+    rate: Rate,
     disk: Arc<dyn Disk>,
     reader: CopyReader,
     parts: Parts,
@@ -72,9 +72,11 @@ impl Session {
             return Err(RecorderError::NotAsCame);
         }
         check_space(disk.as_ref(), &order)?;
-        let shape = Shape { form: order.form, channels: channels(&order), rate_hz: RATE_HZ };
+        // A law is kept at its own rate.
+        let rate = if keeps_law { Rate::Hz8000 } else { order.rate };
+        let shape = Shape { form: order.form, channels: channels(&order), rate_hz: rate.hz() };
         let by_size = order.roll_at_bytes.saturating_sub(shape.header_bytes()) / shape.frame_bytes();
-        let by_time = order.segment.map_or(u64::MAX, |time| time.as_millis() as u64 * u64::from(RATE_HZ) / 1_000);
+        let by_time = order.segment.map_or(u64::MAX, |time| time.as_millis() as u64 * u64::from(rate.hz()) / 1_000);
         let most = by_size.min(by_time);
         let parts = if order.append && order.path.exists() {
             Parts::append(Arc::clone(&disk), &order, shape, most)?
@@ -82,18 +84,19 @@ impl Session {
             Parts::create(Arc::clone(&disk), &order, shape, most)?
         };
         let first = i64::try_from(parts.end()).unwrap_or(0);
-        let line = || Line::new(first, order.form.silence());
+        let line = || Line::new(first, rate, order.form.silence());
         let whispers = (order.whispers == Whispers::OwnTrack).then(line);
         Ok(Self {
             lines: [line(), line()],
             whispers,
             order,
+            rate,
             disk,
             reader,
             parts,
             start_us: now_us,
             first,
-            marks: Marks::default(),
+            marks: Marks::new(rate),
             written: first,
             unsaved: None,
             waiting: None,
@@ -110,7 +113,7 @@ impl Session {
     pub(super) fn beat(&mut self, now_us: u64) {
         self.drain(now_us);
         self.beats = self.beats.wrapping_add(1);
-        let until = self.place(now_us) - LAG;
+        let until = self.place(now_us) - self.rate.cells(LAG);
         self.flush(until);
     }
 
@@ -155,7 +158,7 @@ impl Session {
         let (gaps, pauses, masks) = self.marks.into_lists();
         Finished {
             form: self.order.form,
-            rate_hz: RATE_HZ,
+            rate_hz: self.rate.hz(),
             channels: channels(&self.order),
             frames: self.parts.end(),
             files: self.parts.into_parts(),
@@ -170,8 +173,7 @@ impl Session {
 
     /// The place in the recording of a time.
     fn place(&self, at_us: u64) -> i64 {
-        let us = at_us.saturating_sub(self.start_us).min(i64::MAX as u64 / 8);
-        self.first + us.cast_signed() * CELLS_PER_MS / 1_000 - self.marks.cut()
+        self.first + self.rate.cell_at(at_us.saturating_sub(self.start_us)) - self.marks.cut()
     }
 
     /// Takes the copies that were made before a time, and those of that time.
@@ -243,8 +245,8 @@ impl Session {
                 }
             }
         }
-        let (newest, kept) = (until.max(self.written), self.written - PATIENCE);
-        let forgotten = kept.max(newest - BACKLOG).max(self.first);
+        let (newest, kept) = (until.max(self.written), self.written - self.rate.cells(PATIENCE));
+        let forgotten = kept.max(newest - self.rate.cells(BACKLOG)).max(self.first);
         if forgotten > self.written {
             self.marks.gap(&[Side::Left, Side::Right], self.written..forgotten, Why::Disk);
             self.written = forgotten;

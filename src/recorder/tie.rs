@@ -7,43 +7,47 @@
 use crate::media::{Content, Copied};
 use crate::rtp::sequence;
 
-use super::line::CELLS_PER_MS;
+use super::rate::{Clock, Rate};
 
 /// A number this far behind, or so far ahead, is a restarted sender (RFC 3550 A.1).
 const BEHIND: i64 = -100;
 const AHEAD: i64 = 3_000;
-/// Sooner than ever before by this much, or later, is another clock.
-const SOONER: i64 = 200 * CELLS_PER_MS;
-const LATER: i64 = 1_000 * CELLS_PER_MS;
-/// One of the numbers left out before may come this late.
-const LATEST: i64 = 10_000 * CELLS_PER_MS;
-/// So many packets in a row that are this late, and do not catch up, are another clock as well.
-const LATE: i64 = 200 * CELLS_PER_MS;
+/// Sooner than ever before by this much, or later, is another clock, in ms.
+const SOONER: i64 = 200;
+const LATER: i64 = 1_000;
+/// One of the numbers left out before may come this late, in ms.
+const LATEST: i64 = 10_000;
+/// So many packets in a row that are this late, in ms, and do not catch up, are another clock as well.
+const LATE: i64 = 200;
 const LATE_IN_A_ROW: u32 = 8;
-/// Catching up: each packet of a burst is less late than the one before by about its length.
-const CATCHING_UP: i64 = 5 * CELLS_PER_MS;
-/// A new stream that begins this near behind the end of the sound before, or before it, is laid right behind it: nothing that was
+/// Catching up: each packet of a burst is less late than the one before by about its length, and so by this part of it at least.
+const CATCHING_UP: i64 = 4;
+/// A new stream that begins this near behind the end of the sound before, in ms, or before it, is laid right behind it: nothing that was
 /// said is written over.
-const NEAR: i64 = 60 * CELLS_PER_MS;
-/// Being off by this much, or by this part of the jitter, is left alone; more is followed by at most so many cells a packet.
+const NEAR: i64 = 60;
+/// Being off by this much, in cells of 8 kHz, or by this part of the jitter, is left alone; more is followed by one to so many cells
+/// of 8 kHz a packet, and so much of it.
 const DEAD_BAND: i64 = 2;
 const PART_OF_JITTER: i64 = 16;
 const MOST_STEP: i64 = 8;
-/// How long a window of transits lasts.
-const WINDOW: i64 = 1_000 * CELLS_PER_MS;
-/// Shorter packets are not stretched.
-const SHORTEST: i64 = 32;
+const MOST_OF_PACKET: i64 = 8;
+/// How long a window of transits lasts, in ms.
+const WINDOW: i64 = 1_000;
+/// Shorter packets are not stretched, in ms; the shortest of Opus have 2.5 (RFC 6716 §2.1.4).
+const SHORTEST: i64 = 2;
 
 /// One stream's tie.
 #[derive(Debug)]
 pub(super) struct Tie {
+    rate: Rate,
+    clock: Clock,
     ssrc: u32,
     content: Content,
     /// Highest number, unwrapped.
     highest: i64,
-    /// Time stamp after the newest sample, unwrapped.
-    end: i64,
-    /// A place is a time stamp and this.
+    /// The newest time stamp, unwrapped, in units of the clock.
+    newest: i64,
+    /// A place is the cell of a time stamp and this.
     offset: i64,
     transits: Transits,
     last_transit: i64,
@@ -63,19 +67,23 @@ pub(super) struct Place {
 
 impl Tie {
     /// A tie of the stream of a packet that arrived at a place in time; `end` is the end of the sound before, if any.
-    pub(super) fn new(copied: &Copied, arrived: i64, length: i64, end: Option<i64>) -> Self {
-        let stamp = i64::from(copied.timestamp);
-        let transit = arrived - (stamp + length);
+    pub(super) fn new(copied: &Copied, rate: Rate, (arrived, length): (i64, i64), end: Option<i64>) -> Self {
+        let clock = Clock::of(copied.content, rate);
+        let newest = i64::from(copied.timestamp);
+        let cell = clock.cell(newest);
+        let transit = arrived - (cell + length);
         let start = arrived - length;
-        let start = end.filter(|end| (-LATER..=NEAR).contains(&(start - end))).unwrap_or(start);
-        let mut transits = Transits::default();
+        let start = end.filter(|end| (-rate.cells(LATER)..=rate.cells(NEAR)).contains(&(start - end))).unwrap_or(start);
+        let mut transits = Transits::new(rate.cells(WINDOW));
         transits.note(arrived, transit);
         Self {
+            rate,
+            clock,
             ssrc: copied.ssrc,
             content: copied.content,
             highest: i64::from(copied.sequence) - 1,
-            end: stamp,
-            offset: start - stamp,
+            newest,
+            offset: start - cell,
             transits,
             last_transit: transit,
             late_in_a_row: 0,
@@ -84,33 +92,36 @@ impl Tie {
 
     /// Whether a packet goes on with this stream.
     pub(super) fn fits(&self, copied: &Copied, arrived: i64, length: i64) -> bool {
-        let transit = arrived - (self.unwrap(copied) + length);
+        let transit = arrived - (self.clock.cell(self.unwrap(copied)) + length);
         let least = self.transits.least().unwrap_or(transit);
         let ahead = self.number(copied) - self.highest;
+        let later = self.rate.cells(if ahead > 0 { LATER } else { LATEST });
         self.is_of(copied)
             && (BEHIND..AHEAD).contains(&ahead)
-            && (-SOONER..=if ahead > 0 { LATER } else { LATEST }).contains(&(transit - least))
+            && (-self.rate.cells(SOONER)..=later).contains(&(transit - least))
             && self.late_in_a_row < LATE_IN_A_ROW
     }
 
     /// Where a packet that fits belongs.
     pub(super) fn place(&mut self, copied: &Copied, arrived: i64, length: i64) -> Place {
         let (number, stamp) = (self.number(copied), self.unwrap(copied));
-        let transit = arrived - (stamp + length);
+        let cell = self.clock.cell(stamp);
+        let transit = arrived - (cell + length);
         self.transits.note(arrived, transit);
-        self.note_late(transit);
-        let start = stamp + self.offset;
+        self.note_late(transit, length);
+        let start = cell + self.offset;
         let ahead = number - self.highest;
         if ahead <= 0 {
             return Place { start, skipped: -1, step: 0 };
         }
-        (self.highest, self.end) = (number, stamp + length);
+        (self.highest, self.newest) = (number, stamp);
         let off = self.transits.least().unwrap_or(transit) - self.offset;
-        let left_alone = DEAD_BAND.max(self.transits.spread() / PART_OF_JITTER);
-        let step = if off.abs() <= left_alone || length < SHORTEST {
+        let left_alone = self.rate.cells_of_8khz(DEAD_BAND).max(self.transits.spread() / PART_OF_JITTER);
+        let step = if off.abs() <= left_alone || length < self.rate.cells(SHORTEST) {
             0
         } else {
-            (off.abs() / 64).clamp(1, MOST_STEP) * off.signum()
+            let [least, most] = [1, MOST_STEP].map(|cells| self.rate.cells_of_8khz(cells));
+            (off.abs() / 64).clamp(least, most).min(length / MOST_OF_PACKET) * off.signum()
         };
         self.offset += step;
         Place { start, skipped: ahead - 1, step }
@@ -143,30 +154,36 @@ impl Tie {
     }
 
     fn unwrap(&self, copied: &Copied) -> i64 {
-        sequence::unwrap_timestamp(self.end, copied.timestamp)
+        sequence::unwrap_timestamp(self.newest, copied.timestamp)
     }
 
     /// A time stamp that stood still while time passed makes all later packets late by the same; a burst catches up.
-    fn note_late(&mut self, transit: i64) {
-        let is_late = self.transits.least().is_some_and(|least| transit - least > LATE);
-        let catches_up = self.last_transit - transit > CATCHING_UP;
+    fn note_late(&mut self, transit: i64, length: i64) {
+        let is_late = self.transits.least().is_some_and(|least| transit - least > self.rate.cells(LATE));
+        let catches_up = self.last_transit - transit > length / CATCHING_UP;
         self.late_in_a_row = if is_late && !catches_up { self.late_in_a_row + 1 } else { 0 };
         self.last_transit = transit;
     }
 }
 
 /// Least and greatest transit of the last one to two windows.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Transits {
+    /// Cells of a window.
+    window: i64,
     present: Option<(i64, i64)>,
     before: Option<(i64, i64)>,
     since: i64,
 }
 
 impl Transits {
+    fn new(window: i64) -> Self {
+        Self { window, present: None, before: None, since: 0 }
+    }
+
     fn note(&mut self, now: i64, transit: i64) {
         match self.present {
-            Some((least, greatest)) if now - self.since <= WINDOW => {
+            Some((least, greatest)) if now - self.since <= self.window => {
                 self.present = Some((least.min(transit), greatest.max(transit)));
             }
             former => (self.before, self.present, self.since) = (former, Some((transit, transit)), now),

@@ -1,6 +1,7 @@
 //! Where sound comes to lie in time, whatever the network does to it.
 
 use super::*;
+use crate::recorder::Rate;
 use crate::recorder::line::{Line, Stretch};
 use proptest::prelude::*;
 
@@ -210,7 +211,7 @@ fn copies_that_did_not_fit_are_counted_and_the_gap_is_ours() {
 
 /// An hour of two parties whose clocks are apart; both say a click each second of real time. The greatest distance of two clicks.
 fn clicks_apart(ppm: i64, jitter_us: u64) -> i64 {
-    let mut lines = [Line::new(0, 0), Line::new(0, 0)];
+    let mut lines = [Line::new(0, Rate::Hz8000, 0), Line::new(0, Rate::Hz8000, 0)];
     let mut dice = Dice(3);
     let mut apart = 0;
     let mut found = [Vec::new(), Vec::new()];
