@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::serve::ServeSettings;
 use super::settings::*;
 use super::units::{print_duration, print_size};
-use super::{RecordChoice, RecordingSettings};
+use super::{RecordChoice, RecordRate, RecordingSettings};
 
 impl Config {
     /// All settings, defaults included, secrets masked.
@@ -153,6 +153,10 @@ fn shown_recording(recording: &RecordingSettings) -> Value {
         "name": recording.name,
         "channels": recording.channels.as_str(),
         "form": recording.form.as_str(),
+        "rate": match recording.rate {
+            RecordRate::Call => json!("call"),
+            RecordRate::Hz(hz) => json!(hz),
+        },
         "whispers": recording.whispers.as_str(),
         "roll": print_size(recording.roll),
         "free_space_floor": print_size(recording.free_space_floor),

@@ -24,6 +24,8 @@ pub struct RecordingSettings {
     pub channels: RecordChannels,
     /// How sound is kept.
     pub form: RecordForm,
+    /// Samples a second of files of linear samples.
+    pub rate: RecordRate,
     /// What becomes of what supervisors say to one party.
     pub whispers: RecordWhispers,
     /// Size of a file, in bytes, at which a further part begins.
@@ -53,6 +55,7 @@ impl Default for RecordingSettings {
             name: "{start}-{direction}-{caller}-{callee}-{uuid}".to_owned(),
             channels: RecordChannels::default(),
             form: RecordForm::default(),
+            rate: RecordRate::default(),
             whispers: RecordWhispers::default(),
             roll: 2 << 30,
             free_space_floor: 500 << 20,
@@ -135,6 +138,33 @@ impl RecordForm {
     }
 }
 
+/// Samples a second of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordRate {
+    /// As many as the codecs carry that the parties speak when it begins.
+    #[default]
+    Call,
+    /// So many.
+    Hz(u32),
+}
+
+impl RecordRate {
+    /// The rates that a file may have.
+    const ALL_HZ: [u32; 3] = [8_000, 16_000, 48_000];
+
+    fn read(value: &Value<'_>) -> Result<Self, ConfigError> {
+        const WANTED: &str = "the rate is \"call\", 8000, 16000 or 48000";
+        match value.integer(0..=u32::MAX) {
+            Ok(hz) if Self::ALL_HZ.contains(&hz) => Ok(Self::Hz(hz)),
+            Ok(_) => Err(value.bad(WANTED)),
+            Err(_) => match value.str() {
+                Ok("call") => Ok(Self::Call),
+                _ => Err(value.bad(WANTED)),
+            },
+        }
+    }
+}
+
 /// What becomes of what supervisors say to one party.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RecordWhispers {
@@ -163,6 +193,7 @@ pub(super) fn recording(settings: &mut RecordingSettings, section: &Section<'_>)
     section.set("channels", &mut settings.channels, |value| value.word(&channels))?;
     let forms = [RecordForm::Pcm, RecordForm::AsCame].map(|word| (word.as_str(), word));
     section.set("form", &mut settings.form, |value| value.word(&forms))?;
+    section.set("rate", &mut settings.rate, RecordRate::read)?;
     let whispers = [RecordWhispers::LeaveOut, RecordWhispers::OwnTrack].map(|word| (word.as_str(), word));
     section.set("whispers", &mut settings.whispers, |value| value.word(&whispers))?;
     section.set("roll", &mut settings.roll, |value| match value.parse(parse_size)? {
@@ -210,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read_and_shown_as_it_was_written() {
-        let text = "[recording]\nspool = \"calls\"\nname = \"{date}/{caller}\"\nchannels = \"mix\"\nform = \"as-came\"\n\
+        let text = "[recording]\nspool = \"calls\"\nname = \"{date}/{caller}\"\nchannels = \"mix\"\nform = \"as-came\"\nrate = 16000\n\
                     whispers = \"own-track\"\nroll = \"64M\"\nfree_space_floor = \"1G\"\nrecord = \"in\"\nrooms = [\"8000\"]\n\
                     required = true\nannounce = \"told\"\nannounce_to = \"customer\"\nvariables = [\"CAMPAIGN\"]\n\
                     [users.1001]\npassword = \"correct horse\"\ncontext = \"c\"\nrecord = \"always\"\n\
@@ -221,6 +252,7 @@ mod tests {
             name: "{date}/{caller}".into(),
             channels: RecordChannels::Mix,
             form: RecordForm::AsCame,
+            rate: RecordRate::Hz(16_000),
             whispers: RecordWhispers::OwnTrack,
             roll: 64 << 20,
             free_space_floor: 1 << 30,
@@ -253,6 +285,8 @@ mod tests {
     fn what_cannot_be_is_named() {
         for (wrong, says) in [
             ("record = \"allways\"", "did you mean `always`"),
+            ("rate = 44100", "8000, 16000 or 48000"),
+            ("rate = \"wide\"", "8000, 16000 or 48000"),
             ("roll = \"5G\"", "64K to 3G"),
             ("roll = \"1K\"", "64K to 3G"),
             ("spool = \"\"", "must not be empty"),

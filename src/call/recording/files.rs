@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
+    audio::codec::{Coding, Foreign},
     call::{
         recording::{
             core::{Core, Follows},
@@ -21,10 +22,10 @@ use crate::{
         },
         talks::Side,
     },
-    config::{RecordChannels, RecordForm, RecordWhispers, RecordingSettings},
+    config::{RecordChannels, RecordForm, RecordRate, RecordWhispers, RecordingSettings},
     media::{Copies, Event},
     outbox::{Outbox, OutboxError, State},
-    recorder::{Form, Layout, Levels, Names, Notice, Order, Running, Whispers},
+    recorder::{Form, Layout, Levels, Names, Notice, Order, Rate, Running, Whispers},
 };
 
 /// Puts a recording into the outbox: with the name that it has from now on. One that is to continue another is put there when it does.
@@ -132,6 +133,7 @@ fn order(core: &Core, outbox: &Outbox, file: &str) -> Order {
     Order {
         layout,
         form: form(core, settings, layout, levels),
+        rate: rate(core, settings),
         whispers: match wish.whispers.unwrap_or(settings.whispers) {
             RecordWhispers::LeaveOut => Whispers::LeaveOut,
             RecordWhispers::OwnTrack => Whispers::OwnTrack,
@@ -154,6 +156,20 @@ impl Names for Further {
         let first = first.strip_prefix(spool).unwrap_or(first).to_string_lossy();
         self.0.take_further(&first, number).map(|name| spool.join(name)).map_err(io::Error::other)
     }
+}
+
+/// As many samples a second as the settings say, or as whoever is heard in it now has.
+fn rate(core: &Core, settings: &RecordingSettings) -> Rate {
+    let heard = match settings.rate {
+        RecordRate::Hz(hz) => return Rate::of_hz(hz).unwrap_or_default(),
+        RecordRate::Call => core.everybody(),
+    };
+    let carried = |coding| match coding {
+        // Phones sample speech for Opus at 16 kHz; what music has above costs three times the room, and can be asked for.
+        Coding::Foreign(Foreign::G722 | Foreign::Opus) => Rate::Hz16000,
+        Coding::Sound(_) | Coding::Foreign(_) => Rate::Hz8000,
+    };
+    heard.iter().filter_map(|(_, leg)| leg.now().codec).map(carried).max().unwrap_or_default()
 }
 
 /// As it came only where it can be kept so: G.711, both sides apart, at their own level.
