@@ -3,6 +3,7 @@
 //! Above: `recorder`. Below: nothing.
 
 use std::f32::consts::PI;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::gain;
@@ -58,24 +59,47 @@ impl Polyphase {
     /// Adds what a packet becomes to `out`: first the end of what was made before, anew, now that it is known what follows; then its
     /// own. Of a length that the factor does not divide, the rest is left out. How many samples belong to what was before.
     pub fn packet(&mut self, packet: &[i16], out: &mut Vec<i16>) -> usize {
-        let step = self.step();
-        let reach = REACH * step;
-        let packet = &packet[..packet.len() - packet.len() % step];
-        self.samples.resize(2 * reach, 0.0);
-        self.samples.extend(packet.iter().map(|&sample| f32::from(sample)));
-        let end = self.samples.len();
+        let (step, reach) = (self.step(), self.reach());
+        let end = self.take(packet);
         // As if silence followed.
         self.samples.resize(end + reach, 0.0);
-        for at in (2 * reach - self.known..end).step_by(step) {
+        self.make(2 * reach - self.known..end, out);
+        self.samples.truncate(end);
+        self.samples.drain(..end - 2 * reach);
+        let before = self.known / step * self.phases.len();
+        self.known = (self.known + end - 2 * reach).min(reach);
+        before
+    }
+
+    /// Adds what a packet becomes to `out`, a moment late, so that nothing is made twice.
+    pub fn late_packet(&mut self, packet: &[i16], out: &mut Vec<i16>) {
+        let reach = self.reach();
+        let end = self.take(packet);
+        self.make(reach..end - reach, out);
+        self.samples.drain(..end - 2 * reach);
+    }
+
+    /// Puts a packet behind the samples before it; where it ends.
+    fn take(&mut self, packet: &[i16]) -> usize {
+        let whole = packet.len() - packet.len() % self.step();
+        self.samples.resize(2 * self.reach(), 0.0);
+        self.samples.extend(packet.iter().take(whole).map(|&sample| f32::from(sample)));
+        self.samples.len()
+    }
+
+    /// Makes what belongs to these samples.
+    fn make(&self, range: Range<usize>, out: &mut Vec<i16>) {
+        let reach = self.reach();
+        for at in range.step_by(self.step()) {
             // The sample at `at` is the last of the first half.
             let window = &self.samples[at + 1 - reach..at + 1 + reach];
             out.extend(self.phases.iter().map(|weights| gain::clamp(product(window, weights))));
         }
-        self.samples.truncate(end);
-        self.samples.drain(..end - 2 * reach);
-        let before = self.known / step * self.phases.len();
-        self.known = (self.known + packet.len()).min(reach);
-        before
+    }
+
+    /// Samples on each side of the one that is made.
+    fn reach(&self) -> usize {
+        REACH * self.step()
     }
 
     fn step(&self) -> usize {
@@ -180,6 +204,15 @@ mod tests {
             let off = made[inner.clone()].iter().zip(&wanted[inner]).map(|(a, b)| a.abs_diff(*b)).max();
             assert!(off < Some(60), "{rates:?}: {off:?}");
         }
+    }
+
+    #[test]
+    fn late_packets_are_the_same_a_moment_later() {
+        let sound = tone_at(440.0, 8_000, 1_600);
+        let (mut stream, mut made) = (Polyphase::new(8_000, 16_000).expect("a factor"), Vec::new());
+        sound.chunks(160).for_each(|packet| stream.late_packet(packet, &mut made));
+        assert_eq!(made.len(), 3_200);
+        assert!(made[2 * REACH..] == in_packets(&sound, (8_000, 16_000), &[160])[..3_200 - 2 * REACH]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a packet's bytes become in a track, and how tracks become the bytes of a file. Pure. Above: `session`.
 
+use super::decode::samples_of;
 use super::line::Stretch;
 use super::order::Form;
 use crate::audio::codec::Codec;
@@ -32,7 +33,7 @@ impl Form {
         }
     }
 
-    /// The cells of a payload, in the place of what is in `cells`; `steps` is the level, for 16 bit only.
+    /// The cells of a payload of 8 kHz in a file of 8 kHz, in the place of what is in `cells`; `steps` is the level, for 16 bit only.
     pub(super) fn cells(self, content: Content, payload: &[u8], steps: i8, cells: &mut Vec<i16>) {
         cells.clear();
         match (self, content) {
@@ -40,7 +41,7 @@ impl Form {
                 cells.resize(payload.len(), 0);
                 codec.decode(payload, cells);
             }
-            (Self::Pcm16, Content::Samples) => cells.extend(samples(payload)),
+            (Self::Pcm16, Content::Samples) => cells.extend(samples_of(payload)),
             (Self::AsCame(law), Content::Sound(codec)) if law == codec => {
                 cells.extend(payload.iter().map(|&byte| i16::from(byte)));
             }
@@ -51,12 +52,20 @@ impl Form {
                 cells.extend(payload.iter().map(|&byte| i16::from(g711::ALAW_TO_ULAW[usize::from(byte)])));
             }
             (Self::AsCame(law), Content::Samples) => {
-                cells.extend(samples(payload).map(|sample| to_law(sample, law)));
+                cells.extend(samples_of(payload).map(|sample| to_law(sample, law)));
             }
             (_, Content::Foreign(_) | Content::Digit | Content::Mark(_)) => {}
         }
-        if steps.unsigned_abs() > 1 && self == Self::Pcm16 {
-            cells.iter_mut().for_each(|cell| *cell = louder(*cell, steps));
+        if self == Self::Pcm16 {
+            make_louder(cells, steps);
+        }
+    }
+
+    /// Makes cells of samples at the rate of the file.
+    pub(super) fn fit(self, steps: i8, cells: &mut [i16]) {
+        match self {
+            Self::Pcm16 => make_louder(cells, steps),
+            Self::AsCame(law) => cells.iter_mut().for_each(|cell| *cell = to_law(*cell, law)),
         }
     }
 
@@ -95,16 +104,18 @@ impl Form {
     }
 }
 
+fn make_louder(cells: &mut [i16], steps: i8) {
+    if steps.unsigned_abs() > 1 {
+        cells.iter_mut().for_each(|cell| *cell = louder(*cell, steps));
+    }
+}
+
 /// A sample as loud as Asterisk's MixMonitor makes it: times `steps`, or divided by `-steps`.
 fn louder(sample: i16, steps: i8) -> i16 {
     match steps {
         1.. => sample.saturating_mul(steps.into()),
         _ => sample / -i16::from(steps.max(-4)).min(-1),
     }
-}
-
-fn samples(payload: &[u8]) -> impl Iterator<Item = i16> + '_ {
-    payload.as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair))
 }
 
 fn law_sum(a: i16, b: i16, law: Codec) -> i16 {

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use super::disk::{Disk, Medium};
 use super::names::Names;
 use super::order::{Form, Order, Part, RecorderError};
+use super::rate::Rate;
 use super::repair;
 use super::wav::{Beginning, Shape};
 
 /// Bytes of silence written at once.
 const FILL_BYTES: u64 = 65_536;
+/// Bytes before the samples, at most.
+const LONGEST_HEADER: usize = 64;
 
 /// The files of one recording. Frames are counted through all of them.
 #[derive(Debug)]
@@ -192,6 +195,12 @@ impl Parts {
         }
         Ok(())
     }
+}
+
+/// The rate of a recording that is there, if it is one.
+pub(super) fn rate_of(disk: &dyn Disk, path: &Path) -> Option<Rate> {
+    let start = disk.open(path).ok()?.read_start(LONGEST_HEADER).ok()?;
+    Rate::of_hz(Beginning::parse(&start)?.rate_hz)
 }
 
 fn describe(shape: &Shape) -> String {

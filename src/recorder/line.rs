@@ -48,6 +48,8 @@ pub(super) struct Line {
     away: Vec<(Why, i64)>,
     /// Copies were dropped: the next loss is ours.
     has_dropped: bool,
+    /// A packet could not be decoded: the next loss is that one.
+    has_broken: bool,
     /// Stretches that late packets may still fill, and those that none can.
     holes: Vec<Hole>,
     gone: Vec<Hole>,
@@ -70,6 +72,7 @@ impl Line {
             has_sound: false,
             away: Vec::new(),
             has_dropped: false,
+            has_broken: false,
             holes: Vec::new(),
             gone: Vec::new(),
             packets: Packets::default(),
@@ -77,16 +80,23 @@ impl Line {
     }
 
     /// Takes a packet of the network that arrived at a place in time. `cells` may become a few more or fewer, to follow a clock that drifts.
-    pub(super) fn take(&mut self, copied: &Copied, arrived: i64, cells: &mut Vec<i16>, stretch: Stretch) {
+    /// Its place, if it follows what was there without a gap.
+    pub(super) fn take(
+        &mut self,
+        copied: &Copied,
+        arrived: i64,
+        cells: &mut Vec<i16>,
+        stretch: Stretch,
+    ) -> Option<i64> {
         self.packets.received += 1;
         let length = cells.len() as i64;
         if !self.tie.as_ref().is_some_and(|tie| tie.fits(copied, arrived, length)) {
             self.tie = Some(Tie::new(copied, self.rate, (arrived, length), self.has_sound.then_some(self.end)));
         }
-        let Some(tie) = &mut self.tie else { return };
+        let tie = self.tie.as_mut()?;
         let Place { start, skipped, step } = tie.place(copied, arrived, length);
         if self.ceiling.is_some_and(|ceiling| start >= ceiling) {
-            return; // said in a pause
+            return None; // said in a pause
         }
         stretch.apply(cells, step);
         if skipped > 0 {
@@ -98,12 +108,25 @@ impl Line {
         if end <= self.floor {
             self.packets.late += 1;
             self.packets.lost = self.packets.lost.saturating_sub(1);
-            return;
+            return None;
         }
         if self.fill_holes(start..end) && skipped < 0 {
             self.packets.lost = self.packets.lost.saturating_sub(1);
         }
+        let follows = self.has_sound && start == self.end;
         self.lay(start, cells, Laying::Replace);
+        follows.then_some(start)
+    }
+
+    /// Lays cells again that end at a place, now that it is known what follows them.
+    pub(super) fn amend(&mut self, end: i64, cells: &[i16]) {
+        self.lay(end - cells.len() as i64, cells, Laying::Replace);
+    }
+
+    /// Takes a packet that cannot be decoded: its stretch is a gap once the next has come.
+    pub(super) fn take_broken(&mut self) {
+        self.packets.received += 1;
+        self.has_broken = true;
     }
 
     /// Takes a packet without sound that has a number of its own.
@@ -231,7 +254,11 @@ impl Line {
 
     /// So many packets before `start` are missing.
     fn miss(&mut self, count: i64, start: i64) {
-        let why = if std::mem::take(&mut self.has_dropped) { Why::Dropped } else { Why::Lost };
+        let why = match (std::mem::take(&mut self.has_dropped), std::mem::take(&mut self.has_broken)) {
+            (true, _) => Why::Dropped,
+            (false, true) => Why::Undecodable,
+            (false, false) => Why::Lost,
+        };
         if why == Why::Lost {
             self.packets.lost += count.unsigned_abs();
         }

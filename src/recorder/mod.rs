@@ -6,6 +6,7 @@
 //! recording on the `disk`, each a valid WAV by `wav` after every write). [`repair`] mends what a power failure left.
 
 mod cells;
+mod decode;
 mod disk;
 mod file;
 mod handle;

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::decode::Decoding;
 use super::disk::Disk;
-use super::file::Parts;
+use super::file::{Parts, rate_of};
 use super::handle::Wish;
 use super::line::{Laying, Line};
 use super::marks::Marks;
@@ -35,6 +36,8 @@ pub(super) struct Session {
     lines: [Line; 2],
     /// What supervisors say, if it is wanted.
     whispers: Option<Line>,
+    /// The decoders of the left, the right and the supervisors' track.
+    decoding: [Decoding; 3],
     /// When it began, in µs, and the place in the file that this is.
     start_us: u64,
     first: i64,
@@ -72,13 +75,17 @@ impl Session {
             return Err(RecorderError::NotAsCame);
         }
         check_space(disk.as_ref(), &order)?;
-        // A law is kept at its own rate.
-        let rate = if keeps_law { Rate::Hz8000 } else { order.rate };
+        let appends = order.append && order.path.exists();
+        let rate = match order.form {
+            Form::AsCame(_) => Rate::Hz8000,
+            Form::Pcm16 if appends => rate_of(disk.as_ref(), &order.path).unwrap_or(order.rate),
+            Form::Pcm16 => order.rate,
+        };
         let shape = Shape { form: order.form, channels: channels(&order), rate_hz: rate.hz() };
         let by_size = order.roll_at_bytes.saturating_sub(shape.header_bytes()) / shape.frame_bytes();
         let by_time = order.segment.map_or(u64::MAX, |time| time.as_millis() as u64 * u64::from(rate.hz()) / 1_000);
         let most = by_size.min(by_time);
-        let parts = if order.append && order.path.exists() {
+        let parts = if appends {
             Parts::append(Arc::clone(&disk), &order, shape, most)?
         } else {
             Parts::create(Arc::clone(&disk), &order, shape, most)?
@@ -89,6 +96,7 @@ impl Session {
         Ok(Self {
             lines: [line(), line()],
             whispers,
+            decoding: [(); 3].map(|()| Decoding::new(rate)),
             order,
             rate,
             disk,
@@ -193,26 +201,42 @@ impl Session {
     fn take(&mut self, copied: &Copied) {
         let at = self.place(copied.at_us);
         let (form, levels) = (self.order.form, self.order.levels);
-        let (line, steps) = match copied.origin {
-            Origin::Left => (&mut self.lines[0], levels.spoken),
-            Origin::Right => (&mut self.lines[1], levels.heard),
+        let [left, right, supervisors] = &mut self.decoding;
+        let (line, decoding, steps) = match copied.origin {
+            Origin::Left => (&mut self.lines[0], left, levels.spoken),
+            Origin::Right => (&mut self.lines[1], right, levels.heard),
             Origin::Supervisor => match &mut self.whispers {
-                Some(line) => (line, 0),
+                Some(line) => (line, supervisors, 0),
                 None => return,
             },
         };
         match copied.content {
-            Content::Sound(_) => {
+            Content::Sound(_) if self.rate == Rate::Hz8000 => {
                 form.cells(copied.content, &self.payload, steps, &mut self.cells);
                 line.take(copied, at, &mut self.cells, form.stretch());
             }
+            Content::Sound(_) | Content::Foreign(_) => {
+                let Some(before) = decoding.packet(copied, &self.payload, &mut self.cells) else {
+                    return line.take_broken();
+                };
+                form.fit(steps, &mut self.cells);
+                let before: Vec<i16> = self.cells.drain(..before).collect();
+                if let Some(place) = line.take(copied, at, &mut self.cells, form.stretch()) {
+                    line.amend(place, &before);
+                }
+            }
             Content::Samples => {
-                form.cells(copied.content, &self.payload, steps, &mut self.cells);
+                if self.rate == Rate::Hz8000 {
+                    form.cells(copied.content, &self.payload, steps, &mut self.cells);
+                } else {
+                    decoding.made(copied, &self.payload, &mut self.cells);
+                    form.fit(steps, &mut self.cells);
+                }
                 // Several supervisors share a track.
                 let is_whisper = copied.origin == Origin::Supervisor;
                 line.take_made(at, &self.cells, if is_whisper { Laying::Add(form.add()) } else { Laying::Replace });
             }
-            Content::Foreign(_) | Content::Digit => line.take_silent(copied),
+            Content::Digit => line.take_silent(copied),
             Content::Mark(Mark::Held) => line.leaves(Why::Held, at),
             Content::Mark(Mark::Unheld) => line.returns(Why::Held, at),
             Content::Mark(Mark::Undecodable) => line.leaves(Why::Undecodable, at),

@@ -6,6 +6,7 @@ mod foreign;
 pub mod g711;
 pub mod g722;
 pub mod gsm;
+pub mod opus;
 
 pub use coding::Coding;
 pub use foreign::Foreign;

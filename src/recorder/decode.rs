@@ -1,0 +1,156 @@
+//! What a party says, from packets of any codec to samples at the rate of the file: a decoder for as long as a stream lasts, and a change
+//! of rate where the codec has another. Pure. Above: `session`. Below: `audio::codec`. G.711 in a file of 8 kHz has no need of it.
+
+use super::rate::{Clock, Rate};
+use crate::audio::codec::{Codec, Foreign, g722, gsm, opus};
+use crate::audio::polyphase::Polyphase;
+use crate::media::{Content, Copied};
+use crate::rtp::sequence;
+
+/// Streams of one track whose decoders are kept: supervisors who share it, or a sender who changes his mind.
+const MOST_STREAMS: usize = 4;
+/// So far from its place a packet of the server's own may begin and still go on with the one before, in units of 8 kHz.
+const NEAR: i32 = 80;
+
+/// The decoders of a track.
+#[derive(Debug)]
+pub(super) struct Decoding {
+    rate: Rate,
+    /// The one in use last is the last.
+    streams: Vec<Stream>,
+    /// What a packet means, at the rate of its codec.
+    samples: Vec<i16>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    content: Content,
+    ssrc: u32,
+    decoder: Decoder,
+    /// Where the codec's rate is not that of the file.
+    change: Option<Polyphase>,
+    /// Number and time stamp of the packet that follows the last.
+    next: Option<(u16, u32)>,
+}
+
+#[derive(Debug)]
+enum Decoder {
+    /// Samples of the server's own.
+    Samples,
+    Law(Codec),
+    G722(Box<g722::Decoder>),
+    Gsm(Box<gsm::Decoder>),
+    Opus(Box<opus::Decoder>),
+}
+
+impl Decoding {
+    /// Of a track of a recording with that rate.
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, streams: Vec::new(), samples: Vec::new() }
+    }
+
+    /// The samples of a packet of the network, in the place of what is in `cells`. So many of them, the first, are the end of the packet
+    /// before once more, now that it is known what follows. `None`: it cannot be decoded.
+    pub(super) fn packet(&mut self, copied: &Copied, payload: &[u8], cells: &mut Vec<i16>) -> Option<usize> {
+        cells.clear();
+        self.samples.clear();
+        let clock = Clock::of(copied.content, self.rate);
+        let (stream, samples) = (stream(&mut self.streams, copied, self.rate)?, &mut self.samples);
+        let follows = stream.next == Some((copied.sequence, copied.timestamp));
+        let before = match &mut stream.change {
+            None => {
+                stream.decoder.decode(payload, cells)?;
+                0
+            }
+            Some(change) => {
+                stream.decoder.decode(payload, samples)?;
+                if !follows {
+                    change.reset();
+                }
+                change.packet(samples, cells)
+            }
+        };
+        let units = clock.units(cells.len() - before);
+        stream.next = Some((copied.sequence.wrapping_add(1), copied.timestamp.wrapping_add(units)));
+        Some(before)
+    }
+
+    /// The same of samples of the server's own: a moment late where their rate is changed, since where several share a track nothing
+    /// can be laid twice.
+    pub(super) fn made(&mut self, copied: &Copied, payload: &[u8], cells: &mut Vec<i16>) {
+        cells.clear();
+        self.samples.clear();
+        let Some(stream) = stream(&mut self.streams, copied, self.rate) else { return };
+        let samples = &mut self.samples;
+        let Some(change) = &mut stream.change else {
+            return cells.extend(samples_of(payload));
+        };
+        samples.extend(samples_of(payload));
+        let is_near = |(_, stamp)| sequence::elapsed(stamp, copied.timestamp).abs() <= NEAR;
+        if !stream.next.is_some_and(is_near) {
+            change.reset();
+        }
+        change.late_packet(samples, cells);
+        stream.next = Some((0, copied.timestamp.wrapping_add(samples.len() as u32))); // 480 at most
+    }
+}
+
+/// The stream that a packet is of.
+fn stream<'a>(streams: &'a mut Vec<Stream>, copied: &Copied, rate: Rate) -> Option<&'a mut Stream> {
+    let is_it = |stream: &Stream| (stream.content, stream.ssrc) == (copied.content, copied.ssrc);
+    if !streams.last().is_some_and(is_it) {
+        let stream = match streams.iter().position(is_it) {
+            Some(at) => streams.remove(at),
+            None => Stream::new(copied, rate)?,
+        };
+        if streams.len() >= MOST_STREAMS {
+            streams.remove(0);
+        }
+        streams.push(stream);
+    }
+    streams.last_mut()
+}
+
+impl Stream {
+    /// The beginning of a stream; `None` for what is no sound, or cannot be decoded.
+    fn new(copied: &Copied, rate: Rate) -> Option<Self> {
+        let (decoder, rate_hz) = match copied.content {
+            Content::Samples => (Decoder::Samples, 8_000),
+            Content::Sound(codec) => (Decoder::Law(codec), 8_000),
+            Content::Foreign(Foreign::G722) => (Decoder::G722(Box::default()), g722::RATE_HZ),
+            Content::Foreign(Foreign::Gsm) => (Decoder::Gsm(Box::default()), gsm::RATE_HZ),
+            // Its decoder has the rates of all files; but at 8 kHz what such a file cannot carry comes back as its mirror image.
+            Content::Foreign(Foreign::Opus) => {
+                let rate_hz = rate.max(Rate::Hz16000).hz();
+                (Decoder::Opus(Box::new(opus::Decoder::new(rate_hz).ok()?)), rate_hz)
+            }
+            Content::Foreign(Foreign::G723 | Foreign::G729 | Foreign::Ilbc) | Content::Digit | Content::Mark(_) => {
+                return None;
+            }
+        };
+        let change = Polyphase::new(rate_hz, rate.hz());
+        Some(Self { content: copied.content, ssrc: copied.ssrc, decoder, change, next: None })
+    }
+}
+
+impl Decoder {
+    /// Adds what a packet means to `samples`; `None` when that is nothing.
+    fn decode(&mut self, payload: &[u8], samples: &mut Vec<i16>) -> Option<()> {
+        match self {
+            Self::Samples => samples.extend(samples_of(payload)),
+            Self::Law(codec) => {
+                samples.resize(payload.len(), 0);
+                codec.decode(payload, samples);
+            }
+            Self::G722(decoder) => decoder.decode(payload, samples),
+            Self::Gsm(decoder) => decoder.decode(payload, samples),
+            Self::Opus(decoder) => decoder.decode(payload, samples).ok()?,
+        }
+        (!samples.is_empty()).then_some(())
+    }
+}
+
+/// Samples of 16 bit, low byte first.
+pub(super) fn samples_of(payload: &[u8]) -> impl Iterator<Item = i16> + '_ {
+    payload.as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair))
+}
