@@ -1,8 +1,10 @@
 //! Recordings of calls: who is recorded and who is not, what is on which side, and that all of it is in the outbox.
 
+mod consent;
 mod following;
 mod kill;
 mod orders;
+mod required;
 mod rules;
 
 use std::path::Path;

@@ -42,6 +42,8 @@ pub struct About {
     pub data: String,
     /// The ids of recordings whose end a beep is to tell.
     pub beep_after: Vec<String>,
+    /// The recordings that its script began: the file that was wished for, and the one that it is, below the spool.
+    pub recorded: Vec<(String, String)>,
     /// The legs it dialled that have ended, by channel name, the latest last.
     causes: Vec<(String, Cause)>,
 }

@@ -25,6 +25,7 @@ use crate::{
         live::{LegFacts, LegNow, LegState, Order, Way},
         noted::Noted,
         pressing::GAP_MS,
+        recording::Standing,
         speech::Takes,
         talks::{SpyGroups, Talks},
         variables::Variables,
@@ -144,6 +145,7 @@ impl Leg {
             shared: Mutex::default(),
             groups: SpyGroups::default(),
             noted: Noted::of(&exchange.settings.load()),
+            consent: Standing::default(),
             talks: watch::Sender::new(Talks::Nobody),
             orders,
             now: Mutex::new(LegNow {
@@ -325,7 +327,7 @@ impl Leg {
     /// As [`Self::next`], for owners of several legs. After the leg is over only orders and played prompts come.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<LegEvent> {
         while let Poll::Ready(Some(signal)) = self.signals.poll_recv(cx) {
-            if let Some(event) = self.on_signal(signal) {
+            if let Some(event) = self.on_signal(signal).filter(|event| !self.agrees_by(event)) {
                 return Poll::Ready(event);
             }
         }
@@ -334,7 +336,7 @@ impl Leg {
             return Poll::Ready(LegEvent::Gone(Cause::TEMPORARY_FAILURE));
         }
         while let Poll::Ready(Some(event)) = self.media_events.poll_recv(cx) {
-            if let Some(event) = self.on_media(&event) {
+            if let Some(event) = self.on_media(&event).filter(|event| !self.agrees_by(event)) {
                 return Poll::Ready(event);
             }
         }
@@ -355,6 +357,12 @@ impl Leg {
                 _ => return Poll::Pending,
             }
         }
+    }
+
+    /// It is the key by which the party says whether it agrees to be recorded: nobody else's business. One that somebody lets the
+    /// phone be seen to press never is.
+    fn agrees_by(&self, event: &LegEvent) -> bool {
+        matches!(event, LegEvent::Digit { digit, .. } if self.facts.consent.takes(*digit))
     }
 
     /// Presses a row of keys towards the phone.

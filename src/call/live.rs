@@ -19,6 +19,7 @@ use crate::{
         leaving::Leave,
         noted::Noted,
         pressing::QueuedKeys,
+        recording::Standing,
         speech::Takes,
         talks::{Side, SpyGroups, Talks},
         variables::Variables,
@@ -146,6 +147,8 @@ pub struct LegFacts {
     pub groups: SpyGroups,
     /// The variables of its channel that are kept with recordings.
     pub noted: Noted,
+    /// What its party was told of being recorded, and said to it.
+    pub(in crate::call) consent: Standing,
     /// Whom it talks with; told anew as well when the leg is answered, held or taken back.
     pub talks: watch::Sender<Talks>,
     /// Reaches the owning task.

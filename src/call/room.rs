@@ -206,6 +206,7 @@ impl Channel {
     /// # Errors
     /// The phone has hung up; the room has one party less by then.
     pub async fn confer(&mut self, room: &str, sounds: RoomSounds) -> Result<Left, Gone> {
+        self.is_recordable_in(room).await?;
         self.answer().await?;
         self.stop_playing();
         let alone = sounds.alone.clone();

@@ -165,6 +165,10 @@ fn shown_recording(recording: &RecordingSettings) -> Value {
         "required": recording.required,
         "announce": recording.announce.as_deref().unwrap_or_default(),
         "announce_to": recording.announce_to.as_str(),
+        "consent": recording.consent.as_str(),
+        "agree_key": recording.agree_key,
+        "consent_time": print_duration(recording.consent_time),
+        "without_consent": recording.without_consent.as_str(),
         "variables": recording.variables,
         "seal_to": recording.seal_to,
     })

@@ -25,7 +25,10 @@ pub use error::{ConfigError, Place, Problem};
 pub use matching::{Match, MatchError};
 pub use nearest::nearest;
 pub use read::{Reader, load};
-pub use recording::{RecordChannels, RecordChoice, RecordForm, RecordRate, RecordWhispers, RecordingSettings};
+pub use recording::{
+    RecordChannels, RecordChoice, RecordConsent, RecordForm, RecordRate, RecordWhispers, RecordingSettings,
+    WithoutConsent,
+};
 pub use remotes::{
     Login, NoticeSettings, OAuth2Settings, PushWhen, ReceiptForm, ReceiptSettings, RemoteKind, RemoteSettings,
     RemoteUrl, RequestMethod, RequestSettings, S3Settings,

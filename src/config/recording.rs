@@ -2,16 +2,21 @@
 //! Above: `call::recording` obeys it. Below: `read` fills it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::error::ConfigError;
 use super::supervision::AnnounceTo;
-use super::units::parse_size;
+use super::units::{parse_duration, parse_size};
 use super::value::{Section, Value};
 
 /// The largest file that any player opens: the sizes within a WAV file have 32 bits, and a part is closed somewhat later than asked.
 const LARGEST_PART: u64 = 4_000_000_000;
 /// A second of two sides is 32 kB: smaller parts than this are more names than sound.
 const SMALLEST_PART: u64 = 64 * 1024;
+
+/// How long a key may be waited for.
+const SHORTEST_CONSENT: Duration = Duration::from_secs(1);
+const LONGEST_CONSENT: Duration = Duration::from_secs(60);
 
 /// `[recording]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +47,14 @@ pub struct RecordingSettings {
     pub announce: Option<String>,
     /// Which parties hear it.
     pub announce_to: AnnounceTo,
+    /// How those who hear it agree.
+    pub consent: RecordConsent,
+    /// The key by which they do, where it is by a key.
+    pub agree_key: char,
+    /// How long the key is waited for, once the announcement is over.
+    pub consent_time: Duration,
+    /// What becomes of a call of somebody who does not agree.
+    pub without_consent: WithoutConsent,
     /// Channel variables that are kept with a recording.
     pub variables: Vec<String>,
     /// Whom recordings are sealed to as soon as they are finished, by the age format; empty: they are not.
@@ -64,8 +77,52 @@ impl Default for RecordingSettings {
             required: false,
             announce: None,
             announce_to: AnnounceTo::default(),
+            consent: RecordConsent::default(),
+            agree_key: '1',
+            consent_time: Duration::from_secs(10),
+            without_consent: WithoutConsent::default(),
             variables: Vec::new(),
             seal_to: Vec::new(),
+        }
+    }
+}
+
+/// How parties agree to be recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordConsent {
+    /// They hear the announcement, and stay.
+    #[default]
+    Announce,
+    /// They press a key.
+    Key,
+}
+
+impl RecordConsent {
+    /// The word for it in a settings file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Announce => "announce",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// What becomes of a call of somebody who does not agree to be recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutConsent {
+    /// It goes on, and nothing of it is recorded.
+    #[default]
+    Unrecorded,
+    /// It ends.
+    End,
+}
+
+impl WithoutConsent {
+    /// The word for it in a settings file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unrecorded => "unrecorded",
+            Self::End => "end",
         }
     }
 }
@@ -209,6 +266,7 @@ pub(super) fn recording(settings: &mut RecordingSettings, section: &Section<'_>)
     })?;
     let to = [AnnounceTo::Both, AnnounceTo::Agent, AnnounceTo::Customer].map(|word| (word.as_str(), word));
     section.set("announce_to", &mut settings.announce_to, |value| value.word(&to))?;
+    consent(settings, section)?;
     section.set("variables", &mut settings.variables, |value| value.list(text))?;
     section.set("seal_to", &mut settings.seal_to, |value| {
         value.list(|item| match item.str()? {
@@ -216,6 +274,29 @@ pub(super) fn recording(settings: &mut RecordingSettings, section: &Section<'_>)
             _ => Err(item.bad("a recipient is what age-keygen prints: age1…")),
         })
     })
+}
+
+/// Those of whom a key is asked must know which.
+fn consent(settings: &mut RecordingSettings, section: &Section<'_>) -> Result<(), ConfigError> {
+    section.set("agree_key", &mut settings.agree_key, |value| match value.str()?.as_bytes() {
+        [key @ (b'0'..=b'9' | b'*' | b'#')] => Ok(char::from(*key)),
+        _ => Err(value.bad("a key is one of 0 to 9, * and #")),
+    })?;
+    section.set("consent_time", &mut settings.consent_time, |value| match value.parse(parse_duration)? {
+        time if (SHORTEST_CONSENT..=LONGEST_CONSENT).contains(&time) => Ok(time),
+        _ => Err(value.bad("a key is waited for 1s to 1m")),
+    })?;
+    let without = [WithoutConsent::Unrecorded, WithoutConsent::End].map(|word| (word.as_str(), word));
+    section.set("without_consent", &mut settings.without_consent, |value| value.word(&without))?;
+    let ways = [RecordConsent::Announce, RecordConsent::Key].map(|word| (word.as_str(), word));
+    section.set("consent", &mut settings.consent, |value| value.word(&ways))?;
+    // One of them may stand in an earlier file.
+    match section.get("consent").or_else(|| section.get("announce")) {
+        Some(value) if settings.consent == RecordConsent::Key && settings.announce.is_none() => {
+            Err(value.bad("a key is asked for by the sound of `announce`: name one"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `record = "always"`.
@@ -243,7 +324,8 @@ mod tests {
     fn every_key_is_read_and_shown_as_it_was_written() {
         let text = "[recording]\nspool = \"calls\"\nname = \"{date}/{caller}\"\nchannels = \"mix\"\nform = \"as-came\"\nrate = 16000\n\
                     whispers = \"own-track\"\nroll = \"64M\"\nfree_space_floor = \"1G\"\nrecord = \"in\"\nrooms = [\"8000\"]\n\
-                    required = true\nannounce = \"told\"\nannounce_to = \"customer\"\nvariables = [\"CAMPAIGN\"]\n\
+                    required = true\nannounce = \"told\"\nannounce_to = \"customer\"\n\
+                    consent = \"key\"\nagree_key = \"#\"\nconsent_time = \"5s\"\nwithout_consent = \"end\"\nvariables = [\"CAMPAIGN\"]\n\
                     [users.1001]\npassword = \"correct horse\"\ncontext = \"c\"\nrecord = \"always\"\n\
                     [trunks.icall]\nhost = \"192.0.2.1\"\nrecord = \"never\"\n";
         let config = read(text).unwrap();
@@ -261,6 +343,10 @@ mod tests {
             required: true,
             announce: Some("told".into()),
             announce_to: AnnounceTo::Customer,
+            consent: RecordConsent::Key,
+            agree_key: '#',
+            consent_time: Duration::from_secs(5),
+            without_consent: WithoutConsent::End,
             variables: vec!["CAMPAIGN".into()],
             seal_to: Vec::new(),
         };
@@ -291,6 +377,9 @@ mod tests {
             ("roll = \"1K\"", "64K to 3G"),
             ("spool = \"\"", "must not be empty"),
             ("chanels = \"mix\"", "did you mean `channels`"),
+            ("consent = \"key\"", "name one"),
+            ("agree_key = \"12\"", "one of 0 to 9"),
+            ("consent_time = \"5m\"", "1s to 1m"),
         ] {
             let error = read(&format!("[recording]\n{wrong}\n")).unwrap_err().to_string();
             assert!(error.contains(says) && error.starts_with("pbx.toml:2:"), "{wrong}: {error}");

@@ -10,6 +10,7 @@ use super::args::Args;
 use super::context::Dialplan;
 use super::pattern::MAX_NAME_BYTES;
 use super::piece::Piece;
+use super::recorded;
 use super::search::Query;
 use crate::call::{Channel, Gone};
 
@@ -40,7 +41,12 @@ pub(super) async fn play(
     let mut played = Played::default();
     for name in names {
         let language = chan.language().to_owned();
-        match args.env().sounds().load_in(&language, name).await {
+        let sounds = args.env().sounds();
+        let sound = match recorded::own(chan, name) {
+            Some(file) => sounds.load_file(file).await,
+            None => sounds.load_in(&language, name).await,
+        };
+        match sound {
             Ok(source) => played.key = chan.play_until(source, &stops).await?,
             Err(problem) => {
                 tracing::warn!(uuid = chan.uuid(), %problem, "a sound is missing");

@@ -99,6 +99,36 @@ pub(super) fn choose_among<'a>(piece: &Piece<'a>, known: &Known<'_>) -> Result<V
     }
 }
 
+/// Reads options one by one: `value` computes what is in the brackets of a letter, or does not know it yet; `take` gets what is known,
+/// nothing for a letter without brackets. Returns the letters.
+///
+/// # Errors
+/// A letter that is not known, brackets that are wrong, or what `take` does not take.
+pub(super) fn read(
+    (piece, known): (Option<&Piece<'_>>, &Known<'_>),
+    mut value: impl FnMut(char, &Piece<'_>) -> Option<String>,
+    mut take: impl FnMut(char, &str) -> Result<(), CheckError>,
+) -> Result<String, CheckError> {
+    let chosen = piece.map(|piece| choose_among(piece, known)).transpose()?.unwrap_or_default();
+    for Chosen { letter, argument } in &chosen {
+        let argument = argument.as_ref().map_or(Some(String::new()), |piece| value(*letter, piece));
+        argument.map_or(Ok(()), |argument| take(*letter, argument.trim()))?;
+    }
+    Ok(chosen.iter().map(|option| option.letter).collect())
+}
+
+/// Loudest and, negated, least loud.
+pub(super) const LOUDEST: i8 = 4;
+
+/// How loud something is, in Asterisk's steps.
+///
+/// # Errors
+/// It is no number, or too large.
+pub(super) fn volume(text: &str) -> Result<i8, CheckError> {
+    let steps = text.parse().ok().filter(|steps: &i8| (-LOUDEST..=LOUDEST).contains(steps));
+    steps.ok_or_else(|| CheckError::Malformed { what: "volume from -4 to 4", found: text.to_owned() })
+}
+
 fn is_known(letter: char, known: &[Opt]) -> bool {
     known.iter().any(|option| option.name.chars().eq([letter]))
 }

@@ -9,7 +9,7 @@ use super::app::CheckError;
 use super::args::Args;
 use super::keypad;
 use super::piece::{Bit, Piece};
-use crate::call::recording::{self, By, RecordingHandle, Wish};
+use crate::call::recording::{self, By, RecordError, RecordingHandle, Wish};
 use crate::call::{Channel, Gone};
 
 /// What a recording is written as.
@@ -92,9 +92,39 @@ pub(super) fn file(chan: &Channel, name: &str) -> Result<String, CheckError> {
 }
 
 /// Begins to record the channel; `None` where it cannot be, which is in the log: the script goes on all the same.
-pub(super) async fn begin(chan: &Channel, wish: Wish) -> Option<RecordingHandle> {
-    let begun = recording::start(chan.exchange(), chan.uuid(), wish).await;
-    begun.inspect_err(|error| tracing::error!(uuid = chan.uuid(), %error, "not recorded")).ok()
+///
+/// # Errors
+/// The call must be recorded, and ends.
+pub(super) async fn begin(chan: &mut Channel, wish: Wish) -> Result<Option<RecordingHandle>, Gone> {
+    match recording::start(chan.exchange(), chan.uuid(), wish.clone()).await {
+        Ok(recording) => {
+            let wished = wish.file.unwrap_or_default();
+            chan.about_mut().recorded.push((wished, recording.file()));
+            Ok(Some(recording))
+        }
+        Err(error) => {
+            // What comes later has been told by the recording itself.
+            if matches!(error, RecordError::NoSuchCall(_) | RecordError::Ended(_)) {
+                tracing::error!(uuid = chan.uuid(), %error, "not recorded");
+            }
+            chan.goes_on_unrecorded(&wish).map(|()| None)
+        }
+    }
+}
+
+/// The file of a sound's name, where it is a recording that the script of this channel began: by its whole path without its ending, as
+/// `RECORDED_FILE` has it, or by the relative name that it was given, the newest of that name.
+pub(super) fn own(chan: &Channel, sound: &str) -> Option<PathBuf> {
+    let spool = chan.exchange().recordings.spool().folder();
+    let is_named =
+        |file: &str, name: &str| file.strip_suffix(ENDING).and_then(|stem| stem.strip_suffix('.')) == Some(name);
+    let whole = sound.strip_prefix(&*spool.to_string_lossy()).and_then(|rest| rest.strip_prefix('/'));
+    let recorded = chan.about().recorded.iter().rev();
+    let mut fitting = recorded.filter(|(wished, file)| match whole {
+        Some(name) => is_named(file, name),
+        None => is_named(wished, sound),
+    });
+    fitting.next().map(|(_, file)| spool.join(file))
 }
 
 /// The running recordings of this channel that these applications began.

@@ -111,10 +111,27 @@ impl Sounds {
     /// # Errors
     /// There is no such sound, or it cannot be played.
     pub async fn load_in(&self, language: &str, name: &str) -> Result<Source, SoundProblem> {
-        let shelf = self.shelf.clone();
         let language = if language.is_empty() { LANGUAGE } else { language };
         let (wanted, language) = (name.to_owned(), language.to_owned());
-        let reading = tokio::task::spawn_blocking(move || shelf.read(&language, &wanted));
+        self.reads(name, move |shelf| shelf.read(&language, &wanted)).await
+    }
+
+    /// The sound in a WAV file that is known to be one that may be played, wherever it lies.
+    ///
+    /// # Errors
+    /// It is not there, or it cannot be played.
+    pub(super) async fn load_file(&self, path: PathBuf) -> Result<Source, SoundProblem> {
+        let name = path.to_string_lossy().into_owned();
+        self.reads(&name, move |shelf| shelf.read_file(path)).await
+    }
+
+    async fn reads(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Shelf) -> Result<Samples, SoundProblem> + Send + 'static,
+    ) -> Result<Source, SoundProblem> {
+        let shelf = self.shelf.clone();
+        let reading = tokio::task::spawn_blocking(move || read(&shelf));
         let samples = reading.await.unwrap_or_else(|_| Err(self.shelf.missing(name)))?;
         Ok(Source::Samples { rate_hz: PLAYED_HZ, samples, repeat: false })
     }
@@ -158,7 +175,21 @@ impl Shelf {
     }
 
     fn read(&self, language: &str, name: &str) -> Result<Samples, SoundProblem> {
-        let found = self.find(language, name)?;
+        self.decoded(name, self.find(language, name)?)
+    }
+
+    /// A file that is no link to another one.
+    fn read_file(&self, path: PathBuf) -> Result<Samples, SoundProblem> {
+        let facts = std::fs::symlink_metadata(&path);
+        let facts = facts.map_err(|source| SoundProblem::Unreadable { path: path.clone(), source })?;
+        if !facts.is_file() || facts.len() > MAX_FILE_BYTES {
+            return Err(SoundProblem::Outside(path.to_string_lossy().into_owned()));
+        }
+        let stamp = facts.modified().ok().map(|changed| (changed, facts.len()));
+        self.decoded("", Found::File { path, ending: "wav", stamp })
+    }
+
+    fn decoded(&self, name: &str, found: Found) -> Result<Samples, SoundProblem> {
         let (origin, stamp) = match &found {
             Found::Silence { samples } => return Ok(vec![0; *samples].into()),
             Found::File { path, stamp, .. } => (Origin::File(path.clone()), *stamp),

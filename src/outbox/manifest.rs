@@ -65,7 +65,7 @@ pub enum State {
     Finished,
     /// Its writer ended before the call did; what there is has been repaired.
     Interrupted,
-    /// Its audio was removed after delivery; its receipts are kept.
+    /// Its audio was removed after delivery, and its receipts are kept; or a party did not agree to it, and there never was any.
     Gone,
 }
 

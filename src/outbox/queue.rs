@@ -205,7 +205,7 @@ impl Outbox {
         })
     }
 
-    fn is_open(&self, id: RecordingId, wanted: &'static str) -> Result<Manifest, OutboxError> {
+    pub(super) fn is_open(&self, id: RecordingId, wanted: &'static str) -> Result<Manifest, OutboxError> {
         let manifest = self.get(id)?.ok_or(OutboxError::Unknown { id })?;
         match manifest.state {
             State::Open => Ok(manifest),

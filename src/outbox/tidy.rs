@@ -229,6 +229,16 @@ impl Outbox {
         self.write("removing a recording", Durable::Yes, |tx| describe(tx, &manifest))
     }
 
+    /// A recording that has begun and must not be, as a party did not agree: its row is kept with what `manifest` tells, as of one whose
+    /// audio was removed; no sound and no name of it are.
+    ///
+    /// # Errors
+    /// It is not open, or the disk fails.
+    pub fn refuse(&self, manifest: Manifest) -> Result<(), OutboxError> {
+        self.is_open(manifest.id, "refused")?;
+        self.remove_audio(manifest, Undelivered::Removed)
+    }
+
     fn remove_audio(&self, mut manifest: Manifest, undelivered: Undelivered) -> Result<(), OutboxError> {
         let id = manifest.id;
         self.end_move(id)?;

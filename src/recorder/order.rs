@@ -72,6 +72,8 @@ pub enum Layout {
     Split,
     /// Both in one, each at its full level.
     Mix,
+    /// One party alone.
+    One(Side),
 }
 
 /// How samples are written.

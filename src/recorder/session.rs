@@ -291,9 +291,14 @@ impl Session {
         let mixed: Vec<i16>;
         let mut tracks: [&[i16]; 3] = [left, right, &[]];
         let mut count = 2;
-        if self.order.layout == Layout::Mix {
-            mixed = left.iter().zip(right).map(|(left, right)| left.saturating_add(*right)).collect();
-            (tracks[0], count) = (&mixed, 1);
+        match self.order.layout {
+            Layout::Split => {}
+            Layout::Mix => {
+                mixed = left.iter().zip(right).map(|(left, right)| left.saturating_add(*right)).collect();
+                (tracks[0], count) = (&mixed, 1);
+            }
+            Layout::One(Side::Left) => count = 1,
+            Layout::One(Side::Right) => (tracks[0], count) = (right, 1),
         }
         if let Some(line) = &mut self.whispers {
             tracks[count] = line.read(from..until);

@@ -156,3 +156,83 @@ async fn what_record_records_is_delivered_to_nobody_and_a_call_is() {
     });
     assert_eq!(wanted, [1, 0]);
 }
+
+#[tokio::test]
+async fn the_sides_that_r_and_t_name_are_recordings_of_their_own_and_end_with_the_one_they_belong_to() {
+    let plan = format!(
+        "exten => 1,1,Set(CALLERID(name)=../../x)\n same => n,MixMonitor(all.wav,i(ID)r(in/${{CALLERID(name)}}.wav)t(all.wav))\n \
+         same => n,Dial(SIP/bob,10,g)\n same => n,StopMixMonitor(${{ID}})\n same => n,{}\n same => n,Wait(60)\n",
+        tell("stopped")
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let (mut calling, mut called) = conversation(&pbx, "1").await;
+    until("what both say", || {
+        let is_there = |name: &str, tone| spool(&pbx).join(name).exists() && says(&spool(&pbx).join(name), &only(tone));
+        is_there("in/x.wav", Tone::A) && is_there("all-2.wav", Tone::B)
+    })
+    .await;
+    called.hangs_up().await;
+    until("the next priority", || told(&pbx) == ["stopped"]).await;
+    let all = ["all.wav", "in/x.wav", "all-2.wav"].map(|name| spool(&pbx).join(name));
+    let facts = all.clone().map(|path| manifest(&path));
+    assert!(facts.iter().all(|facts| facts["state"] == "finished"), "{facts:?}");
+    assert_eq!(
+        [&facts[1], &facts[2]].map(|facts| (
+            &facts["side"],
+            &facts["beside"],
+            facts["parties"].as_array().map(Vec::len)
+        )),
+        [(&"left".into(), &facts[0]["id"], Some(1)), (&"right".into(), &facts[0]["id"], Some(1))]
+    );
+    assert!(holds(&all[0], &both()) && holds(&all[1], &[only(Tone::A)]) && holds(&all[2], &[only(Tone::B)]));
+    assert!(!says(&all[1], &only(Tone::B)) && !says(&all[1], &(Tone::A + Tone::B)), "one side is one side");
+    calling.hangs_up().await;
+    pbx.is_idle().await;
+}
+
+#[tokio::test]
+async fn option_a_goes_on_in_the_file_of_a_call_before() {
+    let plan = format!("exten => 1,1,MixMonitor(,r(day.wav)a)\n same => n,{DIAL}\n");
+    let pbx = TestPbx::with(&plan).await;
+    let path = spool(&pbx).join("day.wav");
+    let mut before = (Vec::new(), String::new());
+    for round in 0..2 {
+        let (mut calling, mut called) = conversation(&pbx, "1").await;
+        until("what is said", || path.exists() && super::tracks(&path)[0].len() > before.0.len() + 4_000).await;
+        bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+        let (facts, samples) = (manifest(&path), super::tracks(&path).remove(0));
+        assert_eq!(
+            (facts["state"].as_str(), facts["audio"]["frames"].as_u64()),
+            (Some("finished"), Some(samples.len() as u64))
+        );
+        assert!(samples.starts_with(&before.0), "what was there is there");
+        assert_eq!(facts["continues"].as_str(), (round > 0).then_some(before.1.as_str()));
+        before = (samples, facts["id"].as_str().expect("an id").to_owned());
+    }
+    assert_eq!(names(&spool(&pbx)), ["day.wav"]);
+}
+
+#[tokio::test]
+async fn playback_finds_what_the_channel_recorded_by_its_path_and_by_its_name_and_nothing_else() {
+    let plan = format!(
+        "exten => 1,1,Record(said.wav,,0.5,q)\n same => n,{0}\n same => n,Playback(${{RECORDED_FILE}}&${{RECORDED_FILE}}&${{RECORDED_FILE}})\n \
+         same => n,{0}\n same => n,Record(said.wav,,0.5,q)\n same => n,{0}\n same => n,BackGround(said&said&said)\n \
+         same => n,Playback(${{RECORDED_FILE}}/../../../state/recordings/said)\n same => n,{1}\nexten => 2,1,Playback(said)\n same => n,{1}\n",
+        tell("recorded"),
+        tell("${PLAYBACKSTATUS}")
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let alice = pbx.phone("alice").await;
+    let mut call = alice.invite("1").await;
+    call.expects([200]).await.ack().await.says(Tone::A).await;
+    until("a recording", || told(&pbx).len() == 1).await;
+    call.falls_silent().await.hears(only(Tone::A)).await.says(Tone::C).await;
+    until("another one", || told(&pbx).len() == 3).await;
+    call.falls_silent().await.hears(only(Tone::C)).await;
+    call.is_hung_up().await;
+    assert_eq!(told(&pbx).last().map(String::as_str), Some("FAILED"), "no path out");
+    let mut other = alice.invite("2").await;
+    other.expects([200]).await.ack().await.is_hung_up().await;
+    assert_eq!(told(&pbx).last().map(String::as_str), Some("FAILED"), "another channel's");
+    assert_eq!(names(&spool(&pbx)), ["said-2.wav", "said.wav"]);
+}

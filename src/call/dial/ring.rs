@@ -83,6 +83,8 @@ pub enum RingEnd {
     Key(char),
     /// The caller hung up.
     CallerGone,
+    /// Nobody was called, and the caller is refused: the call must be recorded, and could not be.
+    Unrecordable,
 }
 
 impl Channel {
@@ -91,6 +93,11 @@ impl Channel {
         let mut wait = Wait { ring, early: None, tone: false, rang: None, progressed: None };
         let mut peer = (String::new(), String::new());
         let (mut called, mut refusals) = (Vec::with_capacity(callees.len()), Vec::new());
+        let legs: Vec<_> = callees.iter().map(|callee| callee.channel.facts().clone()).collect();
+        if self.is_recordable_with(&legs).await.is_err() {
+            callees.into_iter().for_each(|callee| self.drop_callee(callee.into_channel(), self.cause()));
+            return Rung { end: RingEnd::Unrecordable, rang: None, progressed: None, peer };
+        }
         for callee in callees {
             peer = (callee.channel.name().to_owned(), callee.channel.called_number().to_owned());
             match callee.send(self) {

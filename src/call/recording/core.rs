@@ -11,9 +11,13 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     call::{
+        cause::Cause,
         exchange::Exchange,
-        live::LegFacts,
-        recording::wish::{While, Wish},
+        live::{LegFacts, Order},
+        recording::{
+            consent,
+            wish::{Voices, While, Wish},
+        },
         supervision::{Mode, next_tap_id},
         talks::{Side, Talks},
     },
@@ -35,6 +39,8 @@ pub enum Phase {
     Masked,
     /// It is whole and in the outbox.
     Finished,
+    /// Somebody did not agree: there is no sound of it.
+    Refused(Arc<str>),
     /// It did not begin, or was not ended as it should.
     Failed(Arc<str>),
 }
@@ -48,6 +54,7 @@ impl Phase {
             Self::Paused => "paused",
             Self::Masked => "masked",
             Self::Finished => "finished",
+            Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",
         }
     }
@@ -59,7 +66,7 @@ impl Phase {
 
     /// Nothing more comes.
     pub fn is_over(&self) -> bool {
-        matches!(self, Self::Finished | Self::Failed(_))
+        matches!(self, Self::Finished | Self::Refused(_) | Self::Failed(_))
     }
 }
 
@@ -101,7 +108,7 @@ pub(super) struct State {
     pub(super) running: Option<Running>,
     /// The ports it is on, left and right; `None` before it records.
     on: Option<[Option<PortId>; 2]>,
-    /// Paused because its leg talks with nobody.
+    /// Paused because its leg talks with nobody, or because somebody in the talk has not agreed.
     pub(super) is_cut: bool,
     /// Paused or masked before it records.
     pub(super) wanted: Option<Phase>,
@@ -109,6 +116,8 @@ pub(super) struct State {
     pub(super) has_talked: bool,
     /// It is in the outbox, open or whole.
     pub(super) is_kept: bool,
+    /// The UUIDs of the legs whose parties were told of it.
+    pub(super) told: Vec<String>,
     /// Everybody who was in it.
     pub(super) legs: Vec<(Side, Arc<LegFacts>)>,
     /// Who listens now: the session, its place among the manifest's listeners, its highest mode.
@@ -133,6 +142,7 @@ impl Core {
                 wanted: None,
                 has_talked: false,
                 is_kept: false,
+                told: Vec::new(),
                 legs: Vec::new(),
                 listening: Vec::new(),
             }),
@@ -159,6 +169,15 @@ impl Core {
         }
     }
 
+    /// The one side whose voice it has, where it has not both.
+    pub(super) fn only(&self) -> Option<Side> {
+        match (&self.follows, self.wish.voices) {
+            (Follows::Room(_), _) | (_, Voices::Both) => None,
+            (Follows::Leg { side, .. }, Voices::Own) => Some(*side),
+            (Follows::Leg { side, .. }, Voices::Heard) => Some(side.other()),
+        }
+    }
+
     /// Its end is wanted.
     pub(super) fn ends(&self) {
         self.is_ending.store(true, Ordering::Release);
@@ -171,6 +190,18 @@ impl Core {
         self.is_ending.load(Ordering::Acquire)
             || self.phase.borrow().is_over()
             || self.leg().is_some_and(|leg| matches!(*leg.talks.borrow(), Talks::Ended))
+    }
+
+    /// It ends, or everybody has left its room.
+    pub(super) fn is_over(&self) -> bool {
+        let is_empty =
+            matches!(&self.follows, Follows::Room(room) if self.exchange.rooms.members(room, None).is_empty());
+        is_empty || self.is_ending()
+    }
+
+    /// Sees whom its leg comes to talk with; nothing where it follows a room.
+    pub(super) fn talks(&self) -> SeenTalks {
+        SeenTalks(self.leg().map(|leg| leg.talks.subscribe()))
     }
 
     /// One of these legs can be heard in it.
@@ -215,6 +246,7 @@ impl Core {
     pub(super) fn settle(self: &Arc<Self>) {
         let heard = self.heard();
         let everybody = self.everybody();
+        let must_agree = consent::must_agree(self);
         let mut state = self.lock();
         for (side, leg) in &everybody {
             if !state.legs.iter().any(|(_, known)| Arc::ptr_eq(known, leg)) {
@@ -230,11 +262,13 @@ impl Core {
             });
             state.on = Some(heard.ports());
         }
-        if self.wish.during == While::Talking && state.is_cut == talks {
-            state.is_cut = !talks;
+        let has_agreed = |leg: &Arc<LegFacts>| state.told.contains(&leg.uuid) && !leg.consent.has_refused();
+        let is_cut = (self.wish.during == While::Talking && !talks) || !must_agree.iter().all(has_agreed);
+        if state.is_cut != is_cut {
+            state.is_cut = is_cut;
             let is_paused = *self.phase.borrow() == Phase::Paused;
             if let Some(running) = state.running.as_ref().filter(|_| !is_paused) {
-                if talks { running.resume() } else { running.pause() }
+                if is_cut { running.pause() } else { running.resume() }
             }
         }
         state.has_talked |= talks;
@@ -244,6 +278,15 @@ impl Core {
             self.exchange.recordings.belongs_to(self, &call.uuid);
         }
         self.nudge.notify_one();
+    }
+
+    /// Ends its call: everybody whom it follows is hung up.
+    pub(super) fn hangs_up(&self, cause: Cause) {
+        let everybody = self.everybody().into_iter().map(|(_, leg)| leg);
+        for leg in self.leg().cloned().map_or_else(|| everybody.collect(), |leg| vec![leg]) {
+            // A full queue holds orders of somebody who ends it as well.
+            let _ = leg.orders.try_send(Order::Hangup(cause));
+        }
     }
 
     /// Everybody who can be heard in it now.
@@ -261,6 +304,21 @@ impl Core {
     pub(super) fn lost_a_side(self: &Arc<Self>) {
         let ports = self.heard().ports();
         self.exchange.media.send(Command::MoveTap { tap: self.tap, left: ports[0], right: ports[1] });
+    }
+}
+
+/// Whom a recording's leg talks with, as far as it follows one.
+pub(super) struct SeenTalks(Option<watch::Receiver<Talks>>);
+
+impl SeenTalks {
+    /// Returns when that is different.
+    pub(super) async fn changed(&mut self) {
+        match &mut self.0 {
+            Some(talks) => {
+                let _ = talks.changed().await;
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 

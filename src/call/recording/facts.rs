@@ -110,6 +110,9 @@ pub(super) fn trunk_of<'a>(settings: &'a Config, leg: &LegFacts) -> Option<&'a s
 pub(super) fn at_answer(core: &Core) {
     let mut state = core.lock();
     state.manifest.started = Timestamp::now();
+    let only = core.only().map(|only| if only == Party::A { "left" } else { "right" });
+    state.manifest.extra.extend(only.map(|side| ("side".into(), side.into())));
+    state.manifest.extra.extend(core.wish.beside.map(|id| ("beside".into(), id.to_string().into())));
     if let Some(leg) = core.leg() {
         state.manifest.answered = leg.now().answered;
     }
@@ -133,7 +136,8 @@ fn parties(core: &Core, from_name: &str, legs: &[(Party, Arc<LegFacts>)]) -> Vec
             extra: BTreeMap::new(),
         }
     };
-    let mut all: Vec<_> = legs.iter().map(recorded).collect();
+    let only = core.only();
+    let mut all: Vec<_> = legs.iter().filter(|(side, _)| only.is_none_or(|only| only == *side)).map(recorded).collect();
     for party in all.iter_mut().filter(|party| party.name.is_empty() && party.uuid == core.call) {
         from_name.clone_into(&mut party.name);
     }
@@ -213,18 +217,26 @@ fn seconds(frames: u64, rate_hz: u32) -> f64 {
     std::time::Duration::from_millis(ms).as_secs_f64()
 }
 
+/// Those who supervise its call now.
+pub(super) fn listening(core: &Core) -> Vec<crate::call::supervision::Running> {
+    if core.exchange.spies.count() == 0 {
+        return Vec::new();
+    }
+    let heard: Vec<_> = core.heard().legs().map(|(_, leg)| leg.uuid.clone()).collect();
+    let mut sessions = core.exchange.spies.all();
+    sessions.retain(|running| {
+        let peer = running.facts.peer.as_ref().map(|peer| &peer.uuid);
+        heard.iter().any(|uuid| *uuid == running.facts.target.uuid || Some(uuid) == peer)
+    });
+    sessions
+}
+
 /// Notes who listens to its call now, and who no longer does.
 pub(super) fn note_listeners(core: &Core) {
     if core.exchange.spies.count() == 0 && core.lock().listening.is_empty() {
         return;
     }
-    let heard: Vec<_> = core.heard().legs().map(|(_, leg)| leg.uuid.clone()).collect();
-    let sessions = core.exchange.spies.all();
-    let is_here = |running: &&crate::call::supervision::Running| {
-        let peer = running.facts.peer.as_ref().map(|peer| &peer.uuid);
-        heard.iter().any(|uuid| *uuid == running.facts.target.uuid || Some(uuid) == peer)
-    };
-    let here: Vec<_> = sessions.iter().filter(is_here).collect();
+    let here = listening(core);
     let mut state = core.lock();
     let state = &mut *state;
     let now = Timestamp::now();

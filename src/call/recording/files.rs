@@ -3,7 +3,9 @@
 //! Above: `session`. Below: `outbox` and `recorder`.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,6 +17,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 use crate::{
     audio::codec::{Coding, Foreign},
     call::{
+        exchange::Exchange,
         recording::{
             core::{Core, Follows},
             facts,
@@ -25,8 +28,11 @@ use crate::{
     config::{RecordChannels, RecordForm, RecordRate, RecordWhispers, RecordingSettings},
     media::{Copies, Event},
     outbox::{Outbox, OutboxError, State},
-    recorder::{Form, Layout, Levels, Names, Notice, Order, Rate, Running, Whispers},
+    recorder::{self, Form, Layout, Levels, Names, Notice, Order, Rate, Running, Whispers},
 };
+
+/// What is written to see whether the spool takes it.
+const PROBE_BYTES: usize = 4_096;
 
 /// Puts a recording into the outbox: with the name that it has from now on. One that is to continue another is put there when it does.
 pub(super) async fn begin(core: &Arc<Core>) -> Result<(), RecordError> {
@@ -40,7 +46,7 @@ pub(super) async fn begin(core: &Arc<Core>) -> Result<(), RecordError> {
             manifest.clone()
         };
         let outbox = core.exchange.recordings.spool().outbox()?;
-        has_room(&core)?;
+        has_room(&core.exchange)?;
         if core.wish.if_there == IfThere::Append && outbox.spool().exists(&manifest.file)? {
             return Ok(());
         }
@@ -53,10 +59,29 @@ pub(super) async fn begin(core: &Arc<Core>) -> Result<(), RecordError> {
     begun.await.unwrap_or(Err(RecordError::Lost))
 }
 
+/// Whether a recording that began now would find a spool that takes it: looked at by writing to it.
+pub(super) async fn is_ready(exchange: &Arc<Exchange>) -> Result<(), RecordError> {
+    let exchange = exchange.clone();
+    let looked = spawn_blocking(move || {
+        exchange.recordings.spool().tools()?;
+        has_room(&exchange)?;
+        takes_bytes(exchange.recordings.spool().folder()).map_err(RecordError::Unwritable)
+    });
+    looked.await.unwrap_or(Err(RecordError::Lost))
+}
+
+/// Writes as much to a file of no name as the head of a recording has.
+fn takes_bytes(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!(".probe-{}", uuid::Uuid::new_v4()));
+    let mut probe = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+    std::fs::remove_file(&path)?;
+    probe.write_all(&[0; PROBE_BYTES])
+}
+
 /// Whether as much of the disk is free as the settings demand.
-fn has_room(core: &Core) -> Result<(), RecordError> {
-    let floor = core.exchange.settings.load().recording.free_space_floor;
-    let space = rustix::fs::statvfs(core.exchange.recordings.spool().folder());
+fn has_room(exchange: &Exchange) -> Result<(), RecordError> {
+    let floor = exchange.settings.load().recording.free_space_floor;
+    let space = rustix::fs::statvfs(exchange.recordings.spool().folder());
     let space = space.map_err(|error| RecordError::Space(error.into()))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     if free < floor { Err(RecordError::Floor { free, floor }) } else { Ok(()) }
@@ -121,9 +146,11 @@ fn order(core: &Core, outbox: &Outbox, file: &str) -> Order {
     let settings = core.exchange.settings.load();
     let settings = &settings.recording;
     let wish = &core.wish;
-    let layout = match (wish.channels.unwrap_or(settings.channels), &core.follows) {
-        (_, Follows::Room(_)) | (RecordChannels::Mix, _) => Layout::Mix,
-        (RecordChannels::Split, Follows::Leg { .. }) => Layout::Split,
+    let layout = match (wish.channels.unwrap_or(settings.channels), &core.follows, core.only()) {
+        (_, _, Some(Side::A)) => Layout::One(recorder::Side::Left),
+        (_, _, Some(Side::B)) => Layout::One(recorder::Side::Right),
+        (_, Follows::Room(_), _) | (RecordChannels::Mix, ..) => Layout::Mix,
+        (RecordChannels::Split, Follows::Leg { .. }, _) => Layout::Split,
     };
     let [own, heard] = wish.volumes;
     let levels = match &core.follows {
@@ -224,6 +251,28 @@ pub(super) fn finish_later(core: &Arc<Core>) {
             }
         }
     });
+}
+
+/// A party did not agree: what is known of it is kept in the outbox, and no sound.
+pub(super) async fn refuse(core: &Arc<Core>) -> Result<(), RecordError> {
+    facts::at_answer(core);
+    core.lock().manifest.ended = Some(Timestamp::now());
+    let core = core.clone();
+    let done = spawn_blocking(move || {
+        let (mut manifest, is_begun) = {
+            let state = core.lock();
+            (state.manifest.clone(), state.is_kept)
+        };
+        let outbox = core.exchange.recordings.spool().outbox()?;
+        if !is_begun {
+            manifest = outbox.begin(&manifest)?;
+        }
+        outbox.refuse(manifest)?;
+        // No call's record is to name it as its recording.
+        core.lock().is_kept = false;
+        Ok(())
+    });
+    done.await.unwrap_or(Err(RecordError::Lost))
 }
 
 /// There is nothing to keep: no row, no manifest, no file.

@@ -165,9 +165,9 @@ impl Recordings {
         tells
     }
 
-    /// Nobody waits for the announcement any more.
-    pub(super) fn forgets(&self, id: PlayId) {
-        self.lock().announcements.remove(&id);
+    /// Nobody waits for the announcement any more: whether it still played.
+    pub(super) fn forgets(&self, id: PlayId) -> bool {
+        self.lock().announcements.remove(&id).is_some()
     }
 
     pub(super) fn begins(&self, core: &Arc<Core>) {

@@ -15,6 +15,7 @@ use crate::{
             session::{self, RecordingHandle},
             wish::{By, Wish},
         },
+        room::Member,
         talks::Side,
     },
     config::{Config, RecordChoice},
@@ -25,7 +26,7 @@ impl Exchange {
     /// A script has answered its phone.
     pub(in crate::call) fn answered_by_script(self: &Arc<Self>, call: &CallFacts, leg: &Arc<LegFacts>) {
         let settings = self.settings.load_full();
-        let Some(rule) = for_one(&settings, leg) else { return };
+        let Some(rule) = for_one(&settings, leg).filter(|_| !leg.consent.has_refused()) else { return };
         if !self.is_recorded_by_rule(&[leg]) {
             self.records_leg(rule, (call, leg), Side::A);
         }
@@ -40,6 +41,7 @@ impl Exchange {
                 self.recordings.following(&pair).iter().filter(|one| is_by_rule(one)).for_each(RecordingHandle::ends);
             }
             Ruling::Records { .. } if self.is_recorded_by_rule(&pair) => {}
+            Ruling::Records { .. } if pair.iter().any(|leg| leg.consent.has_refused()) => {}
             // The call at the other end of a Local pair is the one that all of it belongs to.
             Ruling::Records { rule, .. } if rule == ALWAYS && !self.is_first_of_kin(call, kin) => {}
             Ruling::Records { rule, side } => {
@@ -54,7 +56,8 @@ impl Exchange {
         if !self.settings.load().recording.rooms.iter().any(|wanted| wanted == room) {
             return;
         }
-        if self.recordings.is_room_recorded(room) {
+        let has_refused = |member: &Arc<Member>| member.leg.consent.has_refused();
+        if self.recordings.is_room_recorded(room) || self.rooms.members(room, None).iter().any(has_refused) {
             return;
         }
         let wish = Wish::new(By::Rule(format!("room {room}")));
@@ -78,7 +81,7 @@ impl Exchange {
         });
     }
 
-    fn is_recorded_by_rule(&self, legs: &[&Arc<LegFacts>]) -> bool {
+    pub(super) fn is_recorded_by_rule(&self, legs: &[&Arc<LegFacts>]) -> bool {
         self.recordings.following(legs).iter().any(|one| is_by_rule(one) && !one.is_ending())
     }
 
@@ -96,7 +99,7 @@ fn is_by_rule(recording: &RecordingHandle) -> bool {
 
 /// What the settings say of a talk.
 #[derive(Debug, PartialEq, Eq)]
-enum Ruling {
+pub(super) enum Ruling {
     /// Nothing, or that it need not be recorded.
     Nothing,
     /// That it must not be.
@@ -106,7 +109,7 @@ enum Ruling {
 }
 
 /// Of a leg that is alone with the script.
-fn for_one(settings: &Config, leg: &LegFacts) -> Option<String> {
+pub(super) fn for_one(settings: &Config, leg: &LegFacts) -> Option<String> {
     if leg.is_local() {
         return None;
     }
@@ -119,7 +122,7 @@ fn for_one(settings: &Config, leg: &LegFacts) -> Option<String> {
 }
 
 /// Of a talk between two.
-fn for_two(settings: &Config, [a, b]: [&Arc<LegFacts>; 2]) -> Ruling {
+pub(super) fn for_two(settings: &Config, [a, b]: [&Arc<LegFacts>; 2]) -> Ruling {
     let owns = [(Side::A, own(settings, a)), (Side::B, own(settings, b))];
     if owns.iter().any(|(_, own)| matches!(own, Some((RecordChoice::Never, _)))) {
         return Ruling::Never;

@@ -6,22 +6,23 @@ use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::{
     call::{
         cause::Cause,
         channel::Channel,
         exchange::Exchange,
-        live::{LegFacts, LegState, Order},
+        live::{LegFacts, LegState},
         recording::{
             beep, consent,
             core::{Core, Follows, Phase},
-            facts, files,
+            facts, files, required,
             wish::{RecordError, Until, Wish},
         },
         talks::{Side, Talks},
     },
+    config::WithoutConsent,
     media::{self, Command},
     outbox::{Manifest, RecordingId},
     recorder::Notice,
@@ -89,29 +90,26 @@ pub(super) fn goes_on(core: &Arc<Core>, taken: Result<(), RecordError>) -> Resul
 
 /// From its name to its end.
 async fn run(core: Arc<Core>) {
-    let ended = match record(&core).await {
-        Ok(()) => files::finish(&core).await,
+    let recorded = record(&core).await;
+    let is_written = core.lock().running.is_some();
+    let ended = match recorded {
+        Err(refused @ RecordError::Refused(_)) if !is_written => files::refuse(&core).await.and(Err(refused)),
+        recorded if is_written => files::finish(&core).await.and(recorded),
         // Nobody answered, or the call ended while the parties were told: there is nothing to keep.
-        Err(RecordError::Ended(_)) => files::abandon(&core).await,
+        Ok(()) | Err(RecordError::Ended(_)) => files::abandon(&core).await,
         Err(error) => {
             let _ = files::abandon(&core).await;
             Err(error)
         }
     };
     match ended {
-        Ok(()) => {
-            let (manifest, is_kept) = {
-                let state = core.lock();
-                (state.manifest.clone(), state.is_kept)
-            };
-            core.phase.send_replace(Phase::Finished);
-            if is_kept {
-                core.exchange.journal.note(
-                    "recording.finished",
-                    json!({"uuid": core.call, "recording": core.id.to_string(), "file": manifest.file,
-                           "duration_s": manifest.audio.duration_s, "sha256": manifest.audio.sha256}),
-                );
+        Ok(()) => is_finished(&core),
+        Err(RecordError::Refused(who)) => {
+            match is_written {
+                true => is_finished(&core),
+                false => drop(core.phase.send_replace(Phase::Refused(who.as_str().into()))),
             }
+            is_refused(&core, &who);
         }
         Err(error) => {
             fails(&core, &error);
@@ -122,24 +120,52 @@ async fn run(core: Arc<Core>) {
     core.exchange.recording_changed();
 }
 
-/// Tells of a recording that is not as it should be; where it has to be, the call ends.
-fn fails(core: &Arc<Core>, error: &RecordError) {
-    let call = &core.call;
-    tracing::error!(call, recording = %core.id, %error, "a recording failed");
-    core.phase.send_replace(Phase::Failed(error.to_string().into()));
-    core.exchange
-        .journal
-        .note("recording.failed", json!({"uuid": call, "recording": core.id.to_string(), "error": error.to_string()}));
-    ends_if_required(core);
+/// It is whole, and in the outbox.
+fn is_finished(core: &Core) {
+    let (manifest, is_kept) = {
+        let state = core.lock();
+        (state.manifest.clone(), state.is_kept)
+    };
+    core.phase.send_replace(Phase::Finished);
+    if is_kept {
+        core.exchange.journal.note(
+            "recording.finished",
+            json!({"uuid": core.call, "recording": core.id.to_string(), "file": manifest.file,
+                   "duration_s": manifest.audio.duration_s, "sha256": manifest.audio.sha256}),
+        );
+    }
 }
 
-fn ends_if_required(core: &Arc<Core>) {
-    if core.exchange.settings.load().recording.required
-        && let Some(leg) = core.leg()
-    {
-        tracing::error!(call = core.call, "the call ends: [recording] required");
-        // A full queue holds orders of somebody who ends it as well.
-        let _ = leg.orders.try_send(Order::Hangup(Cause::NETWORK_FAILURE));
+/// Somebody does not agree: nothing more is recorded, and the call goes on or ends as the settings say.
+fn is_refused(core: &Core, who: &str) {
+    let settings = core.exchange.settings.load();
+    let ends = settings.recording.required || settings.recording.without_consent == WithoutConsent::End;
+    let call = &core.call;
+    if ends {
+        tracing::info!(call, recording = %core.id, who, "does not agree to be recorded: the call ends");
+        core.hangs_up(Cause::NORMAL);
+    } else {
+        tracing::info!(call, recording = %core.id, who, "does not agree to be recorded: the call goes on, and is not");
+    }
+}
+
+/// Tells of a recording that is not as it should be; where it has to be, the call ends.
+fn fails(core: &Arc<Core>, error: &RecordError) {
+    core.phase.send_replace(Phase::Failed(error.to_string().into()));
+    is_failing(core, (&error.to_string(), "a recording failed"));
+}
+
+/// Nothing is recorded, for now or at all: the log and the journal say so, and a call that must be recorded ends.
+fn is_failing(core: &Core, (error, what): (&str, &str)) {
+    let (call, recording) = (&core.call, core.id);
+    core.exchange
+        .journal
+        .note("recording.failed", json!({"uuid": call, "recording": recording.to_string(), "error": error}));
+    if required::is_strict(&core.exchange, &core.wish) {
+        tracing::error!(call, %recording, error, "{what}, and the call ends: [recording] required");
+        core.hangs_up(required::CAUSE);
+    } else {
+        tracing::error!(call, %recording, error, "{what}");
     }
 }
 
@@ -182,18 +208,19 @@ async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
     );
     core.exchange.recording_changed();
     files::describe(core).await;
-    follow(core, (told, noticed)).await;
+    let followed = follow(core, (told, noticed)).await;
     let was_stopped = core.is_ending();
     core.ends();
     core.exchange.media.send(Command::Detach { tap: core.tap() });
     if let Follows::Room(room) = &core.follows
         && !was_stopped
+        && followed.is_ok()
         && !core.exchange.rooms.members(room, None).is_empty()
     {
         // Somebody came in before this one was known to end.
         core.exchange.room_is_entered(room);
     }
-    Ok(())
+    followed
 }
 
 /// Returns once the leg is answered.
@@ -214,17 +241,26 @@ async fn answered(core: &Arc<Core>) -> Result<(), RecordError> {
     }
 }
 
-/// Keeps up with its leg until that is over, or somebody wants its end.
-async fn follow(core: &Arc<Core>, (mut told, mut noticed): (mpsc::Receiver<media::Event>, mpsc::Receiver<Notice>)) {
+/// Keeps up with its leg until that is over, or somebody wants its end; whoever comes is told of it.
+async fn follow(
+    core: &Arc<Core>,
+    (mut told, mut noticed): (mpsc::Receiver<media::Event>, mpsc::Receiver<Notice>),
+) -> Result<(), RecordError> {
     let mut spies = core.exchange.spies.changes();
     spies.mark_changed();
     let mut beep = beep::Beat::of(core);
-    let mut talks = core.leg().map(|leg| leg.talks.subscribe());
-    while !core.is_ending() && !is_empty(core) {
+    let mut talks = core.talks();
+    let mut latecomers = consent::Listening::to(core);
+    while !core.is_over() {
         facts::note_listeners(core);
+        latecomers.look();
         tokio::select! {
             () = core.nudge.notified() => {}
-            () = changed(&mut talks) => core.settle(),
+            () = talks.changed() => core.settle(),
+            heard = latecomers.next() => {
+                heard?;
+                files::describe(core).await;
+            }
             () = beep.next() => beep.sounds(core),
             _ = spies.changed() => {}
             Some(notice) = noticed.recv() => tell(core, notice),
@@ -237,40 +273,18 @@ async fn follow(core: &Arc<Core>, (mut told, mut noticed): (mpsc::Receiver<media
         }
     }
     facts::note_listeners(core);
+    Ok(())
 }
 
 /// Tells what happens to its file meanwhile; the call goes on, but where it has to be recorded.
 fn tell(core: &Arc<Core>, notice: Notice) {
     let (call, recording) = (&core.call, core.id);
     match notice {
-        Notice::Failing(error) => {
-            tracing::error!(call, %recording, error, "nothing is recorded for now");
-            core.exchange
-                .journal
-                .note("recording.failed", json!({"uuid": call, "recording": recording.to_string(), "error": error}));
-            ends_if_required(core);
-        }
+        Notice::Failing(error) => is_failing(core, (&error, "nothing is recorded for now")),
         Notice::GoesOn => tracing::warn!(call, %recording, "a recording goes on"),
         Notice::Rolled(path) => {
             tracing::info!(call, %recording, path = %path.display(), "a recording has a further file");
         }
-    }
-}
-
-/// A room that everybody has left.
-fn is_empty(core: &Arc<Core>) -> bool {
-    match &core.follows {
-        Follows::Leg { .. } => false,
-        Follows::Room(room) => core.exchange.rooms.members(room, None).is_empty(),
-    }
-}
-
-async fn changed(talks: &mut Option<watch::Receiver<Talks>>) {
-    match talks {
-        Some(talks) => {
-            let _ = talks.changed().await;
-        }
-        None => std::future::pending().await,
     }
 }
 
@@ -391,6 +405,7 @@ impl RecordingHandle {
         let mut phase = self.0.phase.subscribe();
         let begun = phase.wait_for(|phase| *phase != Phase::Beginning).await.map(|phase| phase.clone());
         match begun {
+            Ok(Phase::Refused(who)) => Err(RecordError::Refused(who.to_string())),
             Ok(Phase::Failed(why)) => Err(RecordError::Writing { file: self.file(), why: why.to_string() }),
             Ok(_) => Ok(()),
             Err(_) => Err(RecordError::Lost),
@@ -406,6 +421,7 @@ impl RecordingHandle {
         // The sender lives in the core that this holds.
         let ended = phase.wait_for(Phase::is_over).await.map(|phase| phase.clone());
         match ended {
+            Ok(Phase::Refused(who)) => Err(RecordError::Refused(who.to_string())),
             Ok(Phase::Failed(why)) => Err(RecordError::Writing { file: self.file(), why: why.to_string() }),
             Ok(_) => Ok(self.manifest()),
             Err(_) => Err(RecordError::Lost),
@@ -434,6 +450,12 @@ impl RecordingHandle {
     /// A talk of these legs is over: whether it is to end with it.
     pub(in crate::call) fn ends_with_talk(&self) -> bool {
         self.0.wish.until == Until::Talk && self.0.lock().has_talked
+    }
+
+    /// It has this id, any case, or was begun as a part of the one that has.
+    pub fn is_of(&self, id: &str) -> bool {
+        let ids = [Some(self.0.id), self.0.wish.beside];
+        ids.into_iter().flatten().any(|own| own.to_string().eq_ignore_ascii_case(id))
     }
 
     /// Two handles of one recording.

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{
     config::{RecordChannels, RecordForm, RecordWhispers},
-    outbox::{OutboxError, seal::SealError},
+    outbox::{OutboxError, RecordingId, seal::SealError},
     recorder::RecorderError,
 };
 
@@ -40,6 +40,18 @@ pub enum IfThere {
     Number,
     /// It is continued.
     Append,
+}
+
+/// Whose voices a recording of a leg has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voices {
+    /// What the leg's own phone sends, and what it hears.
+    #[default]
+    Both,
+    /// Only what the leg's own phone sends.
+    Own,
+    /// Only what it hears.
+    Heard,
 }
 
 /// What of its leg's time is recorded.
@@ -77,6 +89,10 @@ pub struct Wish {
     pub form: Option<RecordForm>,
     /// What becomes of whispers; `None`: as the settings say.
     pub whispers: Option<RecordWhispers>,
+    /// Whose voices.
+    pub voices: Voices,
+    /// The recording that this one was begun with, as a part of it.
+    pub beside: Option<RecordingId>,
     /// What of the leg's time.
     pub during: While,
     /// When it ends by itself.
@@ -124,6 +140,8 @@ impl Wish {
             channels: None,
             form: None,
             whispers: None,
+            voices: Voices::default(),
+            beside: None,
             during: While::default(),
             until: Until::default(),
             volumes: [0; 2],
@@ -158,6 +176,9 @@ pub enum RecordError {
     /// The spool cannot be asked for its free space.
     #[error("the spool's free space is not known: {0}")]
     Space(#[source] io::Error),
+    /// The spool cannot be written to.
+    #[error("the spool cannot be written to: {0}")]
+    Unwritable(#[source] io::Error),
     /// The outbox does not take it.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
@@ -175,6 +196,9 @@ pub enum RecordError {
         /// What the recorder said.
         why: String,
     },
+    /// A party does not agree: who.
+    #[error("{0} does not agree to be recorded")]
+    Refused(String),
     /// The announcement is no sound.
     #[error("[recording] announce: `{0}` is no sound of this server")]
     Announcement(String),

@@ -4,6 +4,7 @@ use super::{App, CheckError, Doing};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
+use crate::dialplan::risk::Risk;
 
 pub(super) struct Exec;
 
@@ -22,6 +23,14 @@ impl App for Exec {
 
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
         check_call(args)
+    }
+
+    fn sounds<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        sounds_of_call(args)
+    }
+
+    fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
+        risks_of_call(args)
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
@@ -46,6 +55,20 @@ pub(super) fn check_call(call: &Piece<'_>) -> Result<(), CheckError> {
         Some(name) => find(&name)?.check(&arguments),
         None => Ok(()),
     }
+}
+
+/// What is worth a second look in `application(arguments)`, as far as the application is written.
+pub(super) fn risks_of_call(call: &Piece<'_>) -> Vec<Risk> {
+    let Ok((name, arguments)) = split(call.clone()) else { return Vec::new() };
+    let app = name.literal().and_then(|name| super::find(&name));
+    app.map(|app| app.risks(&arguments)).unwrap_or_default()
+}
+
+/// The sounds that it would play.
+pub(super) fn sounds_of_call<'p>(call: &Piece<'p>) -> Vec<Piece<'p>> {
+    let Ok((name, arguments)) = split(call.clone()) else { return Vec::new() };
+    let app = name.literal().and_then(|name| super::find(&name));
+    app.map(|app| app.sounds(&arguments)).unwrap_or_default()
 }
 
 /// Runs `application(arguments)` in the place of the step.

@@ -1,11 +1,12 @@
 //! `ExecIf(condition?application(arguments)[:application(arguments)])`: runs one of two applications.
 
-use super::exec::{check_call, run, run_later};
+use super::exec::{check_call, risks_of_call, run, run_later, sounds_of_call};
 use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::evaluate::is_true;
 use crate::dialplan::piece::Piece;
+use crate::dialplan::risk::Risk;
 
 pub(super) struct ExecIf;
 
@@ -26,6 +27,14 @@ impl App for ExecIf {
         let (_, [yes, no]) = split(args)?;
         check_call(&yes)?;
         if no.is_empty() { Ok(()) } else { check_call(&no) }
+    }
+
+    fn sounds<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        split(args).map(|(_, calls)| calls.iter().flat_map(sounds_of_call).collect()).unwrap_or_default()
+    }
+
+    fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
+        split(args).map(|(_, calls)| calls.iter().flat_map(risks_of_call).collect()).unwrap_or_default()
     }
 
     fn read_first<'p>(&self, args: &Piece<'p>) -> Piece<'p> {
@@ -52,4 +61,34 @@ pub(super) fn split<'a>(args: &Piece<'a>) -> Result<(Piece<'a>, [Piece<'a>; 2]),
     let (condition, applications) = args.split_once('?').ok_or(CheckError::Missing("`?`"))?;
     let (yes, no) = applications.split_outside(':').unwrap_or_else(|| (applications, Piece::default()));
     Ok((condition, [yes.trim(), no.trim()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dialplan::app::find;
+    use crate::dialplan::template::Template;
+
+    #[test]
+    fn s115_what_is_risky_is_told_of_the_application_inside_as_well() {
+        let told = |app: &str, args: &str| {
+            let template = Template::compile(args).unwrap();
+            find(app).unwrap().risks(&template.piece()).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let sign = told("System", "a & b");
+        assert_eq!(sign.len(), 1);
+        for (app, args) in [
+            ("ExecIf", "$[1]?System(a & b)"),
+            ("ExecIf", "$[1]?NoOp():TrySystem(a & b)"),
+            ("ExecIfTime", "9:00-17:00,mon-fri,*,*?System(a & b)"),
+            ("Exec", "System(a & b)"),
+            ("Exec", "ExecIf(1?System(a & b))"),
+            ("ExecIf", "1?MixMonitor(a.wav,,a & b)"),
+        ] {
+            assert_eq!(told(app, args), sign, "{app}({args})");
+        }
+        assert_eq!(told("ExecIf", "1?System(${CALLERID(name)})").len(), 1);
+        for (app, args) in [("ExecIf", "1?System(a b):NoOp(a & b)"), ("Exec", "${APP}(a & b)")] {
+            assert_eq!(told(app, args), Vec::<String>::new(), "{app}({args})");
+        }
+    }
 }

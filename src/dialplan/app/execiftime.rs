@@ -1,12 +1,13 @@
 //! `ExecIfTime(times?application(arguments)[:application(arguments)])`: runs an application at certain times.
 
-use super::exec::{check_call, run, run_later};
+use super::exec::{check_call, risks_of_call, run, run_later, sounds_of_call};
 use super::execif::split;
 use super::gotoiftime::{check_times, is_now};
 use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
+use crate::dialplan::risk::Risk;
 
 pub(super) struct ExecIfTime;
 
@@ -28,6 +29,14 @@ impl App for ExecIfTime {
         let (_, [yes, no]) = split(args)?;
         check_call(&yes)?;
         if no.is_empty() { Ok(()) } else { check_call(&no) }
+    }
+
+    fn sounds<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        split(args).map(|(_, calls)| calls.iter().flat_map(sounds_of_call).collect()).unwrap_or_default()
+    }
+
+    fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
+        split(args).map(|(_, calls)| calls.iter().flat_map(risks_of_call).collect()).unwrap_or_default()
     }
 
     fn read_first<'p>(&self, args: &Piece<'p>) -> Piece<'p> {

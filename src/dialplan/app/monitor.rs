@@ -81,7 +81,7 @@ async fn record(chan: &mut Channel, args: Args<'_>) -> Outcome {
         during: if has('b') { While::Talking } else { While::Answered },
         ..Wish::new(By::Dialplan(NAME))
     };
-    if let Some(recording) = recorded::begin(chan, wish).await {
+    if let Some(recording) = recorded::begin(chan, wish).await? {
         chan.set_var(super::mixmonitor::FILENAME, recording.path().to_string_lossy());
     }
     Ok(Next::Continue)

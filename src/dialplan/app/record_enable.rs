@@ -30,7 +30,7 @@ pub(super) async fn run(chan: &mut Channel, arguments: Vec<Argument>) -> Outcome
         until: Until::Talk,
         ..Wish::new(By::Dialplan(NAME))
     };
-    let Some(recording) = recorded::begin(chan, wish).await else { return Ok(Next::Continue) };
+    let Some(recording) = recorded::begin(chan, wish).await? else { return Ok(Next::Continue) };
     let path = recording.path();
     chan.set_var(FILENAME, path.to_string_lossy());
     // Without its ending, as FreePBX's macro sets it: and as it is called now, should the name have been taken.

@@ -38,7 +38,7 @@ pub(super) async fn stop(chan: &mut Channel, args: Args<'_>, applications: &[&st
     let mut beeps = false;
     for recording in recorded::of(chan, applications) {
         let own = recording.id().to_string();
-        if !id.trim().is_empty() && !own.eq_ignore_ascii_case(id.trim()) {
+        if !id.trim().is_empty() && !recording.is_of(id.trim()) {
             continue;
         }
         // What went wrong is in the log, and its file is kept.

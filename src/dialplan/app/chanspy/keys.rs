@@ -1,10 +1,11 @@
 //! A supervisor's keys while he hears a channel and while there is none (S082, S070).
 //! Above: `rounds`. Below: `call::supervision`, which asks the rights again at each change of mode.
 
-use super::options::{LOUDEST, Options};
+use super::options::Options;
 use crate::call::supervision::{Ears, End, Mode, Session, SpyError, Supervised};
 use crate::call::{Channel, Gone};
 use crate::dialplan::args::Args;
+use crate::dialplan::options::LOUDEST;
 use crate::dialplan::{keypad, supervise};
 
 /// Digits of another channel, at most.

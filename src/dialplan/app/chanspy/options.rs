@@ -8,9 +8,6 @@ use crate::dialplan::options::{self, Known};
 use crate::dialplan::piece::Piece;
 use crate::dialplan::template::Template;
 
-/// Loudest and, negated, least loud.
-pub(super) const LOUDEST: i8 = 4;
-
 /// What a recording is called where option r says nothing.
 const USUAL_BASE: &str = "chanspy";
 
@@ -94,15 +91,9 @@ impl Options {
         mut value: impl FnMut(&Piece<'_>) -> Option<String>,
     ) -> Result<Self, CheckError> {
         let mut read = Self::none();
-        let Some(piece) = piece else { return Ok(read) };
-        for option in options::choose_among(piece, &KNOWN)? {
-            read.letters.push(option.letter);
-            let argument = option.argument.as_ref().map_or(Some(String::new()), &mut value);
-            if let Some(argument) = argument {
-                read.take(option.letter, argument.trim())?;
-            }
-        }
-        Ok(read)
+        let letters =
+            options::read((piece, &KNOWN), |_, piece| value(piece), |letter, argument| read.take(letter, argument))?;
+        Ok(Self { letters, ..read })
     }
 
     /// Those of a user's `spy_params`, in the mode that the code he dialled is for.
@@ -129,11 +120,7 @@ impl Options {
             'e' => self.enforced = list().collect(),
             'r' if argument.is_empty() => self.record = Some(USUAL_BASE.to_owned()),
             'r' => self.record = Some(argument.to_owned()),
-            'v' => {
-                let volume = argument.parse().ok().filter(|steps: &i8| (-LOUDEST..=LOUDEST).contains(steps));
-                let wrong = || CheckError::Malformed { what: "volume from -4 to 4", found: argument.to_owned() };
-                self.volume = volume.ok_or_else(wrong)?;
-            }
+            'v' => self.volume = options::volume(argument)?,
             _ => {}
         }
         Ok(())

@@ -66,8 +66,9 @@ impl Run<'_, '_> {
                 let there = Position { context: self.exit_context(), extension: digit.to_string(), priority: 1 };
                 (DialStatus::Cancel, Cause::NORMAL, Next::At(there))
             }
-            RingEnd::CallerGone => {
-                self.finish(DialStatus::Cancel, self.chan.cause());
+            RingEnd::CallerGone | RingEnd::Unrecordable => {
+                let was_refused = matches!(end, RingEnd::Unrecordable);
+                self.finish(if was_refused { DialStatus::Congestion } else { DialStatus::Cancel }, self.chan.cause());
                 return Err(Gone.into());
             }
         };

@@ -47,11 +47,13 @@ fn unescaped(command: &Piece<'_>) -> Template {
     Template::from_parts(parts)
 }
 
-/// Starts it when the recording is complete and in the outbox; the call is over by then, as a rule.
-pub(super) fn run(recording: RecordingHandle, arguments: Vec<String>, (uuid, env): (String, Arc<Env>)) {
+/// Starts it when all recordings are complete and in the outbox; the call is over by then, as a rule.
+pub(super) fn run(recordings: Vec<RecordingHandle>, arguments: Vec<String>, (uuid, env): (String, Arc<Env>)) {
     tokio::spawn(async move {
-        if let Err(error) = recording.ended().await {
-            tracing::warn!(uuid, %error, "MixMonitor: the command is run all the same");
+        for recording in recordings {
+            if let Err(error) = recording.ended().await {
+                tracing::warn!(uuid, %error, "MixMonitor: the command is run all the same");
+            }
         }
         let name = arguments.first().map(String::as_str).unwrap_or_default();
         match program::run(&arguments, &uuid, env.surroundings()).await {

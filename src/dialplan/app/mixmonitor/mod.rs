@@ -6,13 +6,13 @@ mod options;
 
 use super::{App, CheckError, Doing, Next, Opt, Outcome};
 use crate::call::Channel;
-use crate::call::recording::{By, IfThere, While, Wish};
+use crate::call::recording::{By, IfThere, RecordingHandle, Voices, While, Wish};
 use crate::config::RecordChannels;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
 use crate::dialplan::recorded::{self, begin};
 use crate::dialplan::risk::{self, Risk};
-use options::{OPTIONS, Options};
+use options::{OPTIONS, Options, choose};
 
 pub(super) struct MixMonitor;
 
@@ -27,13 +27,13 @@ impl App for MixMonitor {
     }
 
     fn syntax(&self) -> &'static str {
-        "file.wav[,options[,command]]"
+        "[file.wav][,options[,command]]"
     }
 
     fn synopsis(&self) -> &'static str {
         "Records the call from now on, from the answer if there is none yet, through holds and transfers. The file lies in \
          [recording] spool, also one with a whole path; where there is one of that name already, the new one is called -2, \
-         and MIXMONITOR_FILENAME says which. Of values in the name only letters, digits and +._- are left. The command is run \
+         and MIXMONITOR_FILENAME says which. It may be left out where option r or t names one. Of values in the name only letters, digits and +._- are left. The command is run \
          when the recording is complete, as System would run it; ^{NAME} in it is read when the file has its name."
     }
 
@@ -43,8 +43,11 @@ impl App for MixMonitor {
 
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
         let pieces = args.arguments(3);
-        recorded::check(pieces.first())?;
-        Options::read(pieces.get(1), |piece| piece.literal()).map(|_| ())
+        let options = pieces.get(1).map(choose).transpose()?.unwrap_or_default();
+        if !pieces.first().is_none_or(Piece::is_empty) || !options.iter().any(|option| "rt".contains(option.letter)) {
+            recorded::check(pieces.first())?;
+        }
+        Options::read(pieces.get(1), |_, piece| piece.literal()).map(|_| ())
     }
 
     fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
@@ -58,30 +61,43 @@ impl App for MixMonitor {
 
 async fn record(chan: &mut Channel, args: Args<'_>) -> Outcome {
     let pieces = args.piece().arguments(3);
-    let options = Options::read(pieces.get(1), |piece| Some(args.value(chan, piece)))?;
-    let name = pieces.first().map(|name| recorded::value(chan, &args, name)).unwrap_or_default();
-    let wish = Wish {
-        file: Some(recorded::file(chan, &name)?),
+    let options = Options::read(pieces.get(1), |letter, piece| match letter {
+        'r' | 't' => Some(recorded::value(chan, &args, piece)),
+        _ => Some(args.value(chan, piece)),
+    })?;
+    let name = pieces.first().filter(|name| !name.is_empty()).map(|name| recorded::value(chan, &args, name));
+    let wished = [(name, Voices::Both), (options.received.clone(), Voices::Own), (options.sent.clone(), Voices::Heard)];
+    let mut begun: Vec<RecordingHandle> = Vec::new();
+    for (name, voices) in wished {
+        let Some(name) = name else { continue };
+        let wish = Wish { voices, beside: begun.first().map(RecordingHandle::id), ..wish(chan, &name, &options)? };
+        begun.extend(begin(chan, wish).await?);
+    }
+    let Some(first) = begun.first() else { return Ok(Next::Continue) };
+    chan.set_var(FILENAME, first.path().to_string_lossy());
+    if let Some(variable) = &options.id_variable {
+        chan.set_var(variable, first.id().to_string());
+    }
+    if options.has('P') {
+        chan.about_mut().beep_after.push(first.id().to_string());
+    }
+    if let Some(command) = later::prepare(chan, &args, pieces.get(2)) {
+        later::run(begun, command, (chan.uuid().to_owned(), args.env().clone()));
+    }
+    if options.has('p') {
+        recorded::beep(chan, &args).await?;
+    }
+    Ok(Next::Continue)
+}
+
+fn wish(chan: &Channel, name: &str, options: &Options) -> Result<Wish, CheckError> {
+    Ok(Wish {
+        file: Some(recorded::file(chan, name)?),
         if_there: if options.has('a') { IfThere::Append } else { IfThere::Number },
         channels: options.has('D').then_some(RecordChannels::Split),
         during: if options.has('b') { While::Talking } else { While::Answered },
         volumes: [options.spoken, options.heard],
         beep: options.beep_every,
         ..Wish::new(By::Dialplan(NAME))
-    };
-    let Some(recording) = begin(chan, wish).await else { return Ok(Next::Continue) };
-    chan.set_var(FILENAME, recording.path().to_string_lossy());
-    if let Some(variable) = &options.id_variable {
-        chan.set_var(variable, recording.id().to_string());
-    }
-    if let Some(command) = later::prepare(chan, &args, pieces.get(2)) {
-        later::run(recording.clone(), command, (chan.uuid().to_owned(), args.env().clone()));
-    }
-    if options.has('P') {
-        chan.about_mut().beep_after.push(recording.id().to_string());
-    }
-    if options.has('p') {
-        recorded::beep(chan, &args).await?;
-    }
-    Ok(Next::Continue)
+    })
 }

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use crate::dialplan::app::{CheckError, Opt};
-use crate::dialplan::options::{Known, choose_among};
+use crate::dialplan::options::{self, Chosen, Known};
 use crate::dialplan::piece::Piece;
+use crate::dialplan::recorded;
 
-/// Loudest and, negated, least loud.
-const LOUDEST: i8 = 4;
 /// How often a beep is heard where it is not said.
 const USUAL_BEEP: Duration = Duration::from_secs(15);
 
@@ -26,22 +25,27 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt { name: "b", help: "only while the channel talks with another party" },
     Opt { name: "i", help: "i(variable): is set to the recording's id, for StopMixMonitor and MIXMONITOR()" },
     Opt { name: "p", help: "the channel hears a beep when the recording begins" },
+    Opt { name: "r", help: "r(file.wav): a recording of its own of what the channel's phone sends" },
+    Opt { name: "t", help: "t(file.wav): a recording of its own of what the channel hears" },
     Opt { name: "v", help: "v(-4 to 4): how loud what the channel hears is in the recording" },
 ];
 
 const KNOWN: Known<'_> = Known {
     options: OPTIONS,
-    with_argument: &['V', 'W', 'i', 'v'],
+    with_argument: &['V', 'W', 'i', 'r', 't', 'v'],
     may_have_argument: &['B'],
     refused: &[
         ('c', "there is no voicemail"),
         ('d', "nothing is deleted by a script: rec purge deletes what is delivered"),
         ('m', "there is no voicemail"),
         ('n', "both directions are always one timeline"),
-        ('r', "both directions are in one file, left and right: rec export takes them apart"),
-        ('t', "both directions are in one file, left and right: rec export takes them apart"),
     ],
 };
+
+/// The options as written.
+pub(super) fn choose<'a>(options: &Piece<'a>) -> Result<Vec<Chosen<'a>>, CheckError> {
+    options::choose_among(options, &KNOWN)
+}
 
 /// What the letters mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,40 +59,42 @@ pub(super) struct Options {
     pub(super) heard: i8,
     /// The variable for the recording's id.
     pub(super) id_variable: Option<String>,
+    /// The file for what the channel's phone sends.
+    pub(super) received: Option<String>,
+    /// The file for what it hears.
+    pub(super) sent: Option<String>,
 }
 
 impl Options {
-    /// Reads them; `value` computes what is in brackets, or does not know it yet.
+    /// Reads them; `value` computes what is in the brackets of a letter, or does not know it yet.
     ///
     /// # Errors
     /// A letter that is not known, or whose brackets are wrong.
     pub(super) fn read(
         piece: Option<&Piece<'_>>,
-        mut value: impl FnMut(&Piece<'_>) -> Option<String>,
+        value: impl FnMut(char, &Piece<'_>) -> Option<String>,
     ) -> Result<Self, CheckError> {
         let mut read = Self::default();
-        let Some(piece) = piece else { return Ok(read) };
-        for option in choose_among(piece, &KNOWN)? {
-            read.letters.push(option.letter);
-            let argument = option.argument.as_ref().map_or(Some(String::new()), &mut value);
-            if let Some(argument) = argument {
-                read.take(option.letter, argument.trim())?;
-            }
+        for option in piece.map(choose).transpose()?.iter().flatten().filter(|option| "rt".contains(option.letter)) {
+            recorded::check(option.argument.as_ref())?;
         }
-        Ok(read)
+        let letters = options::read((piece, &KNOWN), value, |letter, argument| read.take(letter, argument))?;
+        Ok(Self { letters, ..read })
     }
 
     fn take(&mut self, letter: char, argument: &str) -> Result<(), CheckError> {
         match letter {
             'B' => self.beep_every = Some(interval(argument)?),
-            'V' => self.spoken = loudness(argument)?,
-            'v' => self.heard = loudness(argument)?,
+            'V' => self.spoken = options::volume(argument)?,
+            'v' => self.heard = options::volume(argument)?,
             'W' => {
-                self.spoken = loudness(argument)?;
+                self.spoken = options::volume(argument)?;
                 self.heard = self.spoken;
             }
             'i' if argument.is_empty() => return Err(CheckError::Missing("the variable of option i")),
             'i' => self.id_variable = Some(argument.to_owned()),
+            'r' => self.received = Some(argument.to_owned()),
+            't' => self.sent = Some(argument.to_owned()),
             _ => {}
         }
         Ok(())
@@ -98,11 +104,6 @@ impl Options {
     pub(super) fn has(&self, letter: char) -> bool {
         self.letters.contains(letter)
     }
-}
-
-fn loudness(text: &str) -> Result<i8, CheckError> {
-    let steps = text.parse().ok().filter(|steps: &i8| (-LOUDEST..=LOUDEST).contains(steps));
-    steps.ok_or_else(|| CheckError::Malformed { what: "volume from -4 to 4", found: text.to_owned() })
 }
 
 fn interval(text: &str) -> Result<Duration, CheckError> {
@@ -120,12 +121,13 @@ mod tests {
     use crate::dialplan::template::Template;
 
     fn read(text: &str) -> Result<Options, CheckError> {
-        Options::read(Some(&Template::compile(text).unwrap().piece()), |piece| piece.literal())
+        Options::read(Some(&Template::compile(text).unwrap().piece()), |_, piece| piece.literal())
     }
 
     #[test]
     fn every_letter_has_its_meaning() {
-        let options = read("abpPSDB(5)v(-2)V(3)i(ID)").unwrap();
+        let options = read("abpPSDB(5)v(-2)V(3)i(ID)r(in.wav)t(${X}.wav)").unwrap();
+        assert_eq!((options.received.as_deref(), options.sent.as_deref()), (Some("in.wav"), None));
         assert!("abpPSD".chars().all(|letter| options.has(letter)) && !options.has('W'));
         assert_eq!((options.beep_every, options.heard, options.spoken), (Some(Duration::from_secs(5)), -2, 3));
         assert_eq!(options.id_variable.as_deref(), Some("ID"));
@@ -136,11 +138,13 @@ mod tests {
 
     #[test]
     fn letters_of_asterisk_that_are_not_here_are_refused_with_the_reason() {
-        for letter in "cdmnrt".chars() {
+        for letter in "cdmn".chars() {
             let error = read(&letter.to_string()).unwrap_err();
             assert!(matches!(error, CheckError::RefusedOption { option, .. } if option == letter), "{error}");
         }
-        for wrong in ["v(9)", "V", "W(x)", "B(0)", "B(x)", "i()", "i", "z", "${LETTERS}"] {
+        for wrong in
+            ["v(9)", "V", "W(x)", "B(0)", "B(x)", "i()", "i", "z", "r", "t()", "r(a.gsm)", "t(../a.wav)", "${LETTERS}"]
+        {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -38,7 +38,8 @@ impl App for Record {
          has been recorded. RECORDED_FILE is its path without .wav, RECORD_STATUS is DTMF, OPERATOR, SILENCE, TIMEOUT, SKIP, \
          HANGUP or ERROR, RECORD_TIME its length in ms. It lies in [recording] spool, where a file of that name gets a -2 behind \
          it; %d is the lowest number that is free. It is delivered to no remote by itself: it is a \
-         prompt or a message, not a call."
+         prompt or a message, not a call. Playback and the like find it on this channel by RECORDED_FILE, and the newest of a relative \
+         name by that name without .wav."
     }
 
     fn options(&self) -> &'static [Opt] {
@@ -56,6 +57,10 @@ impl App for Record {
         check_seconds(pieces.get(1))?;
         check_seconds(pieces.get(2))?;
         Options::read(pieces.get(3)).map(|_| ())
+    }
+
+    fn records<'p>(&self, args: &Piece<'p>) -> Option<Piece<'p>> {
+        args.arguments(4).into_iter().next()
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
@@ -80,7 +85,7 @@ async fn record(chan: &mut Channel, args: Args<'_>) -> Outcome {
     if !options.has('q') {
         keypad::play_all(chan, &args, &["beep"]).await?;
     }
-    let Some(recording) = recorded::begin(chan, wish).await else { return Ok(status(chan, "ERROR")) };
+    let Some(recording) = recorded::begin(chan, wish).await? else { return Ok(status(chan, "ERROR")) };
     let ended = chan.listen_until((silence, longest), |key| options.ends(key)).await;
     let word = match ended {
         Ok(Listened::Silence) => "SILENCE",
