@@ -284,10 +284,7 @@ impl Channel {
     /// The phone has hung up, or its offer cannot be met.
     pub async fn answer(&mut self) -> Result<(), Gone> {
         let is_new = !self.leg.is_up() && self.part == Part::Caller;
-        if is_new {
-            self.still_here()?;
-            self.is_recordable().await?;
-        }
+        self.is_recordable().await?;
         self.answer_like(None)?;
         if is_new {
             self.exchange.answered_by_script(&self.call, &self.leg.facts);

@@ -37,8 +37,16 @@ pub(super) fn check(name: Option<&Piece<'_>>) -> Result<(), CheckError> {
     if let Some(text) = &literal {
         parts(text)?;
     }
-    let Some(Bit::Text(last)) = name.bits().last() else { return Ok(()) };
-    let last = last.trim_end().rsplit('/').next().unwrap_or(last);
+    // What is written at its end may come in pieces.
+    let written = name.bits().iter().rev().map_while(|bit| match bit {
+        Bit::Text(text) => Some(*text),
+        Bit::Code(_) => None,
+    });
+    let end: String = written.collect::<Vec<_>>().into_iter().rev().collect();
+    if end.is_empty() {
+        return Ok(());
+    }
+    let last = end.trim_end().rsplit('/').next().unwrap_or_default();
     match last.rsplit_once('.') {
         Some((_, ending)) => check_ending(ending),
         None if literal.is_some() => Err(CheckError::Missing("the ending of the file, .wav,")),

@@ -216,8 +216,8 @@ async fn who_refuses_leaves_the_room_where_calls_end_and_the_others_stay_recorde
 
 #[tokio::test]
 async fn a_supervisor_who_takes_part_is_told_alone_and_not_asked() {
-    let plan = "exten => bob,1,Dial(SIP/bob,10)\nexten => 9,1,ChanSpy(SIP/alice,qB)";
-    let folder = "record = \"always\"\n[users.dave2]\npassword = \"correct-horse-dave2\"\ncontext = \"internal\"\nmay_spy = \"barge\"";
+    let plan = "exten => bob,1,MixMonitor(a.wav)\n same => n,Dial(SIP/bob,10)\nexten => 9,1,ChanSpy(SIP/alice,qB)";
+    let folder = "[users.dave2]\npassword = \"correct-horse-dave2\"\ncontext = \"internal\"\nmay_spy = \"barge\"";
     let (pbx, _sounds) = telling(plan, 5, folder).await;
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
     let mut calling = alice.invite("bob").await;

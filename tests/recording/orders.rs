@@ -47,7 +47,7 @@ async fn a_recording_is_started_paused_masked_and_whole_when_its_stop_returns() 
 }
 
 #[tokio::test]
-async fn calls_go_on_where_the_disk_is_too_full_and_end_where_recording_is_required() {
+async fn calls_go_on_where_the_disk_is_too_full() {
     let full = "record = \"always\"\nfree_space_floor = \"1000T\"";
     let mut scene = Scene::on(crate::call::DIAL_BOB, with(full)).await;
     scene.hears([false, false]).await;
@@ -58,14 +58,6 @@ async fn calls_go_on_where_the_disk_is_too_full_and_end_where_recording_is_requi
     let (events, _) = scene.pbx.pbx.exchange().journal.subscribe(Some(0));
     let failed = events.iter().find(|event| event.kind == "recording.failed").expect("an event");
     assert!(failed.fields["error"].as_str().is_some_and(|error| error.contains("free_space_floor")), "{failed:?}");
-
-    let plan = "exten => bob,1,Answer()\n same => n,Echo()";
-    let pbx = TestPbx::unusual(plan, with(&format!("{full}\nrequired = true"))).await;
-    let alice = pbx.phone("alice").await;
-    let mut calling = alice.invite("bob").await;
-    calling.expects([200]).await.ack().await;
-    calling.is_hung_up().await;
-    pbx.is_idle().await;
 }
 
 #[tokio::test]

@@ -87,6 +87,8 @@ pub(super) async fn tell(core: &Arc<Core>) -> Result<(), RecordError> {
     loop {
         listening.look();
         if listening.is_empty() || core.is_over() {
+            // Told at once: in the order of their sides.
+            core.lock().manifest.consent.sort_by_key(|consent| consent.to == Some(Side::Right));
             return Ok(());
         }
         tokio::select! {

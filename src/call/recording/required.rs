@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     call::{
         cause::Cause,
-        channel::{Channel, Gone},
+        channel::{Channel, Gone, Part},
         exchange::Exchange,
         live::LegFacts,
         recording::{
@@ -31,8 +31,8 @@ pub(super) fn is_strict(exchange: &Exchange, wish: &Wish) -> bool {
 }
 
 impl Exchange {
-    /// A rule wants whoever is alone with the script recorded, and that cannot be.
-    async fn cannot_record_one(self: &Arc<Self>, leg: &Arc<LegFacts>) -> Result<(), RecordError> {
+    /// Where a rule wants whoever is alone with the script recorded: whether that can be.
+    async fn can_record_one(self: &Arc<Self>, leg: &Arc<LegFacts>) -> Result<(), RecordError> {
         let settings = self.settings.load_full();
         let is_meant = settings.recording.required && for_one(&settings, leg).is_some();
         if is_meant && !self.is_recorded_by_rule(&[leg]) { files::is_ready(self).await } else { Ok(()) }
@@ -45,9 +45,12 @@ impl Channel {
     /// # Errors
     /// He is refused.
     pub(in crate::call) async fn is_recordable(&mut self) -> Result<(), Gone> {
+        if self.still_here().is_err() || self.is_answered() || self.part == Part::Callee {
+            return Ok(());
+        }
         let exchange = self.exchange.clone();
         let leg = self.facts().clone();
-        exchange.cannot_record_one(&leg).await.map_err(|error| self.is_refused_unrecorded(&error))
+        exchange.can_record_one(&leg).await.map_err(|error| self.is_refused_unrecorded(&error))
     }
 
     /// The same before he enters a room that is recorded.

@@ -9,6 +9,7 @@ use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::words;
+use crate::outbox::manifest::Consent;
 use crate::outbox::remote::Receipt;
 use crate::outbox::{Delivery, DeliveryState, Manifest, OutboxError};
 
@@ -139,8 +140,7 @@ fn lines(manifest: &Manifest) -> Vec<(&'static str, String)> {
         }
     }
     for consent in &manifest.consent {
-        let to = consent.to.as_ref().map_or_else(|| "both".to_owned(), word);
-        add("consent", Some(format!("{} to {to} at {}", consent.announcement, words::local(consent.at))));
+        add("consent", Some(said(manifest, consent)));
     }
     for listener in &manifest.listeners {
         add("listener", Some(format!("{}, {}, from {}", listener.user, listener.mode, words::local(listener.from))));
@@ -151,6 +151,23 @@ fn lines(manifest: &Manifest) -> Vec<(&'static str, String)> {
     add("sealed", manifest.sealed.as_ref().map(|sealed| format!("to {}", sealed.recipients.join(", "))));
     add("reason", Some(manifest.reason.clone()));
     lines
+}
+
+/// Who was told of the recording, when, and what he said to it.
+fn said(manifest: &Manifest, consent: &Consent) -> String {
+    let text = |name: &str| consent.extra.get(name).and_then(serde_json::Value::as_str);
+    let party = manifest.parties.iter().find(|party| text("leg") == Some(party.uuid.as_str()));
+    let to = match (&consent.to, party) {
+        (Some(side), _) => word(side),
+        (None, Some(party)) => with_name(&party.number, &party.name),
+        (None, None) => "both".to_owned(),
+    };
+    let told = format!("{} to {to} at {}", consent.announcement, words::local(consent.at));
+    match (text("answer"), text("key")) {
+        (Some(answer), Some(key)) => format!("{told}: {answer} by {key}"),
+        (Some(answer), None) => format!("{told}: {answer}"),
+        (None, _) => told,
+    }
 }
 
 fn with_name(number: &str, name: &str) -> String {
