@@ -54,7 +54,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("astdb", 1, &["config", "sqlite"]),
     ("evidence", 1, &[]),
     ("media", 1, &["audio", "rtp", "sdp"]),
-    ("outbox", 1, &["config", "sqlite"]),
+    ("outbox", 1, &["audio", "config", "sqlite"]),
     ("recorder", 1, &["audio", "media", "rtp"]),
     ("sqlite", 1, &[]),
     ("transport", 1, &["config", "sip"]),

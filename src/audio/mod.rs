@@ -9,6 +9,7 @@ pub mod frame;
 pub mod gain;
 pub mod keytone;
 pub mod mix;
+pub mod ogg;
 pub mod polyphase;
 pub mod prompts;
 pub mod raw;

@@ -1,7 +1,8 @@
-//! Sound read block by block, so that recordings of hours need little memory: WAV in the codes of telephony, prompts' headerless
-//! files, and whatever the decoding library knows. Above: `export`, imported recordings. Below: `codec`, `wave`, `raw`.
+//! Sound read block by block, so that recordings of hours need little memory: WAV in the codes of telephony, Ogg Opus, prompts'
+//! headerless files, and whatever the decoding library knows. Above: `export`, imported recordings. Below: `codec`, `wave`, `raw`.
 
 mod library;
+mod opus;
 mod wav;
 
 use std::fs::File;
@@ -67,11 +68,14 @@ pub enum SourceError {
 /// It holds no sound that is read here.
 pub fn open(mut file: File, ending: &str) -> Result<Box<dyn Source>, SourceError> {
     use std::io::Seek;
-    let mut begin = [0; 12];
-    let is_wav = file.read_exact(&mut begin).is_ok() && begin.starts_with(b"RIFF") && begin.ends_with(b"WAVE");
+    let mut begin = Vec::new();
+    Read::by_ref(&mut file).take(36).read_to_end(&mut begin)?;
     file.rewind()?;
-    if is_wav {
+    if begin.starts_with(b"RIFF") && begin.get(8..12) == Some(b"WAVE") {
         return wav::open(file);
+    }
+    if opus::is_opus(&begin) {
+        return opus::open(file);
     }
     let ending = ending.to_ascii_lowercase();
     if raw::endings().any(|known| known == ending) {

@@ -17,7 +17,9 @@ pub(super) enum Kind {
     Gsm,
     /// FLAC.
     Flac,
-    /// Opus in Ogg.
+    /// Opus in Ogg, as recordings are kept that stay as they came.
+    Opus,
+    /// Anything else in Ogg.
     Ogg,
     /// A sealed recording: an age file.
     Age,
@@ -26,7 +28,7 @@ pub(super) enum Kind {
 /// Which names are let out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Door {
-    /// `/download.php`: mp3, wav and gsm, as the page it replaces.
+    /// `/download.php`: mp3, wav and gsm, as the page it replaces, and the opus that is recorded here.
     ByName,
     /// By id: also what else is recorded and sealed here.
     ById,
@@ -41,11 +43,12 @@ impl Kind {
             "wav" => Self::Wav,
             "gsm" => Self::Gsm,
             "flac" => Self::Flac,
-            "ogg" | "opus" => Self::Ogg,
+            "opus" => Self::Opus,
+            "ogg" => Self::Ogg,
             "age" => Self::Age,
             _ => return None,
         };
-        let is_let_out = door == Door::ById || matches!(kind, Self::Mp3 | Self::Wav | Self::Gsm);
+        let is_let_out = door == Door::ById || matches!(kind, Self::Mp3 | Self::Wav | Self::Gsm | Self::Opus);
         (is_let_out && !stem.is_empty()).then_some(kind)
     }
 
@@ -56,7 +59,7 @@ impl Kind {
             Self::Wav => "audio/x-wav",
             Self::Gsm => "audio/x-gsm",
             Self::Flac => "audio/flac",
-            Self::Ogg => "audio/ogg",
+            Self::Opus | Self::Ogg => "audio/ogg",
             Self::Age => "application/octet-stream",
         }
     }
@@ -68,6 +71,7 @@ impl Kind {
             Self::Wav => "wav file",
             Self::Gsm => "gsm file",
             Self::Flac => "flac file",
+            Self::Opus => "opus file",
             Self::Ogg => "ogg file",
             Self::Age => "age file",
         }
@@ -80,6 +84,8 @@ impl Kind {
             Self::Wav => is_wav(head),
             Self::Gsm => is_gsm(head),
             Self::Flac => head.starts_with(b"fLaC"),
+            // The first page holds nothing but the stream's head (RFC 7845 §3).
+            Self::Opus => head.starts_with(b"OggS") && head.get(28..36) == Some(b"OpusHead"),
             Self::Ogg => head.starts_with(b"OggS"),
             Self::Age => head.starts_with(b"age-encryption.org/v1\n"),
         }
@@ -142,8 +148,13 @@ mod tests {
 
     #[test]
     fn s128_s129_s130_the_extension_decides_in_capitals_or_not() {
-        let kinds =
-            [("a.mp3", "audio/mpeg"), ("a.wav", "audio/x-wav"), ("a.Wav", "audio/x-wav"), ("a.WAV", "audio/x-wav")];
+        let kinds = [
+            ("a.mp3", "audio/mpeg"),
+            ("a.wav", "audio/x-wav"),
+            ("a.Wav", "audio/x-wav"),
+            ("a.WAV", "audio/x-wav"),
+            ("a.opus", "audio/ogg"),
+        ];
         for (name, content_type) in kinds.into_iter().chain([("a.gsm", "audio/x-gsm"), ("a.b.GSM", "audio/x-gsm")]) {
             assert_eq!(Kind::of(name, Door::ByName).map(Kind::content_type), Some(content_type), "{name}");
         }
@@ -169,10 +180,12 @@ mod tests {
             b"RIFF",
             &[0; 99],
         ] {
-            for kind in [Kind::Wav, Kind::Mp3, Kind::Gsm, Kind::Flac, Kind::Ogg, Kind::Age] {
+            for kind in [Kind::Wav, Kind::Mp3, Kind::Gsm, Kind::Flac, Kind::Opus, Kind::Ogg, Kind::Age] {
                 assert!(!kind.fits(liar), "{kind:?} {liar:?}");
             }
         }
+        let opus = [b"OggS".as_slice(), &[0; 24], b"OpusHead\x01"].concat();
+        assert!(Kind::Opus.fits(&opus) && !Kind::Opus.fits(&opus[..35]) && !Kind::Opus.fits(b"OggS\0\x02"));
         assert!(!Kind::Mp3.fits(&wav()) && !Kind::Wav.fits(&mp3) && !Kind::Gsm.fits(&wav()));
         assert!(!Kind::Gsm.fits(&[[0xd2; 33], [0x3c; 33]].concat()), "every frame has its signature");
     }

@@ -1,4 +1,4 @@
-//! Opus, decoding only (RFC 6716), by a kept library, at any of its rates. Above: `recorder`.
+//! Opus, decoding only (RFC 6716), by a kept library, at any of its rates. Above: `recorder`, `source`.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,9 +30,10 @@ pub enum OpusError {
     },
 }
 
-/// A stream, of which one packet comes after the other; of two channels it gives one.
+/// A stream, of which one packet comes after the other.
 pub struct Decoder {
     rate_hz: u32,
+    channels: usize,
     inner: OpusDecoder,
     /// Room for the longest packet.
     room: Vec<f32>,
@@ -52,8 +53,21 @@ impl Decoder {
     ///
     /// [`OpusError::Rate`] when that is none of 8, 12, 16, 24 and 48 kHz.
     pub fn new(rate_hz: u32) -> Result<Self, OpusError> {
-        let room = vec![0.0; (rate_hz / 1_000 * LONGEST_MS) as usize]; // 5,760 at 48 kHz
-        Ok(Self { rate_hz, inner: inner(rate_hz)?, room })
+        Self::of_channels(rate_hz, 1)
+    }
+
+    /// The same with two channels, side by side.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn stereo(rate_hz: u32) -> Result<Self, OpusError> {
+        Self::of_channels(rate_hz, 2)
+    }
+
+    fn of_channels(rate_hz: u32, channels: usize) -> Result<Self, OpusError> {
+        let room = vec![0.0; (rate_hz / 1_000 * LONGEST_MS) as usize * channels]; // 5,760 each at 48 kHz
+        Ok(Self { rate_hz, channels, inner: inner(rate_hz, channels)?, room })
     }
 
     /// Adds what the next packet means to `samples`. One that only says how long nothing is sent gives as much of the noise behind
@@ -69,24 +83,25 @@ impl Decoder {
         }
         let (inner, room) = (&mut self.inner, &mut self.room);
         // All recordings of a server hang on the thread that this runs in, and packets come from strangers.
-        let decoded = catch_unwind(AssertUnwindSafe(|| inner.decode(packet, room.len(), room)));
+        let most = room.len() / self.channels;
+        let decoded = catch_unwind(AssertUnwindSafe(|| inner.decode(packet, most, room)));
         let decoded = match decoded {
             Ok(decoded) => decoded.map_err(|why| OpusError::Packet { bytes, why }),
             Err(_) => {
-                self.inner = self::inner(self.rate_hz)?;
+                self.inner = self::inner(self.rate_hz, self.channels)?;
                 Err(OpusError::Packet { bytes, why: "the decoder gives it up" })
             }
         };
-        let count = decoded?;
+        let count = decoded? * self.channels;
         samples.extend(self.room.iter().take(count).map(|sample| gain::clamp(sample * 32_768.0)));
         Ok(())
     }
 }
 
-fn inner(rate_hz: u32) -> Result<OpusDecoder, OpusError> {
+fn inner(rate_hz: u32, channels: usize) -> Result<OpusDecoder, OpusError> {
     let wrong = OpusError::Rate { rate_hz };
     let rate = i32::try_from(rate_hz).map_err(|_| wrong)?;
-    OpusDecoder::new(rate, 1).map_err(|_| wrong)
+    OpusDecoder::new(rate, channels).map_err(|_| wrong)
 }
 
 #[cfg(test)]

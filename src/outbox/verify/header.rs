@@ -2,7 +2,9 @@
 //! Above: `verify`. Below: nothing but the bytes, which anybody may have written.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use super::ogg;
 
 /// Chunks of a WAV file looked at before its data; more is not a file of ours.
 const CHUNKS: usize = 64;
@@ -14,7 +16,9 @@ const COUNTABLE: [u16; 3] = [1, 6, 7];
 pub(super) enum Head {
     /// WAV, with so many samples of one channel where they can be counted.
     Wav { frames: Option<u64>, rate_hz: u32, channels: u16 },
-    /// Another form that is not looked into: Ogg, FLAC, sealed by age.
+    /// Ogg Opus, whole to its last page, with so many samples of one channel.
+    Opus { frames: u64 },
+    /// Another form that is not looked into: FLAC, MP3, sealed by age, other sound in Ogg.
     Other,
     /// Nothing a player would know.
     Damaged(String),
@@ -27,7 +31,11 @@ pub(super) enum Head {
 pub(super) fn look(file: &mut File) -> io::Result<Head> {
     let size = file.metadata()?.len();
     let mut start = Vec::new();
-    file.by_ref().take(22).read_to_end(&mut start)?;
+    file.by_ref().take(36).read_to_end(&mut start)?;
+    if start.starts_with(b"OggS") && start.get(28..36).is_none_or(|head| head == b"OpusHead") {
+        file.seek(SeekFrom::Start(0))?;
+        return ogg::pages(&mut BufReader::new(file));
+    }
     let others: [&[u8]; 4] = [b"OggS", b"fLaC", b"age-encryption.org/v1", b"ID3"];
     if others.iter().any(|other| start.starts_with(other)) {
         return Ok(Head::Other);

@@ -3,6 +3,7 @@
 
 mod calls;
 mod header;
+mod ogg;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -324,7 +325,7 @@ impl Look<'_> {
                     self.found(Kind::Damaged, Some(manifest), format!("{name}: {what}"));
                     is_counted = false;
                 }
-                Head::Wav { frames: Some(here), .. } => frames += here,
+                Head::Wav { frames: Some(here), .. } | Head::Opus { frames: here } => frames += here,
                 Head::Wav { .. } | Head::Other => is_counted = false,
             }
         }
