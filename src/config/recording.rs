@@ -181,7 +181,7 @@ pub enum RecordForm {
     /// Linear samples of 16 bits, which everything plays.
     #[default]
     Pcm,
-    /// As the phones sent it, where it can be kept so.
+    /// As the phones sent it, where it can be kept so: both sides apart, in G.711 or Opus.
     AsCame,
 }
 
@@ -250,6 +250,12 @@ pub(super) fn recording(settings: &mut RecordingSettings, section: &Section<'_>)
     section.set("channels", &mut settings.channels, |value| value.word(&channels))?;
     let forms = [RecordForm::Pcm, RecordForm::AsCame].map(|word| (word.as_str(), word));
     section.set("form", &mut settings.form, |value| value.word(&forms))?;
+    let told = section.get("form").or_else(|| section.get("channels"));
+    if let Some(value) = told
+        && (settings.form, settings.channels) == (RecordForm::AsCame, RecordChannels::Mix)
+    {
+        return Err(value.bad("what is kept as it came is not mixed: form = \"pcm\", or channels = \"split\""));
+    }
     section.set("rate", &mut settings.rate, RecordRate::read)?;
     let whispers = [RecordWhispers::LeaveOut, RecordWhispers::OwnTrack].map(|word| (word.as_str(), word));
     section.set("whispers", &mut settings.whispers, |value| value.word(&whispers))?;
@@ -322,7 +328,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read_and_shown_as_it_was_written() {
-        let text = "[recording]\nspool = \"calls\"\nname = \"{date}/{caller}\"\nchannels = \"mix\"\nform = \"as-came\"\nrate = 16000\n\
+        let text = "[recording]\nspool = \"calls\"\nname = \"{date}/{caller}\"\nchannels = \"split\"\nform = \"as-came\"\nrate = 16000\n\
                     whispers = \"own-track\"\nroll = \"64M\"\nfree_space_floor = \"1G\"\nrecord = \"in\"\nrooms = [\"8000\"]\n\
                     required = true\nannounce = \"told\"\nannounce_to = \"customer\"\n\
                     consent = \"key\"\nagree_key = \"#\"\nconsent_time = \"5s\"\nwithout_consent = \"end\"\nvariables = [\"CAMPAIGN\"]\n\
@@ -332,7 +338,7 @@ mod tests {
         let recording = RecordingSettings {
             spool: "calls".into(),
             name: "{date}/{caller}".into(),
-            channels: RecordChannels::Mix,
+            channels: RecordChannels::Split,
             form: RecordForm::AsCame,
             rate: RecordRate::Hz(16_000),
             whispers: RecordWhispers::OwnTrack,
@@ -375,6 +381,7 @@ mod tests {
             ("rate = \"wide\"", "8000, 16000 or 48000"),
             ("roll = \"5G\"", "64K to 3G"),
             ("roll = \"1K\"", "64K to 3G"),
+            ("form = \"as-came\"\nchannels = \"mix\"", "is not mixed"),
             ("spool = \"\"", "must not be empty"),
             ("chanels = \"mix\"", "did you mean `channels`"),
             ("consent = \"key\"", "name one"),

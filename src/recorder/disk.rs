@@ -27,7 +27,11 @@ pub(super) trait Medium: Debug + Send {
     /// Writes all of the bytes at a place.
     fn write_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()>;
     /// Reads as many bytes as there are from its beginning, `most` at most.
-    fn read_start(&self, most: usize) -> io::Result<Vec<u8>>;
+    fn read_start(&self, most: usize) -> io::Result<Vec<u8>> {
+        self.read_at(0, most)
+    }
+    /// Reads as many bytes as there are from a place on, `most` at most.
+    fn read_at(&self, at: u64, most: usize) -> io::Result<Vec<u8>>;
     /// Its length.
     fn length(&self) -> io::Result<u64>;
     /// Makes it as long as said, with zeros.
@@ -68,11 +72,11 @@ impl Medium for File {
         self.write_all_at(bytes, at)
     }
 
-    fn read_start(&self, most: usize) -> io::Result<Vec<u8>> {
+    fn read_at(&self, at: u64, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; most];
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.read_at(rest, filled as u64) {
+            match FileExt::read_at(self, rest, at + filled as u64) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

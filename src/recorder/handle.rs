@@ -10,9 +10,11 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::disk::{Disk, System};
-use super::order::{Finished, Order, RecorderError};
+use super::kept::Kept;
+use super::order::{Container, Finished, Order, RecorderError};
 use super::session::Session;
 use super::thread::{self, Message};
+use super::work::Work;
 use crate::media::{Copies, Event};
 
 /// The recorder: one thread for all recordings. Clones are handles to the same one; it ends with the last handle and recording.
@@ -73,10 +75,14 @@ impl Recorder {
     pub fn open(&self, order: Order, events: mpsc::Sender<Event>) -> Result<(Running, Copies), RecorderError> {
         let (copies, reader) = Copies::new(events);
         let path = order.path.clone();
-        let session = Session::open(order, reader, Arc::clone(&self.disk), now_us())?;
+        let disk = Arc::clone(&self.disk);
+        let work: Box<dyn Work> = match order.container {
+            Container::OggOpus => Box::new(Kept::open(order, reader, disk, now_us())?),
+            Container::Wav => Box::new(Session::open(order, reader, disk, now_us())?),
+        };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let running = Running { id, path, messages: self.messages.clone() };
-        self.messages.send(Message::Begin(id, Box::new(session))).map_err(|_| RecorderError::Ended)?;
+        self.messages.send(Message::Begin(id, work)).map_err(|_| RecorderError::Ended)?;
         Ok((running, copies))
     }
 }

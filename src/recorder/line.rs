@@ -27,6 +27,15 @@ pub(super) struct Hole {
     pub(super) why: Why,
 }
 
+/// Where a packet was laid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Laid {
+    /// Its first cell.
+    pub(super) start: i64,
+    /// Whether it follows what was there without a gap.
+    pub(super) follows: bool,
+}
+
 /// A track.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -80,14 +89,14 @@ impl Line {
     }
 
     /// Takes a packet of the network that arrived at a place in time. `cells` may become a few more or fewer, to follow a clock that drifts.
-    /// Its place, if it follows what was there without a gap.
+    /// `None`: it was not laid.
     pub(super) fn take(
         &mut self,
         copied: &Copied,
         arrived: i64,
         cells: &mut Vec<i16>,
         stretch: Stretch,
-    ) -> Option<i64> {
+    ) -> Option<Laid> {
         self.packets.received += 1;
         let length = cells.len() as i64;
         if !self.tie.as_ref().is_some_and(|tie| tie.fits(copied, arrived, length)) {
@@ -115,7 +124,7 @@ impl Line {
         }
         let follows = self.has_sound && start == self.end;
         self.lay(start, cells, Laying::Replace);
-        follows.then_some(start)
+        Some(Laid { start, follows })
     }
 
     /// Lays cells again that end at a place, now that it is known what follows them.

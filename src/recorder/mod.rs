@@ -3,13 +3,15 @@
 //! [`Recorder`] is a handle to one thread, which wakes a few times a second. [`Recorder::open`] makes a file and gives back the end of
 //! a ring for [`Command::Record`](crate::media::Command::Record); [`Running`] pauses, masks and stops. The way of a packet:
 //! a media thread's ring → `session` → `line` (one party's place in time, by RTP time stamps tied to arrivals) → `file` (parts of a
-//! recording on the `disk`, each a valid WAV by `wav` after every write). [`repair`] mends what a power failure left.
+//! recording on the `disk`, each a valid WAV by `wav` after every write). Opus that is kept as it came goes another way: `kept`.
+//! [`repair`] mends what a power failure left.
 
 mod cells;
 mod decode;
 mod disk;
 mod file;
 mod handle;
+mod kept;
 mod line;
 mod marks;
 mod names;
@@ -20,12 +22,13 @@ mod session;
 mod thread;
 mod tie;
 mod wav;
+mod work;
 
 pub use handle::{Recorder, Running};
 pub use names::Names;
 pub use order::{
-    Finished, Form, Gap, Layout, Levels, MOST_GAPS, Notice, Order, Packets, Part, ROLL_AT_BYTES, RecorderError, Side,
-    Span, Whispers, Why,
+    Container, Finished, Form, Gap, Layout, Levels, MOST_GAPS, Notice, Order, Packets, Part, ROLL_AT_BYTES,
+    RecorderError, Side, Span, Whispers, Why,
 };
 pub use rate::Rate;
 pub use repair::{RepairError, Repaired, repair};

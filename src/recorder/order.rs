@@ -25,7 +25,9 @@ pub struct Order {
     pub names: Arc<dyn Names>,
     /// How the parties share it.
     pub layout: Layout,
-    /// How its samples are written.
+    /// What kind of file it is.
+    pub container: Container,
+    /// How its samples are written, in WAV.
     pub form: Form,
     /// Samples a second; a law that is kept as it came has its own, and an existing recording that goes on has what it had.
     pub rate: Rate,
@@ -52,6 +54,7 @@ impl Order {
             path: path.into(),
             names: Arc::new(Counted),
             layout: Layout::Split,
+            container: Container::Wav,
             form: Form::Pcm16,
             rate: Rate::default(),
             whispers: Whispers::LeaveOut,
@@ -83,6 +86,16 @@ pub enum Form {
     Pcm16,
     /// The bytes of a G.711 law as they came (WAV formats 6 and 7); what comes in the other law is rewritten in this one.
     AsCame(Codec),
+}
+
+/// What kind of file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Container {
+    /// WAV, of samples in a [`Form`].
+    #[default]
+    Wav,
+    /// Ogg with the packets of Opus as they came, in a stream for each side; what comes otherwise is encoded.
+    OggOpus,
 }
 
 /// What becomes of what supervisors say to the parties. It is never in the parties' own tracks.
@@ -149,6 +162,12 @@ pub enum RecorderError {
     /// Sound that is kept as it came can neither be mixed nor made louder.
     #[error("sound cannot be kept as it came and be mixed or changed in level")]
     NotAsCame,
+    /// Packets are not added to a file that is there.
+    #[error("cannot append to {}: sound that is kept as it came in Opus has a file of its own", path.display())]
+    NotAppended {
+        /// The file.
+        path: PathBuf,
+    },
     /// The recorder has ended.
     #[error("the recorder has ended")]
     Ended,
@@ -178,6 +197,8 @@ pub enum Why {
     Dropped,
     /// The disk did not take it.
     Disk,
+    /// It could not be kept as it came: beside the packets before it, or cut out whole with a pause.
+    Unfit,
 }
 
 impl Why {
@@ -190,6 +211,7 @@ impl Why {
             Self::Nothing => "nothing came",
             Self::Dropped => "dropped",
             Self::Disk => "disk",
+            Self::Unfit => "could not be kept",
         }
     }
 }
@@ -243,7 +265,9 @@ pub struct Packets {
 pub struct Finished {
     /// Its files, in order.
     pub files: Vec<Part>,
-    /// How its samples are written.
+    /// What kind of files they are.
+    pub container: Container,
+    /// How samples are written, in WAV.
     pub form: Form,
     /// Samples a second.
     pub rate_hz: u32,

@@ -1,5 +1,5 @@
 //! Repair of recordings that a crash or a power failure left: sizes in the header that are wrong, half a frame at the end.
-//! Above: `call::recording` at start, `rec`. Below: `wav`, `disk`. Idempotent.
+//! Above: `call::recording` at start, `rec`. Below: `wav`, `kept` for Ogg Opus, `disk`. Idempotent.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::disk::{Disk, Medium, System};
+use super::kept;
 use super::wav::Beginning;
 
 /// Bytes at the beginning of a file in which its samples begin.
@@ -15,6 +16,8 @@ const BEGINNING: usize = 65_536;
 /// What a file turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repaired {
+    /// What its sound is, as in manifests.
+    pub format: &'static str,
     /// Samples a second.
     pub rate_hz: u32,
     /// Tracks.
@@ -44,6 +47,12 @@ pub enum RepairError {
         /// The file.
         path: PathBuf,
     },
+    /// It is in Ogg, and not Opus.
+    #[error("cannot repair {}: it is Ogg without a head of Opus", path.display())]
+    NotOpus {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// Makes the sizes in a WAV file's header those of its samples, which reach to the end of the file when the header says more, or
@@ -63,6 +72,10 @@ pub(super) fn repair_on(disk: &dyn Disk, path: &Path) -> Result<Repaired, Repair
     let mut medium = disk.open(path).map_err(failed)?;
     let length = medium.length().map_err(failed)?;
     let start = medium.read_start(BEGINNING).map_err(failed)?;
+    if start.starts_with(b"OggS") {
+        let mended = kept::mend(medium.as_mut(), length).map_err(failed)?;
+        return mended.ok_or_else(|| RepairError::NotOpus { path: path.to_owned() });
+    }
     let beginning = Beginning::parse(&start).ok_or_else(|| RepairError::NotWav { path: path.to_owned() })?;
     mend(medium.as_mut(), &beginning, (length, &start)).map_err(failed)
 }
@@ -78,8 +91,14 @@ fn mend(medium: &mut dyn Medium, beginning: &Beginning, (length, start): (u64, &
     let wanted = if is_whole { claimed } else { present.min(u64::from(u32::MAX) - data_at) };
     let frames = wanted / frame_bytes;
     let data = frames * frame_bytes;
-    let mut repaired =
-        Repaired { rate_hz: beginning.rate_hz, channels: beginning.channels, frames, bytes: length, changed: false };
+    let mut repaired = Repaired {
+        format: beginning.format(),
+        rate_hz: beginning.rate_hz,
+        channels: beginning.channels,
+        frames,
+        bytes: length,
+        changed: false,
+    };
     if is_whole {
         return Ok(repaired);
     }

@@ -165,6 +165,7 @@ impl Session {
         }
         let (gaps, pauses, masks) = self.marks.into_lists();
         Finished {
+            container: self.order.container,
             form: self.order.form,
             rate_hz: self.rate.hz(),
             channels: channels(&self.order),
@@ -221,8 +222,9 @@ impl Session {
                 };
                 form.fit(steps, &mut self.cells);
                 let before: Vec<i16> = self.cells.drain(..before).collect();
-                if let Some(place) = line.take(copied, at, &mut self.cells, form.stretch()) {
-                    line.amend(place, &before);
+                let laid = line.take(copied, at, &mut self.cells, form.stretch());
+                if let Some(laid) = laid.filter(|laid| laid.follows) {
+                    line.amend(laid.start, &before);
                 }
             }
             Content::Samples => {
@@ -368,12 +370,14 @@ impl Session {
     }
 }
 
-fn channels(order: &Order) -> u16 {
+/// Tracks of a recording.
+pub(super) fn channels(order: &Order) -> u16 {
     let parties = if order.layout == Layout::Split { 2 } else { 1 };
     parties + u16::from(order.whispers == Whispers::OwnTrack)
 }
 
-fn check_space(disk: &dyn Disk, order: &Order) -> Result<(), RecorderError> {
+/// Whether as much is free as is to stay free.
+pub(super) fn check_space(disk: &dyn Disk, order: &Order) -> Result<(), RecorderError> {
     let (path, floor) = (order.path.clone(), order.floor_bytes);
     if floor == 0 {
         return Ok(());

@@ -4,6 +4,7 @@
 mod codecs;
 mod faults;
 mod files;
+mod kept;
 mod timeline;
 
 use std::path::PathBuf;
@@ -14,8 +15,10 @@ use tokio::sync::mpsc;
 
 use super::disk::{Disk, System};
 use super::handle::Wish;
-use super::order::{Finished, Order, Side, Why};
+use super::kept::Kept;
+use super::order::{Container, Finished, Order, Side, Why};
 use super::session::Session;
+use super::work::Work;
 use crate::audio::codec::Codec;
 use crate::audio::tone::{self, Oscillator};
 use crate::media::{Content, Copied, Copies, Mark, Origin};
@@ -29,7 +32,7 @@ const RIGHT_HZ: f32 = 700.0;
 /// A recording and its ring.
 struct Stand {
     folder: TempDir,
-    session: Session,
+    session: Box<dyn Work>,
     copies: Copies,
     /// What is on its way, by arrival.
     queue: Vec<(Copied, Vec<u8>)>,
@@ -97,9 +100,13 @@ impl Stand {
     }
 }
 
-fn open(disk: Arc<dyn Disk>, order: Order) -> (Session, Copies) {
+fn open(disk: Arc<dyn Disk>, order: Order) -> (Box<dyn Work>, Copies) {
     let (copies, reader) = Copies::new(mpsc::channel(1).0);
-    (Session::open(order, reader, disk, START_US).expect("a recording"), copies)
+    let work: Box<dyn Work> = match order.container {
+        Container::OggOpus => Box::new(Kept::open(order, reader, disk, START_US).expect("a recording")),
+        Container::Wav => Box::new(Session::open(order, reader, disk, START_US).expect("a recording")),
+    };
+    (work, copies)
 }
 
 /// The tracks of all files, read by `hound`.

@@ -1,12 +1,12 @@
 //! The recorder's thread: wakes a few times a second while anything is recorded, and sleeps otherwise.
-//! Above: `handle`. Below: `session`.
+//! Above: `handle`. Below: `work`.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::handle::{Wish, now_us};
-use super::session::Session;
+use super::work::Work;
 
 /// Time between two looks at the rings. With what is waited for stragglers, the file is at most 400 ms behind.
 const BEAT: Duration = Duration::from_millis(200);
@@ -15,14 +15,14 @@ const BEAT: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) enum Message {
     /// A recording begins.
-    Begin(u64, Box<Session>),
+    Begin(u64, Box<dyn Work>),
     /// Something is wanted of one, at a time in µs.
     Wish(u64, Wish, u64),
 }
 
 /// Runs until nobody has a handle any more.
 pub(super) fn run(inbox: &Receiver<Message>) {
-    let mut sessions: BTreeMap<u64, Box<Session>> = BTreeMap::new();
+    let mut sessions: BTreeMap<u64, Box<dyn Work>> = BTreeMap::new();
     let mut beat = Instant::now() + BEAT;
     loop {
         let message = if sessions.is_empty() {
@@ -47,7 +47,7 @@ pub(super) fn run(inbox: &Receiver<Message>) {
     }
 }
 
-fn obey(sessions: &mut BTreeMap<u64, Box<Session>>, message: Message) {
+fn obey(sessions: &mut BTreeMap<u64, Box<dyn Work>>, message: Message) {
     match message {
         Message::Begin(id, session) => {
             sessions.insert(id, session);

@@ -131,6 +131,16 @@ impl Beginning {
         }
     }
 
+    /// What its samples are, as in manifests.
+    pub(super) fn format(&self) -> &'static str {
+        match (self.tag, self.frame_bytes / self.channels.max(1)) {
+            (PCM, 2) => "pcm16",
+            (ALAW, _) => "alaw",
+            (MULAW, _) => "ulaw",
+            _ => "wav",
+        }
+    }
+
     /// Whether files of this shape begin so.
     pub(super) fn is(&self, shape: &Shape) -> bool {
         (self.tag, self.channels, self.rate_hz) == (shape.tag(), shape.channels, shape.rate_hz)

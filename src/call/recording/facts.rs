@@ -21,11 +21,13 @@ use crate::{
         manifest::{Audio, Direction, Gap, Listener, Manifest, Part, Party as Recorded, Side, Span},
         name::{Template, clean_name},
     },
-    recorder::{self, Finished, Form},
+    recorder::{self, Container, Finished, Form},
 };
 
 /// The ending of a recording's file.
 const ENDING: &str = ".wav";
+/// The same of one that is kept in Opus, without its dot.
+pub(super) const OPUS: &str = "opus";
 
 /// What is known when a recording begins, with the name wished for.
 pub(super) fn at_start(exchange: &Exchange, wish: &Wish, call: &CallFacts, leg: &Arc<LegFacts>) -> Manifest {
@@ -172,10 +174,11 @@ pub(super) fn at_end(core: &Core, finished: &Finished) {
 pub(super) fn take(manifest: &mut Manifest, finished: &Finished, spool: &std::path::Path) {
     let below = |path: &std::path::Path| path.strip_prefix(spool).unwrap_or(path).to_string_lossy().into_owned();
     manifest.audio = Audio {
-        format: match finished.form {
-            Form::Pcm16 => "pcm16",
-            Form::AsCame(crate::audio::codec::Codec::Pcmu) => "ulaw",
-            Form::AsCame(_) => "alaw",
+        format: match (finished.container, finished.form) {
+            (Container::OggOpus, _) => "opus",
+            (Container::Wav, Form::Pcm16) => "pcm16",
+            (Container::Wav, Form::AsCame(crate::audio::codec::Codec::Pcmu)) => "ulaw",
+            (Container::Wav, Form::AsCame(_)) => "alaw",
         }
         .to_owned(),
         rate_hz: finished.rate_hz,

@@ -21,14 +21,14 @@ use crate::{
         recording::{
             core::{Core, Follows},
             facts,
-            wish::{Delivery, IfThere, RecordError},
+            wish::{Delivery, IfThere, RecordError, Wish},
         },
         talks::Side,
     },
     config::{RecordChannels, RecordForm, RecordRate, RecordWhispers, RecordingSettings},
     media::{Copies, Event},
-    outbox::{Outbox, OutboxError, State},
-    recorder::{self, Form, Layout, Levels, Names, Notice, Order, Rate, Running, Whispers},
+    outbox::{self, Outbox, OutboxError, State},
+    recorder::{self, Container, Form, Layout, Levels, Names, Notice, Order, Rate, Running, Whispers},
 };
 
 /// What is written to see whether the spool takes it.
@@ -96,14 +96,19 @@ pub(super) async fn open(
     let opened = spawn_blocking(move || {
         let tools = core.exchange.recordings.spool().tools()?;
         facts::at_answer(&core);
-        let (manifest, is_begun) = {
+        let (mut manifest, is_begun) = {
             let state = core.lock();
             (state.manifest.clone(), state.is_kept)
         };
         if is_begun {
+            let mut order = Order { notices: Some(notices), ..order(&core, &tools.outbox, &manifest.file) };
+            if order.container == Container::OggOpus {
+                order.path.set_extension(facts::OPUS);
+                manifest.file = format!("{}.{}", outbox::manifest::stem(&manifest.file), facts::OPUS);
+                core.lock().manifest.file.clone_from(&manifest.file);
+            }
             // That it was answered, and by whom, is on the disk before the first sample.
             tools.outbox.update(&manifest)?;
-            let order = Order { notices: Some(notices), ..order(&core, &tools.outbox, &manifest.file) };
             return Ok(tools.recorder.open(order, events)?);
         }
         // Of one that somebody is still writing to, and of what is none of ours, nothing is continued.
@@ -157,9 +162,11 @@ fn order(core: &Core, outbox: &Outbox, file: &str) -> Order {
         Follows::Leg { side: Side::B, .. } => Levels { spoken: heard, heard: own },
         _ => Levels { spoken: own, heard },
     };
+    let (container, form) = form(core, settings, layout, levels);
     Order {
         layout,
-        form: form(core, settings, layout, levels),
+        container,
+        form,
         rate: rate(core, settings),
         whispers: match wish.whispers.unwrap_or(settings.whispers) {
             RecordWhispers::LeaveOut => Whispers::LeaveOut,
@@ -199,13 +206,34 @@ fn rate(core: &Core, settings: &RecordingSettings) -> Rate {
     heard.iter().filter_map(|(_, leg)| leg.now().codec).map(carried).max().unwrap_or_default()
 }
 
-/// As it came only where it can be kept so: G.711, both sides apart, at their own level.
-fn form(core: &Core, settings: &RecordingSettings, layout: Layout, levels: Levels) -> Form {
+/// As it came only where it can be kept so: G.711 and Opus, a side apart from the other, at its own level. Who has named a file has named a WAV
+/// file, which Opus is decoded for.
+fn form(core: &Core, settings: &RecordingSettings, layout: Layout, levels: Levels) -> (Container, Form) {
     let is_kept = core.wish.form.unwrap_or(settings.form) == RecordForm::AsCame
-        && layout == Layout::Split
+        && layout != Layout::Mix
         && levels == Levels::default();
-    let codec = core.leg().and_then(|leg| leg.now().codec?.codec());
-    codec.filter(|_| is_kept).map_or(Form::Pcm16, Form::AsCame)
+    let coding = core.leg().filter(|_| is_kept).and_then(|leg| leg.now().codec);
+    match coding {
+        Some(Coding::Sound(codec)) => (Container::Wav, Form::AsCame(codec)),
+        Some(Coding::Foreign(Foreign::Opus)) if core.wish.file.is_none() && layout == Layout::Split => {
+            (Container::OggOpus, Form::Pcm16)
+        }
+        Some(Coding::Foreign(_)) | None => (Container::Wav, Form::Pcm16),
+    }
+}
+
+/// Whether what is wished for can be had where sound is kept as it came.
+pub(super) fn check(settings: &RecordingSettings, wish: &Wish) -> Result<(), RecordError> {
+    let is_kept = wish.form.unwrap_or(settings.form) == RecordForm::AsCame;
+    match (wish.channels, wish.volumes) {
+        (Some(RecordChannels::Mix), _) if is_kept => {
+            Err(RecordError::AsCame { what: "option m, both parties in one," })
+        }
+        (_, volumes) if is_kept && volumes.iter().any(|steps| steps.unsigned_abs() > 1) => {
+            Err(RecordError::AsCame { what: "another level, by option v, V or W," })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Closes the file, and finishes it in the outbox: on the disk when this returns.

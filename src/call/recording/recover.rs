@@ -81,6 +81,7 @@ fn mend(outbox: &Outbox, spool: &Spool, mut manifest: Manifest) -> Result<Option
 
 fn describe(manifest: &mut Manifest, whole: &Repaired, frames: u64) {
     manifest.state = State::Interrupted;
+    manifest.audio.format = whole.format.to_owned();
     manifest.audio.frames = frames;
     manifest.audio.rate_hz = whole.rate_hz;
     manifest.audio.channels = whole.channels;

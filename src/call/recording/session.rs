@@ -37,6 +37,7 @@ pub struct RecordingHandle(Arc<Core>);
 /// # Errors
 /// The leg is not there, the disk too full, or the spool does not take it: nothing is left behind.
 pub async fn start(exchange: &Arc<Exchange>, uuid: &str, wish: Wish) -> Result<RecordingHandle, RecordError> {
+    files::check(&exchange.settings.load().recording, &wish)?;
     let (call, leg) = exchange.live.find(uuid).ok_or_else(|| RecordError::NoSuchCall(uuid.to_owned()))?;
     let side = match &*leg.talks.borrow() {
         Talks::Ended => return Err(RecordError::Ended(uuid.to_owned())),

@@ -165,6 +165,12 @@ pub enum RecordError {
     /// It ended before the first sound was recorded.
     #[error("{0} ended before its recording began")]
     Ended(String),
+    /// Sound that is kept as it came stays as it is.
+    #[error("{what} cannot be had where sound is kept as it came: [recording] form = \"as-came\"")]
+    AsCame {
+        /// What was wished for.
+        what: &'static str,
+    },
     /// The disk has less free space than the settings demand.
     #[error("the spool has {free} bytes free, fewer than the {floor} of [recording] free_space_floor")]
     Floor {

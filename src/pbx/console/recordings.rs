@@ -2,7 +2,7 @@
 
 use crate::{
     call::recording::{By, IfThere, Wish, start},
-    config::RecordChannels,
+    config::{RecordChannels, RecordForm},
     control::protocol::{Fault, FaultCode},
     pbx::{House, recordings},
 };
@@ -25,6 +25,7 @@ impl House {
             file: Some(file.to_owned()).filter(|file| !file.is_empty()),
             if_there: if options.is_empty() { IfThere::Number } else { IfThere::Append },
             channels: Some(RecordChannels::Mix),
+            form: Some(RecordForm::Pcm),
             ..Wish::new(By::Shell(CONSOLE.to_owned()))
         };
         start(&self.exchange, &uuid, wish).await.map_err(|error| recordings::fault(&error))?;

@@ -99,8 +99,8 @@ impl Medium for FaultyFile {
         self.check();
         Ok(())
     }
-    fn read_start(&self, most: usize) -> io::Result<Vec<u8>> {
-        self.0.read_start(most)
+    fn read_at(&self, at: u64, most: usize) -> io::Result<Vec<u8>> {
+        self.0.read_at(at, most)
     }
     fn length(&self) -> io::Result<u64> {
         self.0.length()

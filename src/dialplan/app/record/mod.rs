@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{App, AppError, CheckError, Doing, Line, Next, Opt, Outcome, at_most, check_seconds, seconds};
 use crate::call::recording::{Announced, By, Delivery, IfThere, RecordingHandle, Wish};
 use crate::call::{Channel, Gone, Listened};
-use crate::config::RecordChannels;
+use crate::config::{RecordChannels, RecordForm};
 use crate::dialplan::args::Args;
 use crate::dialplan::keypad;
 use crate::dialplan::piece::Piece;
@@ -107,6 +107,7 @@ fn wish(chan: &Channel, name: &str, options: &Options) -> Result<Wish, CheckErro
         file: Some(file),
         if_there: if options.has('a') { IfThere::Append } else { IfThere::Number },
         channels: Some(RecordChannels::Mix),
+        form: Some(RecordForm::Pcm),
         announce: Announced::No,
         delivery: Delivery::Nowhere,
         ..Wish::new(By::Dialplan(NAME))

@@ -1,0 +1,377 @@
+//! One recording of packets: copies come out of its ring, go onto the raster, and from there into pages.
+//! Above: `thread`, which says when. Below: `side`, `file`. Time is an argument, so tests need no clock.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::file::{Most, Pages};
+use super::side::Side;
+use super::{SLOT, up};
+use crate::audio::codec::Foreign;
+use crate::audio::ogg::{CLOCK_HZ, Framing, Packet, SILENCE};
+use crate::media::{Content, Copied, CopyReader, Mark, Origin};
+use crate::recorder::decode::Decoding;
+use crate::recorder::disk::Disk;
+use crate::recorder::handle::Wish;
+use crate::recorder::line::{Laying, Line, Stretch};
+use crate::recorder::marks::Marks;
+use crate::recorder::order::{self, Finished, Layout, Notice, Order, Packets, RecorderError, Why};
+use crate::recorder::rate::Rate;
+use crate::recorder::session::{channels, check_space};
+use crate::recorder::work::Work;
+
+/// Of the raster and of what is encoded here.
+const RATE: Rate = Rate::Hz8000;
+/// So far behind the present packets are written, in cells: those that are out of order have come by then.
+const LAG: i64 = RATE.cells(160);
+/// What cannot be written is kept for so long, in cells.
+const BACKLOG: i64 = RATE.cells(5_000);
+/// After so many failures in a row, and again after as many, a further file is tried.
+const FAILURES_PER_FILE: u32 = 25;
+/// Beats between two looks at the free space.
+const BEATS_PER_LOOK: u32 = 10;
+/// Silence written at once, in cells, where the disk did not take what was said: a minute.
+const FILLED_AT_ONCE: i64 = 3_000 * SLOT;
+/// The longest packet, in cells: 120 ms (RFC 6716 §3.4, R5).
+const BLOCK: i64 = 6 * SLOT;
+/// No frame lies this far from where it was said, in cells.
+const FARTHEST_OFF: i64 = 3 * SLOT;
+const SIDES: [order::Side; 2] = [order::Side::Left, order::Side::Right];
+
+/// A recording.
+#[derive(Debug)]
+pub(in crate::recorder) struct Kept {
+    order: Order,
+    disk: Arc<dyn Disk>,
+    reader: CopyReader,
+    pages: Pages,
+    /// Left, right, and what supervisors say, if it is wanted.
+    sides: Vec<Side>,
+    /// The decoders of each, for what is no Opus.
+    decoding: Vec<Decoding>,
+    start_us: u64,
+    marks: Marks,
+    /// Everything before this place is in a packet.
+    packed: i64,
+    /// Packets that are not in the file yet, each with the place after it; and where the first of them begins.
+    ready: Vec<(Vec<u8>, i64)>,
+    ready_from: i64,
+    /// The copy that was read but belongs after what is asked for.
+    waiting: Option<Copied>,
+    payload: Vec<u8>,
+    cells: Vec<i16>,
+    failures: u32,
+    error: Option<String>,
+    beats: u32,
+}
+
+impl Kept {
+    /// Makes the file.
+    ///
+    /// # Errors
+    ///
+    /// [`RecorderError`] when that cannot be.
+    pub(in crate::recorder) fn open(
+        order: Order,
+        reader: CopyReader,
+        disk: Arc<dyn Disk>,
+        now_us: u64,
+    ) -> Result<Self, RecorderError> {
+        if order.layout != Layout::Split || order.levels != order::Levels::default() {
+            return Err(RecorderError::NotAsCame);
+        }
+        if order.append && order.path.exists() {
+            return Err(RecorderError::NotAppended { path: order.path });
+        }
+        check_space(disk.as_ref(), &order)?;
+        let sides = channels(&order);
+        let cells = order.segment.map_or(i64::MAX, |time| RATE.cells(i64::try_from(time.as_millis()).unwrap_or(0)));
+        let most = Most { bytes: order.roll_at_bytes, cells };
+        let pages = Pages::create(Arc::clone(&disk), &order, most)?;
+        Ok(Self {
+            sides: (0..sides).map(|_| Side::new(Line::new(0, RATE, 0))).collect(),
+            decoding: (0..sides).map(|_| Decoding::new(RATE)).collect(),
+            order,
+            disk,
+            reader,
+            pages,
+            start_us: now_us,
+            marks: Marks::new(RATE),
+            packed: 0,
+            ready: Vec::new(),
+            ready_from: 0,
+            waiting: None,
+            payload: Vec::new(),
+            cells: Vec::new(),
+            failures: 0,
+            error: None,
+            beats: 0,
+        })
+    }
+
+    /// The place in the recording of a time.
+    fn place(&self, at_us: u64) -> i64 {
+        RATE.cell_at(at_us.saturating_sub(self.start_us)) - self.marks.cut()
+    }
+
+    /// Takes the copies that were made before a time, and those of that time.
+    fn drain(&mut self, until_us: u64) {
+        loop {
+            let next = self.waiting.take().or_else(|| self.reader.next(&mut self.payload));
+            match next {
+                Some(copied) if copied.at_us <= until_us => self.take(&copied),
+                later => {
+                    self.waiting = later;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, copied: &Copied) {
+        let at = self.place(copied.at_us);
+        if matches!(copied.content, Content::Mark(Mark::Dropped(_))) {
+            return self.sides.iter_mut().for_each(|side| side.line.note_dropped());
+        }
+        let nth = match copied.origin {
+            Origin::Left => 0,
+            Origin::Right => 1,
+            Origin::Supervisor => 2,
+        };
+        // Without a track of theirs supervisors are left out.
+        let Some((side, decoding)) = self.sides.get_mut(nth).zip(self.decoding.get_mut(nth)) else { return };
+        match copied.content {
+            Content::Foreign(Foreign::Opus) => side.take(copied, at, &self.payload),
+            Content::Sound(_) | Content::Foreign(_) => {
+                let Some(before) = decoding.packet(copied, &self.payload, &mut self.cells) else {
+                    return side.line.take_broken();
+                };
+                let before: Vec<i16> = self.cells.drain(..before).collect();
+                let laid = side.line.take(copied, at, &mut self.cells, Stretch::Lines);
+                if let Some(laid) = laid.filter(|laid| laid.follows) {
+                    side.line.amend(laid.start, &before);
+                }
+            }
+            Content::Samples => {
+                decoding.made(copied, &self.payload, &mut self.cells);
+                let is_whisper = copied.origin == Origin::Supervisor;
+                let laying = if is_whisper { Laying::Add(i16::saturating_add) } else { Laying::Replace };
+                side.line.take_made(at, &self.cells, laying);
+            }
+            Content::Digit => side.line.take_silent(copied),
+            Content::Mark(Mark::Held) => side.line.leaves(Why::Held, at),
+            Content::Mark(Mark::Unheld) => side.line.returns(Why::Held, at),
+            Content::Mark(Mark::Undecodable) => side.line.leaves(Why::Undecodable, at),
+            Content::Mark(Mark::Decodable) => side.line.returns(Why::Undecodable, at),
+            Content::Mark(Mark::Dropped(_)) => {}
+        }
+    }
+
+    /// Packs what ends before a place, and writes it.
+    fn flush(&mut self, until: i64) {
+        let until = self.marks.clip(until);
+        while self.packed < until {
+            let end = self.piece_end();
+            if end > until {
+                break;
+            }
+            self.pack(self.packed..end);
+        }
+        let packed = self.packed;
+        self.sides.iter_mut().for_each(|side| side.line.forget_before(packed));
+        self.save();
+        self.collect();
+    }
+
+    /// The end of the shortest stretch of slots that no frame crosses. Frames of 40 and of 60 ms fit only into the whole of their block.
+    fn piece_end(&self) -> i64 {
+        let block = self.packed..self.packed + BLOCK;
+        let has = |cells| self.sides.iter().any(|side| side.has_frame(block.clone(), cells));
+        if block.start % BLOCK == 0 && has(2 * SLOT) && has(3 * SLOT) {
+            return block.end;
+        }
+        let mut end = self.packed + SLOT;
+        while let Some(over) = self.sides.iter().filter_map(|side| side.end_over(end)).max() {
+            end = up(over, SLOT);
+        }
+        end
+    }
+
+    /// Makes one packet of what all sides say in a stretch.
+    fn pack(&mut self, at: Range<i64>) {
+        // A frame lies near where it was said.
+        let masks: Vec<_> = self.marks.masks_within(at.start - FARTHEST_OFF..at.end + FARTHEST_OFF).collect();
+        let mut packet = Vec::new();
+        let last = self.sides.len() - 1;
+        for (nth, side) in self.sides.iter_mut().enumerate() {
+            let framing = if nth == last { Framing::Plain } else { Framing::SelfDelimited };
+            side.write(at.clone(), &masks, framing, &mut packet);
+        }
+        self.ready.push((packet, at.end));
+        self.packed = at.end;
+    }
+
+    /// Writes the packets that are ready. What the disk has not taken for too long becomes silence.
+    fn save(&mut self) {
+        let space = self.has_space();
+        let has_space = space.is_ok();
+        let files = self.pages.count();
+        let outcome = space.and_then(|()| self.fill()).and_then(|()| self.pages.write(&self.ready));
+        if self.pages.count() > files {
+            self.tell(Notice::Rolled(self.pages.present().to_owned()));
+        }
+        match outcome {
+            Ok(()) => {
+                self.ready.clear();
+                self.ready_from = self.packed;
+                if std::mem::take(&mut self.failures) > 0 {
+                    self.tell(Notice::GoesOn);
+                }
+            }
+            Err(error) => {
+                self.fail(&error);
+                if has_space {
+                    self.try_another_file();
+                }
+                self.give_up();
+            }
+        }
+    }
+
+    /// Gives up the packets that have waited for too long.
+    fn give_up(&mut self) {
+        let oldest = self.packed - BACKLOG;
+        let count = self.ready.iter().take_while(|(_, end)| *end <= oldest).count();
+        if let Some((_, end)) = self.ready.drain(..count).last() {
+            self.marks.gap(&SIDES, self.ready_from..end, Why::Disk);
+            self.ready_from = end;
+        }
+    }
+
+    /// Writes silence in the place of what was given up.
+    fn fill(&mut self) -> io::Result<()> {
+        while self.pages.end() < self.ready_from {
+            let end = self.ready_from.min(self.pages.end() + FILLED_AT_ONCE);
+            let mut packet = Vec::new();
+            for nth in 1..=self.sides.len() {
+                let framing = if nth == self.sides.len() { Framing::Plain } else { Framing::SelfDelimited };
+                Packet { toc: SILENCE.0, frames: vec![SILENCE.1] }.write(framing, &mut packet);
+            }
+            let slots = (self.pages.end() + SLOT..=end).step_by(SLOT as usize);
+            let packets: Vec<_> = slots.map(|end| (packet.clone(), end)).collect();
+            self.pages.write(&packets)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what is missing for good.
+    fn collect(&mut self) {
+        for (name, side) in SIDES.into_iter().zip(&mut self.sides) {
+            self.marks.collect(name, &mut side.line);
+            for at in side.take_unfit() {
+                self.marks.gap(&[name], at, Why::Unfit);
+            }
+        }
+    }
+
+    fn has_space(&self) -> io::Result<()> {
+        // While it fails it is looked at every time.
+        let looks = self.order.floor_bytes > 0 && (self.failures > 0 || self.beats.is_multiple_of(BEATS_PER_LOOK));
+        match looks.then(|| check_space(self.disk.as_ref(), &self.order)) {
+            Some(Err(error @ RecorderError::Full { .. })) => Err(io::Error::other(error)),
+            // What cannot be asked is tried.
+            _ => Ok(()),
+        }
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        self.failures += 1;
+        if self.failures == 1 {
+            let text = format!("{}: {error}", self.pages.present().display());
+            self.error.get_or_insert_with(|| text.clone());
+            self.tell(Notice::Failing(text));
+        }
+    }
+
+    /// A file that cannot be written to is left after some failures; one with nothing in it is as good as any other.
+    fn try_another_file(&mut self) {
+        let is_time = self.failures.is_multiple_of(FAILURES_PER_FILE) && self.pages.has_sound();
+        if is_time && self.pages.roll().is_ok() {
+            self.tell(Notice::Rolled(self.pages.present().to_owned()));
+        }
+    }
+
+    fn tell(&self, notice: Notice) {
+        if let Some(notices) = &self.order.notices {
+            let _ = notices.try_send(notice);
+        }
+    }
+}
+
+impl Work for Kept {
+    fn beat(&mut self, now_us: u64) {
+        self.drain(now_us);
+        self.beats = self.beats.wrapping_add(1);
+        self.flush(self.place(now_us) - LAG);
+    }
+
+    fn obey(&mut self, wish: &Wish, at_us: u64) {
+        self.drain(at_us);
+        let at = self.place(at_us);
+        match wish {
+            // Time is cut out in whole slots: of what is said before or behind a pause rather less than more is there.
+            Wish::Pause => {
+                let at = (at - at % SLOT).max(self.packed);
+                if self.marks.pause(at) {
+                    self.sides.iter_mut().for_each(|side| side.pause(at));
+                }
+            }
+            Wish::Resume => {
+                if let Some((from, cut)) = self.marks.resume(up(at, SLOT)) {
+                    self.sides.iter_mut().for_each(|side| side.resume(from, cut));
+                }
+            }
+            Wish::Mask => self.marks.mask(at),
+            Wish::Unmask => self.marks.unmask(at),
+            Wish::Stop(_) => {}
+        }
+    }
+
+    fn finish(mut self: Box<Self>, at_us: u64) -> Finished {
+        self.drain(at_us);
+        let end = self.marks.clip(self.place(at_us)).max(self.packed);
+        while self.packed < end {
+            self.pack(self.packed..self.piece_end());
+        }
+        self.save();
+        if self.pages.end() < self.packed {
+            self.marks.gap(&SIDES, self.ready_from..end, Why::Disk);
+        }
+        self.marks.finish(self.place(at_us));
+        self.sides.iter_mut().for_each(|side| side.line.finish(end));
+        self.collect();
+        let mut packets = Packets::default();
+        for side in self.sides.iter().take(SIDES.len()) {
+            packets.received += side.line.packets.received;
+            packets.lost += side.line.packets.lost;
+            packets.late += side.line.packets.late;
+        }
+        let (gaps, pauses, masks) = self.marks.into_lists();
+        let files = self.pages.into_parts(end);
+        Finished {
+            container: self.order.container,
+            form: self.order.form,
+            rate_hz: CLOCK_HZ,
+            channels: channels(&self.order),
+            frames: files.iter().map(|part| part.frames).sum(),
+            files,
+            gaps,
+            pauses,
+            masks,
+            packets,
+            dropped: self.reader.dropped(),
+            error: self.error,
+        }
+    }
+}
