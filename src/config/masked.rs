@@ -88,6 +88,7 @@ fn shown_serve(serve: &ServeSettings) -> Value {
         "link_key_file": serve.link_key_file,
         "log": serve.log,
         "largest": serve.largest,
+        "upload_expires": print_duration(serve.upload_expires),
         "pull_from": serve.pull_from,
     });
     let files = [

@@ -3,9 +3,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::ConfigError;
-use super::units::parse_size;
+use super::units::{parse_duration, parse_size};
 use super::value::{Section, Value};
 
 /// `[serve]`. Files of secrets are only named here: who does not serve needs no access to them.
@@ -33,6 +34,8 @@ pub struct ServeSettings {
     pub log: PathBuf,
     /// The largest recording that is taken, in bytes.
     pub largest: u64,
+    /// An upload with which nobody has gone on for so long is removed.
+    pub upload_expires: Duration,
     /// Origins that a notice may name to be fetched from: `https://pbx.example:8443`.
     pub pull_from: Vec<String>,
     /// Certificates that vouch for these besides the usual ones, PEM.
@@ -58,6 +61,7 @@ impl Default for ServeSettings {
             tls_key: None,
             log: PathBuf::from("downloads.jsonl"),
             largest: 4 << 30,
+            upload_expires: Duration::from_secs(86_400),
             pull_from: Vec::new(),
             pull_ca_file: None,
         }
@@ -80,6 +84,10 @@ pub(super) fn serve(settings: &mut ServeSettings, section: &Section<'_>, base: &
     section.set("tls_key", &mut settings.tls_key, file)?;
     section.set("log", &mut settings.log, path)?;
     section.set("largest", &mut settings.largest, |value| value.parse(parse_size))?;
+    section.set("upload_expires", &mut settings.upload_expires, |value| match value.parse(parse_duration)? {
+        none if none.is_zero() => Err(value.bad("must not be zero")),
+        time => Ok(time),
+    })?;
     section.set("pull_from", &mut settings.pull_from, |value| value.list(|item| item.parse(origin)))?;
     section.set("pull_ca_file", &mut settings.pull_ca_file, file)?;
     match (&settings.tls_certificate, &settings.tls_key) {

@@ -10,12 +10,20 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, openat, renameat_with, unli
 use super::error::OutboxError;
 use super::spool::{Spool, check_name, sync};
 
-/// A file without a name yet, in the spool's own folder; gone with this value unless it was placed.
+/// A file without a name yet, in a folder of the spool; gone with this value unless it was placed or is to stay.
 #[derive(Debug)]
 pub struct Aside {
     folder: OwnedFd,
     temporary: String,
     file: File,
+    left: Left,
+}
+
+/// What becomes of a file that was not placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Removed,
+    Kept,
 }
 
 impl Spool {
@@ -30,7 +38,7 @@ impl Spool {
             let (folder, _) = self.folder_of(&temporary)?;
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let file = File::from(openat(&folder, temporary.as_str(), flags, Mode::RUSR | Mode::WUSR)?);
-            Ok(Aside { folder, temporary: temporary.clone(), file })
+            Ok(Aside { folder, temporary: temporary.clone(), file, left: Left::Removed })
         };
         begun().map_err(failed)
     }
@@ -60,6 +68,11 @@ impl Spool {
 }
 
 impl Aside {
+    /// One that stays when it is not placed: somebody goes on with it.
+    pub(super) fn kept(folder: OwnedFd, temporary: &str, file: File) -> Self {
+        Self { folder, temporary: temporary.to_owned(), file, left: Left::Kept }
+    }
+
     /// The file itself.
     pub fn file(&self) -> &File {
         &self.file
@@ -68,6 +81,9 @@ impl Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
+        if self.left == Left::Kept {
+            return;
+        }
         // One that was placed has this name no more.
         let _ = unlinkat(&self.folder, self.temporary.as_str(), AtFlags::empty());
     }

@@ -4,8 +4,8 @@
 //! remote in force, in one transaction) → [`push::run`] → a remote → its receipt, checked and stored.
 //!
 //! A spool is one folder, private to its owner: recordings (`NAME.wav`), their manifests (`NAME.json`), the queue
-//! (`outbox.sqlite3`), the lock of the run that pushes (`push.lock`), and the locks by which writers show that they live
-//! (`.writers`). Any number of processes work on it at once.
+//! (`outbox.sqlite3`), the lock of the run that pushes (`push.lock`), the locks by which writers show that they live
+//! (`.writers`), and what has arrived of recordings that are not whole yet (`.uploads`). Any number of processes work on it at once.
 
 mod aside;
 mod delivery;
@@ -17,6 +17,7 @@ pub mod link;
 mod list;
 pub mod manifest;
 pub mod name;
+mod partial;
 pub mod push;
 mod queue;
 mod rebuild;
@@ -35,6 +36,7 @@ pub use delivery::{Delivery, DeliveryState, RemoteStatus};
 pub use error::OutboxError;
 pub use list::{Filter, Listed, Order, Which};
 pub use manifest::{Manifest, RecordingId, State};
+pub use partial::Partial;
 pub use rebuild::{Rebuilt, rebuild};
 pub use spool::Spool;
 pub use store::Outbox;

@@ -335,7 +335,7 @@ impl Spool {
         Ok(names)
     }
 
-    fn names_below(&self, folder: &str) -> Result<Vec<String>, OutboxError> {
+    pub(super) fn names_below(&self, folder: &str) -> Result<Vec<String>, OutboxError> {
         let mut names = Vec::new();
         if self.exists(folder)? {
             self.names_in(folder, &mut names)?;

@@ -16,6 +16,7 @@ use super::login::Gate;
 use super::notice::Fetcher;
 use super::page::{Entry, encoded};
 use super::receipts::Told;
+use super::uploads::Turns;
 use super::users::{Users, Viewer, private_secret};
 use crate::config::{Limits, Secret, ServeSettings};
 use crate::outbox::manifest::stem;
@@ -56,6 +57,8 @@ pub(super) struct Desk {
     pub(super) seen: Mutex<Seen>,
     /// Held while a recording is filed: of two with one key the second finds the first.
     pub(super) filing: tokio::sync::Mutex<()>,
+    /// Who goes on with which upload.
+    pub(super) uploads: Turns,
     pub(super) fetcher: Fetcher,
     pub(super) told: Told,
     groups: BTreeMap<String, Vec<String>>,
@@ -76,6 +79,7 @@ impl Desk {
             receipt_key: secret(&settings.receipt_key_file)?,
             seen: Mutex::default(),
             filing: tokio::sync::Mutex::default(),
+            uploads: Turns::default(),
             fetcher: Fetcher::new(&settings.pull_from, settings.pull_ca_file.as_deref())?,
             link_key,
             settings,

@@ -28,7 +28,6 @@ pub(super) struct Arrived {
     manifest: Manifest,
     /// The header of a sealed file.
     wrapped_key: Option<Vec<u8>>,
-    bytes: u64,
     sha256: String,
 }
 
@@ -66,21 +65,21 @@ impl Arrived {
         Self::known(key, manifest, sent)
     }
 
-    /// The same where key and manifest are known otherwise.
+    /// What can be said before a byte of it is here: the hash that the manifest tells of, where it does.
+    ///
+    /// # Errors
+    /// Key and manifest do not go together, or its name is not a recording's.
+    pub(super) fn announced(key: &str, manifest: &Manifest, name: Option<&str>) -> Result<Option<String>, Untaken> {
+        Ok(Some(Which::of(key, manifest, name)?.sha256).filter(|sha256| !sha256.is_empty()))
+    }
+
+    /// The same as [`Self::new`] where key and manifest are known otherwise.
     pub(super) fn known(key: String, mut manifest: Manifest, sent: Sent) -> Result<Self, Untaken> {
-        let (id, part) = which(&key).filter(|(id, part)| *id == manifest.id && *part > 0).ok_or_else(|| {
-            Untaken::new(StatusCode::BAD_REQUEST, "the idempotency key is not that of the manifest's recording")
-        })?;
-        let file = manifest.files().nth(part - 1).map(|(file, _, sha256)| (file.to_owned(), sha256.to_owned()));
-        // a manifest that was shortened to fit a header may lack its parts
-        let (file, sha256) = file.or_else(|| Some((sent.name.clone()?, String::new()))).unwrap_or_default();
+        let Which { id, part, file, sha256, kind } = Which::of(&key, &manifest, sent.name.as_deref())?;
         if !sha256.is_empty() && !sha256.eq_ignore_ascii_case(&sent.sha256) {
             return Err(Untaken::not_as_sent(format!("what arrived has SHA-256 {}", sent.sha256)));
         }
         let wrapped_key = seal::take_keys(&mut manifest).into_iter().nth(part - 1);
-        let kind = Kind::of(&file, Door::ById).ok_or_else(|| {
-            Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a recording is wav, mp3, gsm, flac, ogg or sealed")
-        })?;
         let head = wrapped_key.as_ref().unwrap_or(&sent.head);
         if sent.bytes == 0 || !kind.fits(head) {
             return Err(Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "it is not what its name says"));
@@ -92,8 +91,48 @@ impl Arrived {
             manifest.extra.insert("part_of".to_owned(), json!({ "id": id, "part": part }));
             manifest.id = id_of(&key).ok_or_else(|| Untaken::new(StatusCode::BAD_REQUEST, "no such key"))?;
         }
-        Ok(Self { key, manifest, wrapped_key, bytes: sent.bytes, sha256: sent.sha256 })
+        Ok(Self { key, manifest, wrapped_key, sha256: sent.sha256 })
     }
+}
+
+/// Which file of which recording a key means.
+struct Which {
+    id: RecordingId,
+    /// From 1.
+    part: usize,
+    file: String,
+    /// Empty where the manifest does not tell.
+    sha256: String,
+    kind: Kind,
+}
+
+impl Which {
+    fn of(key: &str, manifest: &Manifest, name: Option<&str>) -> Result<Self, Untaken> {
+        let (id, part) = which(key).filter(|(id, part)| *id == manifest.id && *part > 0).ok_or_else(|| {
+            Untaken::new(StatusCode::BAD_REQUEST, "the idempotency key is not that of the manifest's recording")
+        })?;
+        let file = manifest.files().nth(part - 1).map(|(file, _, sha256)| (file.to_owned(), sha256.to_owned()));
+        // a manifest that was shortened to fit a header may lack its parts
+        let (file, sha256) = file.or_else(|| Some((name?.to_owned(), String::new()))).unwrap_or_default();
+        let kind = Kind::of(&file, Door::ById).ok_or_else(|| {
+            Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a recording is wav, mp3, gsm, flac, ogg or sealed")
+        })?;
+        Ok(Self { id, part, file, sha256, kind })
+    }
+}
+
+/// The receipt of the recording that came with a key, if one is here; blocks for the disk.
+///
+/// # Errors
+/// The disk fails.
+pub(super) fn found(desk: &Desk, key: &str) -> Result<Option<Filed>, Untaken> {
+    let id = which(key).and_then(|(id, part)| if part > 1 { id_of(key) } else { Some(id) });
+    let Some(id) = id else { return Ok(None) };
+    let there = desk.outbox.get(id).map_err(|error| {
+        tracing::error!(%error, "a delivery cannot be looked for");
+        Untaken::new(StatusCode::SERVICE_UNAVAILABLE, "it cannot be looked for now")
+    })?;
+    Ok(there.filter(|there| there.state != State::Open).map(|there| filed(desk, key, &there, StatusCode::OK)))
 }
 
 /// A recording's id that follows from a key: always the same one.
@@ -118,7 +157,7 @@ pub(super) fn file(desk: &Desk, arrived: &Arrived, aside: &Aside, from: IpAddr) 
             desk.outbox.abandon(id).map_err(full)?;
         }
         Some(there) if there.audio.sha256 == arrived.sha256 && there.state != State::Open => {
-            return Ok(filed(desk, arrived, &there, StatusCode::OK));
+            return Ok(filed(desk, &arrived.key, &there, StatusCode::OK));
         }
         Some(_) => return Err(Untaken::new(StatusCode::CONFLICT, "another recording has this key")),
         None => {}
@@ -140,7 +179,7 @@ pub(super) fn file(desk: &Desk, arrived: &Arrived, aside: &Aside, from: IpAddr) 
         desk.outbox.finish(manifest)
     })();
     match finished {
-        Ok(manifest) => Ok(filed(desk, arrived, &manifest, StatusCode::CREATED)),
+        Ok(manifest) => Ok(filed(desk, &arrived.key, &manifest, StatusCode::CREATED)),
         Err(error) => {
             // as if it had never come: it will come again
             let _ = desk.outbox.abandon(id);
@@ -150,15 +189,16 @@ pub(super) fn file(desk: &Desk, arrived: &Arrived, aside: &Aside, from: IpAddr) 
 }
 
 /// The receipt, signed where a key is set; the same for each delivery of the same recording.
-fn filed(desk: &Desk, arrived: &Arrived, manifest: &Manifest, status: StatusCode) -> Filed {
+fn filed(desk: &Desk, key: &str, manifest: &Manifest, status: StatusCode) -> Filed {
     let received = manifest.extra.get("received").and_then(|received| received.get("at")?.as_str());
     let received_at = received.map_or_else(|| manifest.ended.unwrap_or(manifest.started).to_string(), str::to_owned);
-    let sent = Signed { key: &arrived.key, sha256: &arrived.sha256, size: arrived.bytes };
+    let (sha256, size) = (&manifest.audio.sha256, manifest.audio.bytes);
+    let sent = Signed { key, sha256, size };
     let signature = desk.receipt_key.as_ref().map(|key| receipt::sign(key, &sent, &received_at));
     let receipt = Receipt {
         id: manifest.id.to_string(),
-        sha256: Some(arrived.sha256.clone()),
-        size: Some(arrived.bytes),
+        sha256: Some(sha256.clone()),
+        size: Some(size),
         received_at: Some(received_at),
         signature,
         url: desk.settings.base.as_ref().map(|base| format!("{base}/recordings/{}", manifest.id)),

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `POST /api/recordings` | a form: `manifest` (JSON), then `recording` (the file) |
 //! | `PUT /api/recordings/KEY` | the file, its manifest in `X-Recording-Manifest` (Base64url) |
+//! | `GET /api/recordings/KEY` | the receipt of what is here already, else 404 |
 //!
-//! Both with the token as `Authorization: Bearer`, or signed as standard webhooks are (over the manifest, which names the audio's
+//! All with the token as `Authorization: Bearer`, or signed as standard webhooks are (over the manifest, which names the audio's
 //! hash), or both, whichever is set. The answer is a receipt: 201, or 200 for what was here already. 409 is another recording
 //! with this key, or the very same request a second time; 460 says that what arrived is not what was sent: try again.
 //!
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, FromRequest, Multipart, Request, State};
+use axum::extract::{Extension, FromRequest, Multipart, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
@@ -40,9 +41,9 @@ pub(super) const MANIFEST_LIMIT: usize = 1024 * 1024;
 /// What a further field of a form counts at least: a thousand of them are too many.
 const EMPTY_FIELD: usize = 1024;
 /// The next piece has to come after this time …
-const PIECE_TIME: Duration = Duration::from_secs(30);
+pub(super) const PIECE_TIME: Duration = Duration::from_secs(30);
 /// … and all of it at this pace, after as long at the start, in bytes per second.
-const PACE: u64 = 1_024;
+pub(super) const PACE: u64 = 1_024;
 /// What arrived is not what was sent; the number of the tus protocol, which senders take for one that passes.
 const NOT_AS_SENT: u16 = 460;
 
@@ -93,6 +94,20 @@ pub(super) async fn conclude(
     from: std::net::IpAddr,
     taken: Result<Filed, Untaken>,
 ) -> Response {
+    match on_record(&desk, (event, what), from, taken).await {
+        Ok(filed) => filed.answer(),
+        Err(untaken) => untaken.answer(),
+    }
+}
+
+/// Puts the outcome on record.
+pub(super) async fn on_record(
+    desk: &Arc<Desk>,
+    (event, what): (Event, String),
+    from: std::net::IpAddr,
+    taken: Result<Filed, Untaken>,
+) -> Result<Filed, Untaken> {
+    let desk = Arc::clone(desk);
     let told = spawn_blocking(move || {
         let (status, id, why) = match &taken {
             Ok(filed) => (filed.status, Some(filed.id.to_string()), None),
@@ -103,10 +118,26 @@ pub(super) async fn conclude(
         let _ = desk.record(&Line { event, who: "", from, what: &what, id, status, why });
         taken
     });
-    match told.await {
-        Ok(Ok(filed)) => filed.answer(),
+    told.await.unwrap_or_else(|_| Err(Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it was not taken")))
+}
+
+/// The handler of `GET /api/recordings/KEY`: whether a recording is here, before it is sent once more.
+pub(super) async fn look_up(
+    State(desk): State<Arc<Desk>>,
+    Extension(From(from)): Extension<From>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let admitted = signed::program(&desk, &headers, from)
+        .and_then(|()| signed::checked(&desk, &headers, format!("GET {key}").as_bytes(), from));
+    if let Err(untaken) = admitted {
+        return untaken.answer();
+    }
+    match spawn_blocking(move || filing::found(&desk, &key)).await {
+        Ok(Ok(Some(filed))) => filed.answer(),
+        Ok(Ok(None)) => Untaken::new(StatusCode::NOT_FOUND, "there is no such recording").answer(),
         Ok(Err(untaken)) => untaken.answer(),
-        Err(_) => Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it was not taken").answer(),
+        Err(_) => Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it could not be looked for").answer(),
     }
 }
 

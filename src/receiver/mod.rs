@@ -9,6 +9,8 @@
 //! | `GET /recordings/ID` | login | a file by its recording's id, `ID.2` for a further part |
 //! | `GET /r/ID?expires=…&sig=…` | whoever has the link | the same |
 //! | `POST /api/recordings`, `PUT /api/recordings/KEY` | token or signature | a recording is delivered, see `intake` |
+//! | `GET /api/recordings/KEY` | token or signature | the receipt of a recording that was delivered |
+//! | `/api/uploads` | token or signature | a recording is delivered in pieces (tus), see `uploads` |
 //! | `POST /api/notices` | token or signature | a recording is told of, and fetched, see `notice` |
 //! | `POST /api/receipts` | token or signature | a remote that was told of a recording has it, see `receipts` |
 //!
@@ -36,6 +38,7 @@ mod pages;
 mod range;
 mod receipts;
 mod signed;
+mod uploads;
 mod users;
 
 use std::future::Future;
@@ -44,7 +47,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -104,14 +107,19 @@ impl Receiver {
             .route("/recordings/{id}", get(pages::by_id))
             .route("/r/{id}", get(pages::by_link))
             .route("/api/recordings", post(intake::deliver).put(intake::deliver))
-            .route("/api/recordings/{key}", put(intake::deliver))
+            .route("/api/recordings/{key}", get(intake::look_up).put(intake::deliver))
+            .route("/api/uploads", any(uploads::all))
+            .route("/api/uploads/{id}", any(uploads::one))
             .route("/api/notices", post(notice::notice))
             .route("/api/receipts", post(receipts::receipt))
             // each handler has its own limits
             .layer(DefaultBodyLimit::disable())
             .fallback(async || answer::missing())
             .layer(map_response(async |response| answer::guarded(response)))
-            .with_state(self.desk);
-        connect::serve(listener, app, self.tls, stop).await;
+            .with_state(Arc::clone(&self.desk));
+        tokio::select! {
+            () = connect::serve(listener, app, self.tls, stop) => {}
+            () = uploads::sweep(self.desk) => {}
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::Parcel;
 
@@ -72,6 +72,16 @@ impl Payload {
 pub(super) struct Pulse {
     untold: AtomicU64,
     moved: Notify,
+    flow: watch::Sender<Flow>,
+}
+
+/// Whether a body goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Flow {
+    #[default]
+    On,
+    Held,
+    Over,
 }
 
 impl Pulse {
@@ -79,6 +89,22 @@ impl Pulse {
     pub(super) async fn moved(&self) -> u64 {
         self.moved.notified().await;
         self.untold.swap(0, Ordering::Relaxed)
+    }
+
+    /// Sends nothing more for now: the answer says that it is not wanted.
+    pub(super) fn hold(&self) {
+        self.flow.send_replace(Flow::Held);
+    }
+
+    /// The answer is read. What of the body has not left by now never does, and its connection ends.
+    pub(super) fn end(&self) {
+        self.flow.send_replace(Flow::Over);
+    }
+
+    async fn may_go_on(&self) -> io::Result<()> {
+        let mut flow = self.flow.subscribe();
+        let is_over = flow.wait_for(|flow| *flow != Flow::Held).await.is_ok_and(|flow| *flow == Flow::Over);
+        if is_over { Err(io::Error::other("the answer came first")) } else { Ok(()) }
     }
 
     /// What has left and was not told yet.
@@ -114,6 +140,7 @@ enum Source {
 
 impl Reading {
     async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        self.pulse.may_go_on().await?;
         if let Some(head) = self.head.take().filter(|head| !head.is_empty()) {
             return Ok(Some((head, self)));
         }

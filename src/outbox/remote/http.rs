@@ -69,6 +69,10 @@ impl Http {
         let mut ask = Ask::new(Method::GET, render_url(url, facts)?);
         ask.header("accept", "application/json")?;
         self.own_headers(&mut ask, facts)?;
+        if let Some(key) = &self.signing_key {
+            let text = format!("GET {}", parcel.key);
+            sign(&mut ask, key, &uuid::Uuid::new_v4().to_string(), text.as_bytes())?;
+        }
         let answer = self.web.send(&ask, None).await?;
         match answer.status {
             status if status.is_success() => {

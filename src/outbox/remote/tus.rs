@@ -30,7 +30,7 @@ const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 /// The manifest in `Upload-Metadata` stays below this, as servers take 8 KiB of headers.
 const METADATA_JSON_BYTES: usize = 3 * 1024;
 
-/// So often one chunk may arrive damaged.
+/// So often one chunk may arrive damaged; each time the next one is a quarter as long.
 const CHECKSUM_FAILURES: u32 = 3;
 
 /// tus's own status: the checksum does not match.
@@ -92,8 +92,10 @@ impl Tus {
             }
         }
         let (url, answer) = self.create(&base, parcel, &facts).await?;
-        progress.resume_at(url.as_str(), 0).await;
-        upload(url).go_on(0, answer).await
+        let begun = answer.header("upload-offset").and_then(|text| text.parse().ok());
+        let offset = begun.filter(|offset| *offset <= parcel.size && answer.status == StatusCode::OK).unwrap_or(0);
+        progress.resume_at(url.as_str(), offset).await;
+        upload(url).go_on(offset, answer).await
     }
 
     /// The upload's URL, if it is on the remote's own host.
@@ -125,12 +127,10 @@ impl Tus {
         ask.header("upload-metadata", &coded.join(","))?;
         ask.header("upload-length", &parcel.size.to_string())?;
         ask.header("idempotency-key", &parcel.key)?;
-        if let Some(key) = &self.settings.signing_key {
-            sign(&mut ask, key, &parcel.key, manifest.as_bytes())?;
-        }
+        self.sign(&mut ask, manifest.as_bytes())?;
         let answer = self.web.send(&ask, None).await?;
         match answer.status {
-            // 200: the server knows the key, and where its upload is
+            // 200: the server knows the key, where its upload is, and how far
             StatusCode::CREATED | StatusCode::OK => {}
             _ => return Err(answer.failure()),
         }
@@ -142,6 +142,22 @@ impl Tus {
                 Err(later(format!("{ask}: the upload would go to another host, {location}: not followed")))
             }
         }
+    }
+
+    /// Signs a request, each as a message of its own: what is repeated within a second is no replay.
+    fn sign(&self, ask: &mut Ask, text: &[u8]) -> Result<(), DeliveryError> {
+        match &self.settings.signing_key {
+            Some(key) => sign(ask, key, &uuid::Uuid::new_v4().to_string(), text),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for a request that goes on with an upload: over its method, the upload's name, and what is sent of it.
+    fn sign_on(&self, ask: &mut Ask) -> Result<(), DeliveryError> {
+        let name = ask.url.path_segments().and_then(|mut steps| steps.next_back()).unwrap_or_default();
+        let value = |name| ask.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = format!("{} {name} {} {}", ask.method, value("upload-offset"), value("upload-checksum"));
+        self.sign(ask, text.as_bytes())
     }
 
     /// The best checksum that the server offers.
@@ -167,7 +183,9 @@ impl Tus {
 
 impl Upload<'_> {
     async fn standing(&self) -> Result<Standing, DeliveryError> {
-        let answer = self.tus.web.send(&self.tus.ask(Method::HEAD, &self.url, self.facts)?, None).await?;
+        let mut ask = self.tus.ask(Method::HEAD, &self.url, self.facts)?;
+        self.tus.sign_on(&mut ask)?;
+        let answer = self.tus.web.send(&ask, None).await?;
         match answer.status {
             status if status.is_success() => {}
             StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => return Ok(Standing::Gone),
@@ -186,7 +204,7 @@ impl Upload<'_> {
         let algorithm = self.tus.algorithm(self.facts).await?;
         let mut damaged = 0;
         while offset < self.parcel.size {
-            let answer = self.patch(offset, algorithm).await?;
+            let answer = self.patch(offset, CHUNK_BYTES >> (2 * damaged), algorithm).await?;
             let arrived = answer.header("upload-offset").and_then(|text| text.parse().ok());
             match (answer.status, arrived) {
                 (status, Some(arrived)) if status.is_success() && arrived > offset && arrived <= self.parcel.size => {
@@ -212,9 +230,9 @@ impl Upload<'_> {
         self.receipt(&last).await
     }
 
-    /// Sends the chunk that begins at `offset`.
-    async fn patch(&self, offset: u64, algorithm: Option<Algorithm>) -> Result<Answer, DeliveryError> {
-        let len = self.parcel.size.saturating_sub(offset).min(CHUNK_BYTES);
+    /// Sends the chunk that begins at `offset`, so many bytes at most.
+    async fn patch(&self, offset: u64, most: u64, algorithm: Option<Algorithm>) -> Result<Answer, DeliveryError> {
+        let len = self.parcel.size.saturating_sub(offset).min(most);
         let mut ask = self.tus.ask(Method::PATCH, &self.url, self.facts)?;
         ask.header("content-type", "application/offset+octet-stream")?;
         ask.header("upload-offset", &offset.to_string())?;
@@ -225,6 +243,7 @@ impl Upload<'_> {
             let sum = sum.map_err(|error| later(format!("{ask}: reading {}: {error}", self.parcel.file)))?;
             ask.header("upload-checksum", &sum)?;
         }
+        self.tus.sign_on(&mut ask)?;
         let (head, tail) = (bytes::Bytes::new(), bytes::Bytes::new());
         ask.payload = Payload::Recording { head, parcel: self.parcel.clone(), from: offset, len, tail };
         self.tus.web.send(&ask, Some(self.progress)).await
@@ -241,6 +260,7 @@ impl Upload<'_> {
         }
         let mut ask = self.tus.ask(Method::GET, &self.url, self.facts)?;
         ask.header("accept", "application/json")?;
+        self.tus.sign_on(&mut ask)?;
         read_receipt(settings, &self.tus.web.send(&ask, None).await?)
     }
 }

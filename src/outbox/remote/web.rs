@@ -161,7 +161,13 @@ pub(super) async fn exchange(
     };
     let mut whole = std::pin::pin!(async {
         let response = client.execute(request).await.map_err(|error| broken(ask, &error))?;
-        read(ask, response).await
+        if !response.status().is_success() {
+            // refused before all of it was sent: the rest would be for nothing
+            pulse.hold();
+        }
+        let answer = read(ask, response).await;
+        pulse.end();
+        answer
     });
     loop {
         tokio::select! {
