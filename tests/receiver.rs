@@ -10,5 +10,7 @@ mod links;
 mod notice;
 mod program;
 mod ranges;
+mod resumed;
 mod sealed;
-mod stage;
+pub(crate) mod stage;
+mod uploads;

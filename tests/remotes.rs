@@ -3,6 +3,7 @@
 mod crms;
 mod faults;
 mod http;
+mod php;
 mod places;
 mod tls;
 mod tus;

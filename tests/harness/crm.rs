@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::certs::{Authority, Flaw};
 use super::http::{Asked, Connection, Reply};
-use super::stores;
+use super::{bucket, stores};
 
 /// How a request goes wrong; taken one by one from those given to [`StubCrm::fail`].
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Status(u16, Option<&'static str>),
     /// The body is read, but nothing is answered.
     Stall,
+    /// Refused as soon as its head is there; of the body no more is read than comes by itself.
+    Early(u16),
     /// The connection is reset after half of the body.
     ResetHalfWay,
     /// The recording is kept, but the connection dropped without an answer.
@@ -61,7 +63,11 @@ pub(crate) struct Shared {
     /// Every whole request, without its body.
     pub(crate) asked: Vec<Asked>,
     pub(crate) uploads: Vec<stores::Upload>,
-    pub(crate) objects: BTreeMap<String, stores::Object>,
+    pub(crate) objects: BTreeMap<String, bucket::Object>,
+    /// Uploads in parts that are not whole yet, by their id.
+    pub(crate) parts: BTreeMap<String, bucket::Parts>,
+    /// How many of them have been begun.
+    pub(crate) begun: u32,
     pub(crate) notices: Vec<Value>,
     pub(crate) tokens: u32,
     faults: VecDeque<Fault>,
@@ -209,6 +215,11 @@ impl Desk {
         loop {
             let (mut asked, length) = connection.head().await?;
             let fault = self.lock().faults.pop_front().unwrap_or(Fault::Good);
+            if let Fault::Early(status) = fault {
+                connection.answer(&Reply::status(status).body(b"not now"), false).await?;
+                connection.drain(&self.body_bytes).await;
+                return None;
+            }
             if matches!(fault, Fault::ResetHalfWay) {
                 connection.body(length / 2, &self.body_bytes).await?;
                 return Some(connection.into_stream());

@@ -178,6 +178,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.stream.flush().await.ok()
     }
 
+    /// Reads on and counts it, until the peer has gone.
+    pub(crate) async fn drain(&mut self, count: &AtomicU64) {
+        while let Some(got) = self.more().await {
+            count.fetch_add(got as u64, Ordering::SeqCst);
+            self.ahead.clear();
+        }
+    }
+
     /// Waits until the peer has gone.
     pub(crate) async fn wait_for_end(&mut self) {
         while self.more().await.is_some() {

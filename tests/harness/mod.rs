@@ -3,6 +3,7 @@
 //! Nothing here uses the crate's own SIP, SDP, RTP or G.711 code: two readings of the RFCs check each other.
 
 mod attendant;
+mod bucket;
 mod call;
 mod certs;
 mod chaos;
@@ -15,6 +16,7 @@ mod media;
 mod pbx;
 mod phone;
 pub(crate) mod program;
+mod sigv4;
 mod stores;
 mod tape;
 mod text;

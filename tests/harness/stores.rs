@@ -1,11 +1,11 @@
-//! The stub CRM's other doors: a tus server with the creation and checksum extensions, and a bucket.
+//! The stub CRM's other door: a tus server with the creation and checksum extensions.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::crm::{Shared, sha256};
+use super::crm::Shared;
 use super::http::{Asked, Reply};
 
 /// An upload by tus.
@@ -17,14 +17,6 @@ pub(crate) struct Upload {
     pub(crate) bytes: Vec<u8>,
     /// Forgotten by the server.
     pub(crate) expired: bool,
-}
-
-/// An object of the bucket.
-#[derive(Clone, Debug)]
-pub(crate) struct Object {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) puts: u32,
 }
 
 impl Shared {
@@ -103,40 +95,5 @@ impl Shared {
     fn tus_receipt(&mut self, number: usize) -> Option<Value> {
         let upload = self.uploads[number].clone();
         (upload.bytes.len() == upload.length).then(|| self.keep(&upload.key, &upload.bytes, upload.manifest))?
-    }
-
-    pub(super) fn s3(&mut self, asked: &Asked) -> Reply {
-        let shaped = asked.header("authorization").is_some_and(|text| {
-            text.starts_with("AWS4-HMAC-SHA256 Credential=AK/") && text.contains("/eu-test-1/s3/aws4_request, Signed")
-        });
-        if !shaped {
-            return Reply::status(403).body(b"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>");
-        }
-        let name = asked.path().to_owned();
-        match asked.method.as_str() {
-            "HEAD" => match self.objects.get(&name) {
-                Some(object) => {
-                    let size = object.bytes.len().to_string();
-                    let reply = Reply::status(200).with("content-length", &size);
-                    object.headers.iter().fold(reply, |reply, (name, value)| reply.with(name, value))
-                }
-                None => Reply::status(404),
-            },
-            "PUT" => {
-                if asked.header("x-amz-content-sha256") != Some(sha256(&asked.body).as_str()) {
-                    let text = b"<Error><Code>XAmzContentSHA256Mismatch</Code><Message>differs</Message></Error>";
-                    return Reply::status(400).body(text);
-                }
-                let kept = |name: &str| name.starts_with("x-amz-meta-") || name.starts_with("x-amz-checksum-");
-                let headers: Vec<_> = asked.headers.iter().filter(|(name, _)| kept(name)).cloned().collect();
-                let puts = self.objects.get(&name).map_or(0, |object| object.puts) + 1;
-                let reply = Reply::status(200).with("etag", "\"0\"");
-                let sums = headers.iter().filter(|(name, _)| name.starts_with("x-amz-checksum-"));
-                let reply = sums.fold(reply, |reply, (name, value)| reply.with(name, value));
-                self.objects.insert(name, Object { bytes: asked.body.clone(), headers, puts });
-                reply
-            }
-            _ => Reply::status(405),
-        }
     }
 }

@@ -85,45 +85,91 @@ async fn salesforce_gets_a_content_version_once() {
     assert_eq!(receipt.id, "068000000000001AAA");
     assert_eq!(made.lock().unwrap().len(), 1);
     assert_eq!(made.lock().unwrap()[0]["FirstPublishLocationId"], Value::Null);
+    // one of the same name in another folder is another recording, whose first answer is not lost
+    let other = desk.parcel("2027/a.wav", &noise(60_000), |_| {});
+    crm.fail([Fault::Status(503, None)]);
+    assert!(is_later(&deliver(&remote, &other).await.unwrap_err()));
+    deliver(&remote, &Parcel { attempt: 2, ..other }).await.unwrap();
+    assert_eq!(made.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn hubspot_gets_a_private_file_in_its_folder() {
+async fn hubspot_gets_a_private_file_in_its_folder_once() {
     let (desk, crm) = (desk(), StubCrm::start().await);
-    crm.page("/files/v3/files", |asked| {
+    // what is found as a duplicate is returned, as the strategy says
+    let files = Arc::new(Mutex::new(Vec::<(String, usize)>::new()));
+    let made = Arc::clone(&files);
+    crm.page("/files/v3/files", move |asked| {
         assert_eq!(asked.header("authorization"), Some("Bearer pat-1"));
         let text = |name: &str| asked.part(name).map(|part| part.text()).unwrap_or_default();
-        assert_eq!((text("folderPath").as_str(), text("fileName").as_str()), ("/call recordings", "a.wav"));
+        assert_eq!(text("folderPath"), "/call recordings");
         let options: Value = serde_json::from_str(&text("options")).unwrap();
         assert_eq!(options["access"], "PRIVATE");
         assert_eq!(options["duplicateValidationStrategy"], "RETURN_EXISTING");
-        let size = asked.part("file").unwrap().bytes.len();
-        Reply::json(201, &json!({ "id": "1234", "name": "a", "size": size, "access": "PRIVATE" }))
+        assert_eq!(options["duplicateValidationScope"], "EXACT_FOLDER");
+        let (name, size) = (text("fileName"), asked.part("file").unwrap().bytes.len());
+        let mut files = made.lock().unwrap();
+        let at = files.iter().position(|file| *file == (name.clone(), size)).unwrap_or_else(|| {
+            files.push((name.clone(), size));
+            files.len() - 1
+        });
+        Reply::json(201, &json!({ "id": format!("123{at}"), "name": name, "size": size, "access": "PRIVATE" }))
     });
     let remote = example(&desk, "hubspot", &crm, &[("https://api.hubapi.com", "")]);
-    let receipt = deliver(&remote, &desk.parcel("2026/a.wav", &noise(5_000), |_| {})).await.unwrap();
-    assert_eq!(receipt.id, "1234");
+    let parcel = desk.parcel("2026/a.wav", &noise(5_000), |_| {});
+    crm.fail([Fault::CommitThenDrop]);
+    assert!(is_later(&deliver(&remote, &parcel).await.unwrap_err()));
+    let receipt = deliver(&remote, &Parcel { attempt: 2, ..parcel.clone() }).await.unwrap();
+    let name = format!("{}-a.wav", &parcel.key[..8]);
+    assert_eq!((receipt.id.as_str(), files.lock().unwrap().as_slice()), ("1230", [(name, 5_000)].as_slice()));
+    let other = desk.parcel("2027/a.wav", &noise(5_000), |_| {});
+    assert_eq!(deliver(&remote, &other).await.unwrap().id, "1231", "of the same name in another folder");
 }
 
 #[tokio::test]
-async fn zoho_gets_an_attachment_and_only_its_id_is_a_receipt() {
+async fn zoho_gets_an_attachment_once_and_only_its_id_is_a_receipt() {
     let (desk, crm) = (desk(), StubCrm::start().await);
     crm.page("/oauth/v2/token", token("grant_type=refresh_token&refresh_token=refresh-me"));
-    crm.page("/crm/v8/Calls/", |asked| {
+    let attached = Arc::new(Mutex::new(Vec::<Value>::new()));
+    let list = Arc::clone(&attached);
+    crm.page("/crm/v8/Calls/", move |asked| {
         assert_eq!(asked.header("authorization"), Some("Zoho-oauthtoken at-1"));
+        let mut list = list.lock().unwrap();
+        if asked.method == "GET" {
+            assert!(asked.target.contains("fields=id,File_Name,Size"), "{}", asked.target);
+            // nothing attached: 204 without a body
+            let listed = json!({ "data": *list, "info": { "more_records": false } });
+            return if list.is_empty() { Reply::status(204) } else { Reply::json(200, &listed) };
+        }
         assert_eq!(asked.parts().len(), 1);
-        let taken = asked.path() == "/crm/v8/Calls/42/Attachments" && asked.part("file").is_some();
-        let (code, details) = if taken { ("SUCCESS", json!({ "id": "77" })) } else { ("INVALID_DATA", json!({})) };
+        let part = asked.part("file").unwrap();
+        let taken = asked.path() == "/crm/v8/Calls/42/Attachments";
+        let id = (77 + list.len()).to_string();
+        let (code, details) = if taken { ("SUCCESS", json!({ "id": id })) } else { ("INVALID_DATA", json!({})) };
+        if taken {
+            let (name, size) = (part.file_name, part.bytes.len().to_string());
+            list.push(json!({ "id": id, "File_Name": name, "Size": size }));
+        }
         Reply::json(200, &json!({ "data": [{ "code": code, "details": details, "status": "?" }] }))
     });
     let remote = example(&desk, "zoho", &crm, &[("https://www.zohoapis.com", ""), ("https://accounts.zoho.com", "")]);
-    let parcel = |record: &str| {
-        desk.parcel("a.wav", &noise(5_000), |manifest| {
+    let parcel = |file: &str, bytes: usize, record: &str| {
+        desk.parcel(file, &noise(bytes), |manifest| {
             manifest.variables.insert("ZOHO_RECORD".into(), record.into());
         })
     };
-    assert_eq!(deliver(&remote, &parcel("42")).await.unwrap().id, "77");
-    let error = deliver(&remote, &parcel("43")).await.unwrap_err();
+    // token, then the attachment, which is made but whose answer is lost
+    crm.fail([Fault::Good, Fault::CommitThenDrop]);
+    let first = parcel("a.wav", 5_000, "42");
+    assert!(is_later(&deliver(&remote, &first).await.unwrap_err()));
+    assert_eq!(deliver(&remote, &Parcel { attempt: 2, ..first }).await.unwrap().id, "77");
+    assert_eq!(attached.lock().unwrap().len(), 1);
+    // another one on the same record is not taken for the first
+    let second = parcel("b.wav", 5_000, "42");
+    crm.fail([Fault::Status(500, None)]);
+    assert!(is_later(&deliver(&remote, &second).await.unwrap_err()));
+    assert_eq!(deliver(&remote, &Parcel { attempt: 2, ..second }).await.unwrap().id, "78");
+    let error = deliver(&remote, &parcel("a.wav", 5_000, "43")).await.unwrap_err();
     assert!(error.what.contains("INVALID_DATA"), "{error}");
     let error = deliver(&remote, &desk.parcel("a.wav", b"audio", |_| {})).await.unwrap_err();
     assert_eq!(error.retry, Retry::Never, "a call without the record: {error}");

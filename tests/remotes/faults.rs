@@ -156,7 +156,7 @@ async fn a_file_that_has_changed_or_vanished_is_not_delivered() {
 #[tokio::test]
 async fn r5_through_a_bad_network_every_recording_arrives_once() {
     let (desk, crm) = (Desk::new(), StubCrm::start().await);
-    let weather = Weather { resets: 30, damages: 5, stalls: 2 };
+    let weather = Weather { resets: 30, damages: 5, stalls: 2, refusals: 0, within: 8_000 };
     let chaos = Chaos::start(crm.address, weather, 7).await;
     let remote = desk.remote(&format!("url = '{}'\nidle_timeout = '300ms'", chaos.url("/api/recordings")));
     let parcels: Vec<Parcel> = (0..60).map(|n| desk.parcel(&format!("{n}.wav"), &noise(5_000 + n), |_| {})).collect();

@@ -8,7 +8,7 @@ use wirechief::config::Secret;
 use wirechief::outbox::remote::Retry;
 
 use super::*;
-use crate::harness::{Reply, StubCrm};
+use crate::harness::{Fault, Reply, StubCrm};
 
 #[tokio::test]
 async fn s119_a_recording_arrives_whole_with_its_manifest() {
@@ -181,4 +181,21 @@ fn a_secret_that_others_can_read_is_refused_by_name() {
     let told = from_settings(&settings, &lookup).err().expect("refused").to_string();
     assert!(told.contains("token: others can read this secret (mode 640)"), "{told}");
     assert!(!format!("{settings:?}").contains(Secret::new("\"t\"".into()).expose()));
+}
+
+#[tokio::test]
+async fn r5_what_is_refused_before_it_is_sent_is_not_sent() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    let parcel = desk.parcel("a.wav", &noise(64 * 1024 * 1024), |_| {});
+    for (line, status) in [("", 503), ("method = 'PUT'", 401), ("", 413)] {
+        let remote = desk.remote(&format!("url = '{}'\n{line}", crm.url("/api/recordings")));
+        let before = crm.body_bytes();
+        crm.fail([Fault::Early(status)]);
+        let error = deliver(&remote, &parcel).await.unwrap_err();
+        assert!(error.what.contains(&format!(": {status} ")) && error.what.ends_with(": not now"), "{error}");
+        let sent = crm.body_bytes() - before;
+        // what was on its way when the answer came: the buffers of two sockets
+        assert!(sent < 24 * 1024 * 1024, "{sent} bytes of a recording that was refused at once");
+    }
+    deliver(&desk.remote(&format!("url = '{}'", crm.url("/api/recordings"))), &parcel).await.unwrap();
 }

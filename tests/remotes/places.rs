@@ -9,9 +9,13 @@ use crate::harness::{Fault, StubCrm};
 
 fn bucket(desk: &Desk, crm: &StubCrm) -> Configured {
     desk.secret("s3", "s3-secret");
+    bucket_with(desk, crm, "")
+}
+
+fn bucket_with(desk: &Desk, crm: &StubCrm, line: &str) -> Configured {
     desk.remote(&format!(
         "kind = 's3'\n[remotes.crm.s3]\nbucket = 'bucket'\nregion = 'eu-test-1'\nendpoint = '{}'\n\
-         access_key_id = 'AK'\nsecret_file = 's3'\nprefix = 'calls/'\npath_style = true",
+         access_key_id = 'AK'\nsecret_file = 's3'\nprefix = 'calls/'\npath_style = true\n{line}",
         crm.url("")
     ))
 }
@@ -56,7 +60,102 @@ async fn a_store_says_in_its_own_words_what_is_wrong() {
         crm.url("")
     ));
     let error = deliver(&remote, &desk.parcel("a.wav", b"audio", |_| {})).await.unwrap_err();
+    assert!(is_later(&error) && error.what.ends_with("400 AuthorizationHeaderMalformed: no"), "{error}");
+    desk.secret("s3", "another secret");
+    let error = deliver(&bucket_with(&desk, &crm, ""), &desk.parcel("a.wav", b"audio", |_| {})).await.unwrap_err();
     assert!(is_later(&error) && error.what.ends_with("403 SignatureDoesNotMatch: no"), "{error}");
+}
+
+/// Two parts and a bit.
+const LARGE: usize = 11 * 1024 * 1024;
+
+#[tokio::test]
+async fn a_large_recording_goes_in_parts_and_goes_on_after_the_last_that_arrived() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    desk.secret("s3", "s3-secret");
+    let remote = bucket_with(&desk, &crm, "part_size = '5M'");
+    let parcel = desk.parcel("2026/a b.wav", &noise(LARGE), |_| {});
+    // looked for, listed, begun, the first part, the second
+    crm.fail([Fault::Good, Fault::Good, Fault::Good, Fault::Good, Fault::ResetHalfWay]);
+    let log = Log::default();
+    let error = remote.remote.deliver(&parcel, &log).await.unwrap_err();
+    assert!(is_later(&error) && error.what.starts_with("PUT "), "{error}");
+    let resume = log.resume.lock().unwrap().clone();
+    assert_eq!(resume.as_ref().map(|resume| resume.offset), Some(5 * 1024 * 1024));
+    // another process, in which something else is set
+    let remote = bucket_with(&desk, &crm, "part_size = '6M'");
+    let before = crm.body_bytes();
+    let receipt = deliver(&remote, &Parcel { resume, attempt: 2, ..parcel.clone() }).await.unwrap();
+    assert_eq!(receipt.sha256.as_deref(), Some(parcel.sha256.as_str()));
+    let sent = crm.body_bytes() - before;
+    assert!(sent < (LARGE - 5 * 1024 * 1024 + 16 * 1024) as u64, "{sent} bytes: the first part went twice");
+    let object = crm.lock().objects["/bucket/calls/2026/a%20b.wav"].clone();
+    assert_eq!((sha256(&object.bytes), object.puts), (parcel.sha256.clone(), 1));
+    assert!(object.headers.iter().any(|(name, value)| name == "x-amz-checksum-sha256" && value.ends_with("-3")));
+    assert!(crm.lock().parts.is_empty());
+    // seen by its own hash, though the store's is one of parts
+    deliver(&remote, &parcel).await.unwrap();
+    assert_eq!(crm.lock().objects["/bucket/calls/2026/a%20b.wav"].puts, 1);
+}
+
+#[tokio::test]
+async fn parts_whose_last_answer_was_lost_are_one_object_and_no_upload_is_left() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    desk.secret("s3", "s3-secret");
+    let remote = bucket_with(&desk, &crm, "part_size = '5M'");
+    let parcel = desk.parcel("a.wav", &noise(LARGE), |_| {});
+    crm.fail([Fault::Good, Fault::Good, Fault::Good, Fault::Good, Fault::Good, Fault::Good, Fault::CommitThenDrop]);
+    let log = Log::default();
+    let error = remote.remote.deliver(&parcel, &log).await.unwrap_err();
+    assert!(is_later(&error) && error.what.starts_with("POST "), "{error}");
+    let resume = log.resume.lock().unwrap().clone();
+    let before = crm.body_bytes();
+    deliver(&remote, &Parcel { resume, attempt: 2, ..parcel.clone() }).await.unwrap();
+    assert!(crm.body_bytes() - before < 16 * 1024, "only the manifest");
+    assert_eq!(crm.lock().objects["/bucket/calls/a.wav"].puts, 1);
+}
+
+#[tokio::test]
+async fn parts_that_the_store_does_not_take_or_nobody_goes_on_with_are_aborted() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    desk.secret("s3", "s3-secret");
+    let remote = bucket_with(&desk, &crm, "part_size = '5M'");
+    let parcel = desk.parcel("a.wav", &noise(LARGE), |_| {});
+    crm.fail([Fault::Good, Fault::Good, Fault::Good, Fault::Good, Fault::ResetHalfWay]);
+    let log = Log::default();
+    assert!(remote.remote.deliver(&parcel, &log).await.is_err());
+    let id = crm.lock().parts.keys().next().unwrap().clone();
+    // its token was lost; a day later it is nobody's, and one of today may still be somebody's
+    for (at, initiated) in [(&id, "2020-01-01T00:00:00.000Z"), (&"today".to_owned(), "9999-01-01T00:00:00.000Z")] {
+        let mut shared = crm.lock();
+        let mut parts = shared.parts[&id].clone();
+        parts.initiated = initiated.to_owned();
+        shared.parts.insert(at.clone(), parts);
+    }
+    deliver(&remote, &parcel).await.unwrap();
+    assert_eq!(crm.lock().parts.keys().collect::<Vec<_>>(), ["today"]);
+    // what is there under the name already: the parts of an earlier attempt are of no use
+    let resume = Some(Resume { token: "multipart:5242880:today".into(), offset: 5 });
+    let other = desk.parcel("a.wav", &noise(LARGE - 1), |_| {});
+    let error = deliver(&remote, &Parcel { resume, ..other }).await.unwrap_err();
+    assert!(error.retry == Retry::Never && error.what.contains("another object has this name"), "{error}");
+    assert!(crm.lock().parts.is_empty());
+}
+
+#[tokio::test]
+async fn parts_that_are_not_what_was_sent_are_sent_again() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    desk.secret("s3", "s3-secret");
+    let remote = bucket_with(&desk, &crm, "part_size = '5M'");
+    let parcel = desk.parcel("a.wav", &noise(LARGE), |_| {});
+    crm.fail([Fault::Good, Fault::Good, Fault::Good, Fault::Good, Fault::Good, Fault::ResetHalfWay]);
+    let log = Log::default();
+    assert!(remote.remote.deliver(&parcel, &log).await.is_err());
+    let id = crm.lock().parts.keys().next().unwrap().clone();
+    crm.lock().parts.get_mut(&id).unwrap().parts.get_mut(&2).unwrap()[7] ^= 1;
+    let resume = log.resume.lock().unwrap().clone();
+    deliver(&remote, &Parcel { resume, attempt: 2, ..parcel.clone() }).await.unwrap();
+    assert_eq!(sha256(&crm.lock().objects["/bucket/calls/a.wav"].bytes), parcel.sha256);
 }
 
 #[tokio::test]

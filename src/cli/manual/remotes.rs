@@ -79,6 +79,14 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
                 "exists_id",
                 "A JSON pointer into that answer; where it leads to an id, the recording is there and counts as delivered.",
             ),
+            (
+                "exists_list",
+                "Where that answer is a list: a JSON pointer to it. exists_id is then looked for in the entry that exists_match fits.",
+            ),
+            (
+                "exists_match",
+                "A table of an entry's keys and what they have to say, each a template: { File_Name = \"{{ name }}\" }.",
+            ),
         ],
     ),
     (
@@ -86,7 +94,7 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
         &[
             (
                 "s3",
-                "A table of the following keys. Recording and manifest become two objects. Sent by one signed PUT (Signature Version 4) whose hash the store checks.",
+                "A table of the following keys. Recording and manifest become two objects. Sent by signed requests (Signature Version 4) whose hash the store checks: one PUT, or, where it is larger than part_size, in parts. A recording whose parts have begun to arrive goes on with the next one, also in a later run. An upload in parts that is given up is aborted, and so is one of the same name that is a day old; for what is left after that (the key was taken away, the recording forgotten) give the bucket a lifecycle rule for incomplete multipart uploads.",
             ),
             ("bucket", "The bucket."),
             ("region", "us-east-1 where nothing is said."),
@@ -95,6 +103,10 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
             ("secret_file", "The other half."),
             ("prefix", "What the objects' names begin with."),
             ("path_style", "true: the bucket stands in the path, not before the host."),
+            (
+                "part_size",
+                "A larger recording goes in parts of this size, or of a ten thousandth of its own where that is more; 16M. From 5M to 5G.",
+            ),
         ],
     ),
     (
@@ -129,8 +141,12 @@ const WORDS: &[(&str, &[&str])] = &[
          id with .2, .3 and so on. The same key never means another recording; a remote that has it already answers with its receipt, \
          by 200 or 409. X-Recording-SHA256 and X-Recording-Size tell of the audio; PUT also carries Content-Digest.",
             "A remote of kind tus is told filename, filetype, id, sha256 and manifest in Upload-Metadata. An upload that broke goes on \
-         where it broke, also in a later run; one that the server has forgotten (404, 410) starts anew. Checksums are sent where the \
-         server offers sha256 or sha1.",
+         where it broke, also in a later run; one that the server has forgotten (404, 410) starts anew, and where the answer to its \
+         begin (200) has an Upload-Offset, there. Checksums are sent where the server offers sha256 or sha1. `rec serve` takes such \
+         uploads at /api/uploads: what has arrived of a recording is kept through a kill of either side for upload_expires of [serve].",
+            "What is refused before all of it was sent (401, 413, 503 …) is not sent to its end. The receipt of what `rec serve` has \
+         already is at /api/recordings/KEY: exists_url = \"https://HOST/api/recordings/{{ key }}\" spares a repetition after a lost \
+         answer.",
         ],
     ),
     (
@@ -146,7 +162,9 @@ const WORDS: &[(&str, &[&str])] = &[
         &[
             "webhook-signature is v1, and the base64 of HMAC-SHA256 over webhook-id.webhook-timestamp.TEXT (Standard Webhooks). TEXT is \
          the JSON that goes along, byte for byte: the form's JSON part, the decoded X-Recording-Manifest, the manifest of \
-         Upload-Metadata, the body of a notice. As it holds the SHA-256 of the audio, it speaks for that too; a body of one's own \
+         Upload-Metadata, the body of a notice. With tus each request is a message of its own, and those after the first sign METHOD ID \
+         OFFSET CHECKSUM with a blank between them: the last part of the upload's URL, Upload-Offset, and Upload-Checksum, both empty \
+         where they are not sent. The question at exists_url signs GET KEY. As the manifest holds the SHA-256 of the audio, it speaks for that too; a body of one's own \
          should contain {{ sha256 }}. A key that begins with whsec_ is base64, any other is taken as it is.",
         ],
     ),

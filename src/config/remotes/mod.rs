@@ -152,6 +152,10 @@ pub struct RequestSettings {
     pub exists_url: Option<RemoteUrl>,
     /// JSON pointer to the remote's own id in that answer; where it leads nowhere, the recording is not there.
     pub exists_id: Option<String>,
+    /// JSON pointer to a list in that answer: `exists_id` is then looked for in the one entry that fits.
+    pub exists_list: Option<String>,
+    /// What an entry's keys have to say.
+    pub exists_match: BTreeMap<String, Template>,
 }
 
 impl Default for RequestSettings {
@@ -166,6 +170,8 @@ impl Default for RequestSettings {
             manifest_part: "manifest".to_owned(),
             exists_url: None,
             exists_id: None,
+            exists_list: None,
+            exists_match: BTreeMap::new(),
         }
     }
 }
@@ -286,6 +292,8 @@ pub struct S3Settings {
     pub prefix: String,
     /// Whether the bucket stands in the path.
     pub path_style: bool,
+    /// A larger recording goes in parts of this size, in bytes.
+    pub part_size: u64,
 }
 
 /// `[remotes.NAME.notice]`

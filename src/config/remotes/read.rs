@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::super::error::{ConfigError, Problem};
 use super::super::read::{Files, name, nonempty, path, secret_file};
 use super::super::template::{Form, Template};
-use super::super::units::parse_duration;
+use super::super::units::{parse_duration, parse_size};
 use super::super::value::{Section, Value};
 use super::super::{Match, Secret};
 use super::*;
@@ -90,6 +90,8 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
         ("manifest_part", &[Http]),
         ("exists_url", &[Http]),
         ("exists_id", &[Http]),
+        ("exists_list", &[Http]),
+        ("exists_match", &[Http]),
         ("token_file", &[Http, Tus, Notice]),
         ("basic_user", &[Http, Tus, Notice]),
         ("oauth2", &[Http, Tus, Notice]),
@@ -109,6 +111,16 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
             return Err(value.bad("an id is enough only with receipt = \"status\""));
         }
     }
+    let is_listed = remote.request.exists_list.is_some();
+    if is_listed && remote.request.exists_match.is_empty() {
+        return Err(section.missing("exists_match"));
+    }
+    for (key, wanted) in [("exists_list", "exists_id"), ("exists_match", "exists_list")] {
+        let there = if key == "exists_list" { remote.request.exists_id.is_some() } else { is_listed };
+        if section.get(key).is_some() && !there {
+            return Err(section.missing(wanted));
+        }
+    }
     if let Some(value) = section.get("connect_timeout").filter(|_| remote.connect_timeout > remote.idle_timeout) {
         return Err(value.bad("longer than idle_timeout, which ends it first"));
     }
@@ -124,6 +136,8 @@ fn request(request: &mut RequestSettings, section: &Section<'_>) -> Result<(), C
     section.set("url", &mut request.url, |value| value.parse(remote_url).map(Some))?;
     section.set("exists_url", &mut request.exists_url, |value| value.parse(remote_url).map(Some))?;
     section.set("exists_id", &mut request.exists_id, pointer)?;
+    section.set("exists_list", &mut request.exists_list, pointer)?;
+    section.set("exists_match", &mut request.exists_match, |value| templates(value, section.name(), part_name))?;
     let methods = [RequestMethod::Post, RequestMethod::Put].map(|method| (method.as_str(), method));
     section.set("method", &mut request.method, |value| value.word(&methods))?;
     section.set("headers", &mut request.headers, |value| templates(value, section.name(), header_name))?;
@@ -262,6 +276,12 @@ fn s3(
     section.set("endpoint", &mut endpoint, |value| value.parse(remote_url).map(Some))?;
     let mut prefix = before.as_ref().map(|s3| s3.prefix.clone()).unwrap_or_default();
     section.set("prefix", &mut prefix, Value::text)?;
+    let mut part_size = before.as_ref().map_or(16 << 20, |s3| s3.part_size);
+    section.set("part_size", &mut part_size, |value| match value.parse(parse_size)? {
+        // what stores take: no part but the last is smaller, none larger
+        size @ 5_242_880..=5_368_709_120 => Ok(size),
+        _ => Err(value.bad("from 5M to 5G")),
+    })?;
     let mut path_style = before.is_some_and(|s3| s3.path_style);
     section.set("path_style", &mut path_style, Value::bool)?;
     let endpoint = match endpoint {
@@ -282,6 +302,7 @@ fn s3(
         secret: secret.ok_or_else(|| section.missing("secret_file"))?,
         prefix,
         path_style,
+        part_size,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::units::print_duration;
+use super::super::units::{print_duration, print_size};
 use super::*;
 
 const HIDDEN: &str = "***";
@@ -36,6 +36,7 @@ impl RemoteSettings {
                 "secret": HIDDEN,
                 "prefix": s3.prefix,
                 "path_style": s3.path_style,
+                "part_size": print_size(s3.part_size),
             });
             return shown;
         }
@@ -64,6 +65,10 @@ impl RemoteSettings {
         }
         if let Some(pointer) = &request.exists_id {
             shown["exists_id"] = pointer.as_str().into();
+        }
+        if let Some(pointer) = &request.exists_list {
+            shown["exists_list"] = pointer.as_str().into();
+            shown["exists_match"] = texts(&request.exists_match).into();
         }
         if let Some(body) = &request.body {
             shown["body"] = body.as_str().into();

@@ -53,11 +53,7 @@ impl Answer {
 
     /// What `pointer` leads to in the body, as text.
     pub(super) fn pointed(&self, pointer: &str) -> Option<String> {
-        match self.json()?.pointer(pointer)? {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
+        text_of(self.json()?.pointer(pointer)?)
     }
 
     /// Why an answer that is no success is none.
@@ -96,6 +92,15 @@ impl Answer {
             Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO),
         };
         Some(wait.min(LONGEST_WAIT))
+    }
+}
+
+/// A text that is not empty, or a number, as text.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

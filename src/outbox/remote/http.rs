@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::answer::{Answer, never};
+use super::answer::{Answer, never, text_of};
 use super::body::Payload;
 use super::facts::{content_type, facts, file_name, short_manifest};
 use super::guard::Lookup;
@@ -76,12 +76,31 @@ impl Http {
         let answer = self.web.send(&ask, None).await?;
         match answer.status {
             status if status.is_success() => {
-                let id = self.request.exists_id.as_deref().and_then(|pointer| answer.pointed(pointer));
+                let id = match &self.request.exists_list {
+                    Some(list) => self.listed(&answer, list, facts)?,
+                    None => self.request.exists_id.as_deref().and_then(|pointer| answer.pointed(pointer)),
+                };
                 Ok(answer.receipt().or_else(|| id.map(|id| Receipt { id, ..Receipt::default() })))
             }
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(answer.failure()),
         }
+    }
+
+    /// The id of the entry of a list that is this recording.
+    fn listed(&self, answer: &Answer, list: &str, facts: &Value) -> Result<Option<String>, DeliveryError> {
+        let mut wanted = Vec::new();
+        for (key, template) in &self.request.exists_match {
+            let value = template.render(facts).map_err(|why| never(format!("exists_match: {key}: {why}")))?;
+            wanted.push((key, value));
+        }
+        let json = answer.json();
+        let entries = json.as_ref().and_then(|json| json.pointer(list)?.as_array());
+        let fits = |entry: &&Value| {
+            wanted.iter().all(|(key, value)| entry.get(key).and_then(text_of).is_some_and(|text| text == *value))
+        };
+        let found = entries.and_then(|entries| entries.iter().find(fits));
+        Ok(found.zip(self.request.exists_id.as_deref()).and_then(|(entry, pointer)| text_of(entry.pointer(pointer)?)))
     }
 
     fn own_headers(&self, ask: &mut Ask, facts: &Value) -> Result<(), DeliveryError> {

@@ -10,6 +10,7 @@ mod guard;
 mod http;
 mod kinds;
 mod login;
+mod multipart;
 mod notice;
 mod s3;
 mod sign;
@@ -18,6 +19,7 @@ mod timed;
 mod tls;
 mod tus;
 mod web;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -31,8 +31,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::task::spawn_blocking;
 
 use begun::{Begun, Standing};
-pub(super) use turns::Turns;
 use turns::Turn;
+pub(super) use turns::Turns;
 
 use super::answer::{header_text, text};
 use super::audit::Event;
@@ -125,12 +125,7 @@ pub(super) async fn sweep(desk: Arc<Desk>) {
 }
 
 /// Puts the end of an upload on record.
-async fn conclude(
-    desk: &Arc<Desk>,
-    what: String,
-    from: IpAddr,
-    made: Result<Told, Untaken>,
-) -> Result<Told, Untaken> {
+async fn conclude(desk: &Arc<Desk>, what: String, from: IpAddr, made: Result<Told, Untaken>) -> Result<Told, Untaken> {
     match made {
         Ok(told) if told.filed.is_none() => Ok(told),
         Ok(mut told) => {
@@ -219,7 +214,8 @@ async fn file(desk: &Arc<Desk>, partial: Partial, begun: Begun, from: IpAddr) ->
     let _one_at_a_time = desk.filing.lock().await;
     let own = Arc::clone(desk);
     blocking(move || {
-        let filed = begun.arrived(measure, head).and_then(|arrived| filing::file(&own, &arrived, partial.aside(), from));
+        let filed =
+            begun.arrived(measure, head).and_then(|arrived| filing::file(&own, &arrived, partial.aside(), from));
         let is_over = match &filed {
             Ok(_) => true,
             Err(untaken) => matches!(untaken.status, 409 | 460),
@@ -313,8 +309,6 @@ fn full(error: &dyn std::fmt::Display) -> Untaken {
 }
 
 /// Runs what waits for the disk where it may.
-async fn blocking<T: Send + 'static>(
-    act: impl FnOnce() -> Result<T, Untaken> + Send + 'static,
-) -> Result<T, Untaken> {
+async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T, Untaken> + Send + 'static) -> Result<T, Untaken> {
     spawn_blocking(act).await.unwrap_or_else(|_| Err(broken()))
 }

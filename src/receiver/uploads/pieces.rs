@@ -120,7 +120,10 @@ pub(super) async fn take<E: std::fmt::Display>(
     let end;
     (standing, end) = write(standing, &mut bytes, &mut hash, turn).await?;
     let is_wrong = matches!(end, End::Whole)
-        && piece.checksum.as_ref().is_some_and(|(_, checksum)| *checksum != std::mem::replace(&mut hash, Hasher::None).finish());
+        && piece
+            .checksum
+            .as_ref()
+            .is_some_and(|(_, checksum)| *checksum != std::mem::replace(&mut hash, Hasher::None).finish());
     standing = blocking(move || {
         if is_wrong {
             standing.partial.cut(start).map_err(|error| full(&error))?;
