@@ -70,7 +70,7 @@ impl Keeper {
 
 fn canonical(asked: &Asked, names: &[&str], payload: &str) -> Option<String> {
     let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
-    let path = path.split('/').map(|step| recoded(step)).collect::<Option<Vec<_>>>()?.join("/");
+    let path = path.split('/').map(recoded).collect::<Option<Vec<_>>>()?.join("/");
     let mut pairs = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

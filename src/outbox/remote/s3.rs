@@ -69,10 +69,7 @@ impl S3 {
     async fn run(&self, parcel: &Parcel, progress: &dyn Progress) -> Result<Receipt, DeliveryError> {
         let name = format!("{}{}", self.settings.prefix, parcel.file);
         let parts = Multipart { s3: self, name: &name, parcel, progress };
-        let there = match self.head(&name).await? {
-            Some(answer) => Some(self.same(&answer, parcel, None)),
-            None => None,
-        };
+        let there = self.head(&name).await?.map(|answer| self.same(&answer, parcel, None));
         if there.is_some() {
             parts.abandon().await;
         }

@@ -142,19 +142,16 @@ async fn conclude(desk: &Arc<Desk>, what: String, from: IpAddr, made: Result<Tol
 
 /// Begins an upload, or finds it begun, whole or filed.
 async fn create(desk: &Arc<Desk>, headers: &HeaderMap, from: IpAddr) -> Result<Told, Untaken> {
-    let begun = {
-        admitted(desk, headers, from)?;
-        let begun = Begun::read(desk, headers)?;
-        if signed::checked(desk, headers, &begun.manifest, from)? {
-            return Err(Untaken::new(StatusCode::CONFLICT, "this very request was here before"));
-        }
-        begun.checked(desk)?
-    };
+    admitted(desk, headers, from)?;
+    let begun = Begun::read(desk, headers)?;
+    if signed::checked(desk, headers, &begun.manifest, from)? {
+        return Err(Untaken::new(StatusCode::CONFLICT, "this very request was here before"));
+    }
+    let begun = begun.checked()?;
     let id = begun.id(desk);
     let (key, length) = (begun.key.clone(), begun.length);
     let own = Arc::clone(desk);
-    let there = blocking(move || filing::found(&own, &begun.key).map(|filed| (filed, begun))).await?;
-    let (there, begun) = there;
+    let (there, begun) = blocking(move || filing::found(&own, &begun.key).map(|filed| (filed, begun))).await?;
     if let Some(filed) = there {
         if filed.receipt.sha256.as_deref() != Some(begun.sha256.as_str()) {
             return Err(Untaken::new(StatusCode::CONFLICT, "another recording has this key"));
