@@ -1,24 +1,26 @@
 //! What it costs to record calls: relayed calls alone and the same calls on record, turn by turn in the same run; CPU of the media
 //! threads and the recorder's. `cargo bench --bench record [-- --calls 500 --seconds 5 --rounds 3 --folder /tmp]`. Read the ratios.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+#[path = "common/arguments.rs"]
+mod arguments;
+#[path = "common/calls.rs"]
+mod calls;
+
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use wirechief::audio::codec::Codec;
-use wirechief::media::{Command, Engine, Event, MediaConfig, OpenPort, Stream, TapId};
+use wirechief::media::{Command, Engine, MediaConfig, TapId};
 use wirechief::recorder::{Finished, Form, Order, Recorder, Running};
 
-const BEAT: Duration = Duration::from_millis(20);
-/// The calls of a beat are spread over it, as in life.
-const SLICES: usize = 20;
-const PACKET_BYTES: usize = 172;
+use arguments::{number, text};
+use calls::{Call, beats, converse, cpu, packet};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let calls = number(&arguments, "--calls").unwrap_or(500);
-    let time = Duration::from_secs(number(&arguments, "--seconds").unwrap_or(5) as u64);
+    let time = Duration::from_secs(number(&arguments, "--seconds").unwrap_or(5));
     let rounds = number(&arguments, "--rounds").unwrap_or(3);
     let folder = text(&arguments, "--folder").map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = folder.join(format!("record-bench-{}", std::process::id()));
@@ -74,42 +76,6 @@ impl Figures {
     }
 }
 
-/// A call's far ends and its ports.
-struct Call {
-    sockets: [UdpSocket; 2],
-    ports: [OpenPort; 2],
-    _events: mpsc::Receiver<Event>,
-}
-
-impl Call {
-    fn new(engine: &Engine) -> anyhow::Result<Self> {
-        let (sender, events) = mpsc::channel(16);
-        let sockets = [UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?, UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?];
-        let first = engine.open(None, sender.clone())?;
-        let ports = [first, engine.open(Some(first.id), sender)?];
-        for (socket, port) in sockets.iter().zip(&ports) {
-            socket.set_nonblocking(true)?;
-            engine.send(Command::Configure { port: port.id, stream: stream(socket.local_addr()?) });
-        }
-        engine.send(Command::Join { a: ports[0].id, b: ports[1].id });
-        Ok(Self { sockets, ports, _events: events })
-    }
-
-    /// Both parties speak; how many packets came.
-    fn speak(&self, sequence: u16) -> u64 {
-        let mut buffer = [0; 2_048];
-        let mut arrived = 0;
-        for (socket, port) in self.sockets.iter().zip(&self.ports) {
-            while socket.recv(&mut buffer).is_ok_and(|length| length == PACKET_BYTES) {
-                arrived += 1;
-            }
-            // refused only when the engine is gone, which the count of arrivals shows
-            let _ = socket.send_to(&packet(sequence, port.rtp), port.rtp);
-        }
-        arrived
-    }
-}
-
 fn measure(calls: usize, on_record: Option<(PathBuf, Form)>, time: Duration) -> anyhow::Result<Figures> {
     let config = MediaConfig { ports: 20_000..=29_999, threads: 1, ..MediaConfig::default() };
     let engine = Engine::start(config)?;
@@ -126,19 +92,20 @@ fn measure(calls: usize, on_record: Option<(PathBuf, Form)>, time: Duration) -> 
             running.push(recording);
         }
     }
-    let mut load = Load { calls: &calls, sequence: 0, arrived: 0 };
-    load.run(Duration::from_secs(1));
-    load.arrived = 0;
+    let mut sequence = 0;
+    // any sound
+    let mut speak =
+        |time| converse((calls.as_slice(), &mut sequence), time, |number, to| packet(number, to, number as u8), || {});
+    speak(Duration::from_secs(1));
     let before = [cpu("media-")?, cpu("recorder")?];
-    load.run(time);
+    let arrived = speak(time);
     let [media, recorder_cpu] = [cpu("media-")? - before[0], cpu("recorder")? - before[1]];
-    let beats = (time.as_millis() / BEAT.as_millis()) as u64;
     let finished = finish(running)?;
     let lost_copies = finished.iter().map(|finished| finished.dropped).sum();
     let figures = Figures {
         media,
         recorder: recorder_cpu,
-        lost: (beats * 2 * calls.len() as u64).saturating_sub(load.arrived),
+        lost: (beats(time) * 2 * calls.len() as u64).saturating_sub(arrived),
         dropped: lost_copies,
         tick_late_us: engine.stats().tick_late_p99_us,
     };
@@ -155,74 +122,4 @@ fn finish(running: Vec<Running>) -> anyhow::Result<Vec<Finished>> {
         }
         Ok(all)
     })
-}
-
-struct Load<'a> {
-    calls: &'a [Call],
-    sequence: u16,
-    arrived: u64,
-}
-
-impl Load<'_> {
-    fn run(&mut self, time: Duration) {
-        let start = Instant::now();
-        for beat in 0..(time.as_millis() / BEAT.as_millis()) as u32 {
-            self.sequence = self.sequence.wrapping_add(1);
-            for slice in 0..SLICES {
-                let due = start + BEAT * beat + BEAT * slice as u32 / SLICES as u32;
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                for call in self.calls.iter().skip(slice).step_by(SLICES) {
-                    self.arrived += call.speak(self.sequence);
-                }
-            }
-        }
-    }
-}
-
-fn packet(sequence: u16, to: SocketAddr) -> [u8; PACKET_BYTES] {
-    let mut packet = [sequence as u8; PACKET_BYTES]; // any sound
-    packet[..2].copy_from_slice(&[0x80, 0]);
-    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-    packet[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
-    packet[8..12].copy_from_slice(&u32::from(to.port()).to_be_bytes());
-    packet
-}
-
-/// CPU time of the threads of a name so far.
-fn cpu(name: &str) -> anyhow::Result<Duration> {
-    let mut total = Duration::ZERO;
-    for thread in std::fs::read_dir("/proc/self/task")? {
-        let folder = thread?.path();
-        // A thread of the round before may end meanwhile.
-        let Ok(comm) = std::fs::read_to_string(folder.join("comm")) else { continue };
-        if comm.starts_with(name) {
-            let text = std::fs::read_to_string(folder.join("schedstat"))?;
-            total += Duration::from_nanos(text.split(' ').next().unwrap_or("0").parse()?);
-        }
-    }
-    Ok(total)
-}
-
-fn stream(remote: SocketAddr) -> Stream {
-    Stream {
-        remote,
-        rtcp: remote,
-        coding: Codec::Pcmu.into(),
-        payload: 0,
-        ptime_ms: 20,
-        telephone_event: Some(101),
-        send: true,
-        receive: true,
-        nat_source: None,
-        rtcp_mux: false,
-    }
-}
-
-fn text<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
-    let at = arguments.iter().position(|argument| argument == name)?;
-    arguments.get(at + 1).map(String::as_str)
-}
-
-fn number(arguments: &[String], name: &str) -> Option<usize> {
-    text(arguments, name)?.parse().ok()
 }

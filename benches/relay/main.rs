@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench relay [-- --calls 100 --seconds 5 --rate 200]`. Read the ratio to the bare forwarder, not the absolute values.
 
+#[path = "../common/arguments.rs"]
+mod arguments;
 mod forwarder;
 mod load;
 mod process;
@@ -11,6 +13,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use arguments::number;
 use load::Load;
 use process::Process;
 
@@ -20,12 +23,12 @@ const SET_UPS: usize = 2_000;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(count) = argument(&arguments, "--forward") {
-        return forwarder::run(count as usize);
+    if let Some(count) = number(&arguments, "--forward") {
+        return forwarder::run(count);
     }
-    let standing = argument(&arguments, "--calls").unwrap_or(100) as usize;
-    let time = Duration::from_secs(argument(&arguments, "--seconds").unwrap_or(5));
-    let rate = argument(&arguments, "--rate").map_or(Ok(RATE), u32::try_from)?;
+    let standing = number(&arguments, "--calls").unwrap_or(100);
+    let time = Duration::from_secs(number(&arguments, "--seconds").unwrap_or(5));
+    let rate = number(&arguments, "--rate").unwrap_or(RATE);
 
     let folder = tempfile::tempdir()?;
     let uas = UdpSocket::bind("127.0.0.1:0")?;
@@ -79,11 +82,6 @@ fn main() -> anyhow::Result<()> {
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
-}
-
-fn argument(arguments: &[String], name: &str) -> Option<u64> {
-    let at = arguments.iter().position(|argument| argument == name)?;
-    arguments.get(at + 1)?.parse().ok()
 }
 
 fn free_port() -> std::io::Result<SocketAddr> {
