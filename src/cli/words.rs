@@ -20,7 +20,37 @@ pub(super) fn duration(seconds: f64) -> String {
 
 /// A point in time on the local clock: `2026-11-20 21:00:00`.
 pub(super) fn local(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    LocalClock::new().print(time)
+}
+
+/// The local clock, looked up once for many times.
+pub(super) struct LocalClock(TimeZone);
+
+impl LocalClock {
+    pub(super) fn new() -> Self {
+        Self(TimeZone::system())
+    }
+
+    /// `2026-11-20 21:00:00`
+    pub(super) fn print(&self, time: Timestamp) -> String {
+        let time = self.0.to_datetime(time);
+        let (Ok(year @ 0..), [month, day, hour, minute, second]) = (
+            u16::try_from(time.year()),
+            [time.month(), time.day(), time.hour(), time.minute(), time.second()].map(i8::unsigned_abs),
+        ) else {
+            return time.strftime("%Y-%m-%d %H:%M:%S").to_string();
+        };
+        let [century, year] = [year / 100, year % 100].map(|pair| u8::try_from(pair).unwrap_or_default());
+        let mut text = String::with_capacity(19);
+        for (pair, after) in
+            [(century, ""), (year, "-"), (month, "-"), (day, " "), (hour, ":"), (minute, ":"), (second, "")]
+        {
+            text.push(char::from(b'0' + pair / 10));
+            text.push(char::from(b'0' + pair % 10));
+            text.push_str(after);
+        }
+        text
+    }
 }
 
 /// Reads `1d`, `2h ago` (so long ago), `2026-11-20T21:00:00Z`, or a local date or time, as a point in time.
@@ -47,6 +77,18 @@ mod tests {
             [(0.0, "0s"), (12.9, "12s"), (303.0, "5m03s"), (3_725.0, "1h02m"), (273_600.0, "3d04h"), (-1.0, "0s")];
         for (seconds, words) in cases {
             assert_eq!(duration(seconds), words);
+        }
+    }
+
+    #[test]
+    fn a_time_is_printed_as_its_format_says() {
+        for zone in ["UTC", "Europe/Zurich", "America/St_Johns", "Asia/Kathmandu"] {
+            let clock = LocalClock(TimeZone::get(zone).unwrap());
+            for second in [0, 951_782_400, 1_795_208_400, -62_135_596_800, 253_370_764_800, -80_000_000_000] {
+                let time = Timestamp::from_second(second).unwrap();
+                let format = time.to_zoned(clock.0.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+                assert_eq!(clock.print(time), format, "{zone}");
+            }
         }
     }
 

@@ -34,7 +34,7 @@ pub mod verify;
 pub use aside::Aside;
 pub use delivery::{Delivery, DeliveryState, RemoteStatus};
 pub use error::OutboxError;
-pub use list::{Filter, Listed, Order, Which};
+pub use list::{Filter, Line, Listed, Order, Which};
 pub use manifest::{Manifest, RecordingId, State};
 pub use partial::Partial;
 pub use rebuild::{Rebuilt, rebuild};

@@ -12,6 +12,8 @@ const BEGINNING: usize = 1_000;
 const CHUNK: usize = 64 * 1024;
 /// Blanks between two columns.
 const SPACE: usize = 2;
+/// To fill columns with.
+const BLANKS: &str = "                                                                ";
 
 /// The table.
 pub(super) struct Columns<'a> {
@@ -30,12 +32,12 @@ impl<'a> Columns<'a> {
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, row: Vec<String>) -> Result<(), Failure> {
+    pub(super) fn row(&mut self, row: &[&str]) -> Result<(), Failure> {
         if !self.widths.is_empty() {
-            self.line(&row);
+            self.line(row);
             return if self.text.len() < CHUNK { Ok(()) } else { self.flush() };
         }
-        self.beginning.push(row);
+        self.beginning.push(row.iter().map(|cell| (*cell).to_owned()).collect());
         if self.beginning.len() <= BEGINNING {
             return Ok(());
         }
@@ -52,14 +54,17 @@ impl<'a> Columns<'a> {
         if self.widths.is_empty() { self.output.table(self.header, &self.beginning) } else { self.flush() }
     }
 
-    fn line(&mut self, row: &[String]) {
+    fn line(&mut self, row: &[impl AsRef<str>]) {
         let mut owed = 0;
-        for (cell, width) in row.iter().zip(&self.widths) {
+        for (cell, broad) in row.iter().zip(&self.widths) {
             // An empty cell would shift the columns of those who split at blanks.
-            let cell = if cell.is_empty() { "-".into() } else { shown(cell) };
-            self.text.extend(std::iter::repeat_n(' ', owed));
+            let cell = if cell.as_ref().is_empty() { "-".into() } else { shown(cell.as_ref()) };
+            let end = self.text.len() + owed;
+            while self.text.len() < end {
+                self.text.push_str(BLANKS.get(..end - self.text.len()).unwrap_or(BLANKS));
+            }
             self.text.push_str(&cell);
-            owed = width.saturating_sub(cell.width()) + SPACE;
+            owed = broad.saturating_sub(width(&cell)) + SPACE;
         }
         self.text.push('\n');
     }
@@ -71,6 +76,11 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Columns of a terminal that a text takes which is fit to be shown.
+fn width(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
 fn widest<'a>(rows: impl Iterator<Item = &'a Vec<String>>, at: usize) -> usize {
-    rows.filter_map(|row| row.get(at)).map(|cell| shown(cell).width()).max().unwrap_or(0)
+    rows.filter_map(|row| row.get(at)).map(|cell| width(&shown(cell))).max().unwrap_or(0)
 }

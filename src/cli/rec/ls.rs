@@ -11,8 +11,8 @@ use super::place::Place;
 use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::rows::Rows;
-use crate::cli::words;
-use crate::outbox::{Filter, Listed, Order, Outbox, Which};
+use crate::cli::words::{self, LocalClock};
+use crate::outbox::{Filter, Line, Listed, Order, Outbox, Which};
 
 /// As much of an id as nobody else has.
 const SHORT_ID: usize = 13;
@@ -101,7 +101,7 @@ impl<'a> JsonRecording<'a> {
             bytes: listed.bytes,
             sha256: &listed.sha256,
             sealed: listed.sealed,
-            delivery: delivery(listed),
+            delivery: delivery(listed.wanted, listed.delivered, listed.parked),
             wanted: listed.wanted,
             delivered: listed.delivered,
             parked: listed.parked,
@@ -144,7 +144,8 @@ fn as_text(outbox: Option<&Outbox>, filter: &Filter, context: &Context) -> Done 
     let mut columns = Columns::begin(&context.output, &header);
     let mut failed: Option<Failure> = None;
     if let Some(outbox) = outbox {
-        outbox.each(filter, &mut |listed| match columns.row(row(&listed)) {
+        let clock = LocalClock::new();
+        outbox.each_line(filter, &mut |line| match add(&mut columns, line, &clock) {
             Ok(()) => ControlFlow::Continue(()),
             Err(failure) => {
                 failed = Some(failure);
@@ -158,28 +159,26 @@ fn as_text(outbox: Option<&Outbox>, filter: &Filter, context: &Context) -> Done 
     }
 }
 
-fn row(listed: &Listed) -> Vec<String> {
-    let mut id = listed.id.to_string();
-    id.truncate(SHORT_ID);
-    vec![
-        id,
-        words::local(listed.started),
-        words::duration(listed.duration.as_secs_f64()),
-        listed.direction.word().to_owned(),
-        listed.from.clone(),
-        listed.to.clone(),
-        listed.state.word().to_owned(),
-        delivery(listed).to_owned(),
-        listed.file.clone().unwrap_or_default(),
-    ]
+fn add(columns: &mut Columns<'_>, line: &Line<'_>, clock: &LocalClock) -> Result<(), Failure> {
+    columns.row(&[
+        line.id.get(..SHORT_ID).unwrap_or(line.id),
+        &clock.print(line.started),
+        &words::duration(line.duration.as_secs_f64()),
+        line.direction.word(),
+        line.from,
+        line.to,
+        line.state.word(),
+        delivery(line.wanted, line.delivered, line.parked),
+        line.file.unwrap_or_default(),
+    ])
 }
 
 /// How far its deliveries are, in a word.
-fn delivery(listed: &Listed) -> &'static str {
-    match listed {
-        Listed { wanted: 0, .. } => "-",
-        Listed { delivered, wanted, .. } if delivered >= wanted => "delivered",
-        Listed { parked: 1.., .. } => "parked",
+fn delivery(wanted: u32, delivered: u32, parked: u32) -> &'static str {
+    match (wanted, parked) {
+        (0, _) => "-",
+        _ if delivered >= wanted => "delivered",
+        (_, 1..) => "parked",
         _ => "waiting",
     }
 }
