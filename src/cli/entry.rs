@@ -93,12 +93,17 @@ pub(super) fn keep_memory_private() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
+/// Of a delivery.
+const DISK_THREADS: usize = 4;
+
 /// How many threads a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Threads {
     /// A question and an answer; or a server, whose tasks pass each other work all the time: on one thread none of them has to
     /// be woken, and its sound has threads of its own.
     One,
+    /// Deliveries: one for the network, and a few for the disk and for hashes. More of those would take the processors away from the one.
+    Delivery,
     /// Audio, which must not wait for a terminal.
     Many,
 }
@@ -114,6 +119,7 @@ pub(super) fn in_runtime(threads: Threads, command: impl Future<Output = Done>) 
 fn build(threads: Threads) -> std::io::Result<Runtime> {
     match threads {
         Threads::One => Builder::new_current_thread().enable_all().build(),
+        Threads::Delivery => Builder::new_current_thread().max_blocking_threads(DISK_THREADS).enable_all().build(),
         Threads::Many => Builder::new_multi_thread().enable_all().build(),
     }
 }

@@ -23,9 +23,33 @@ struct Inner {
     spool: Arc<Spool>,
     queue: PathBuf,
     /// Connections nobody uses just now.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Open>>,
     /// Made by the first recording that begins.
     writer: Mutex<Option<Writer>>,
+}
+
+/// A connection to the queue's file.
+#[derive(Debug)]
+struct Open {
+    conn: Connection,
+    /// Told to SQLite only when it changes: it makes all statements anew for that.
+    durable: Option<Durable>,
+}
+
+impl Open {
+    fn new(conn: Connection) -> Self {
+        Self { conn, durable: None }
+    }
+
+    fn set(&mut self, durable: Durable) -> rusqlite::Result<()> {
+        if self.durable != Some(durable) {
+            self.durable = None;
+            let level = if durable == Durable::Yes { "FULL" } else { "NORMAL" };
+            self.conn.pragma_update(None, "synchronous", level)?;
+            self.durable = Some(durable);
+        }
+        Ok(())
+    }
 }
 
 /// By which a recording that is open is known to have a living writer.
@@ -72,7 +96,7 @@ impl Outbox {
         let spool = Arc::new(Spool::open(spool)?);
         let queue = spool.path().join(QUEUE_FILE);
         let first = schema::open(&queue)?;
-        let inner = Inner { spool, queue, idle: Mutex::new(vec![first]), writer: Mutex::default() };
+        let inner = Inner { spool, queue, idle: Mutex::new(vec![Open::new(first)]), writer: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -88,12 +112,12 @@ impl Outbox {
         doing: &'static str,
         act: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T, OutboxError> {
-        let mut conn = self.take()?;
+        let mut open = self.take(None)?;
         let done = (|| {
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Deferred)?;
+            let tx = open.conn.transaction_with_behavior(TransactionBehavior::Deferred)?;
             act(&tx)
         })();
-        self.give_back(conn, done, doing)
+        self.give_back(open, done, doing)
     }
 
     /// Writes all of it or nothing.
@@ -103,16 +127,15 @@ impl Outbox {
         durable: Durable,
         act: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T, OutboxError> {
-        let mut conn = self.take()?;
+        let mut open = self.take(Some(durable))?;
         let done = (|| {
-            let level = if durable == Durable::Yes { "FULL" } else { "NORMAL" };
-            conn.pragma_update(None, "synchronous", level)?;
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            open.set(durable)?;
+            let tx = open.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = act(&tx)?;
             tx.commit()?;
             Ok(done)
         })();
-        self.give_back(conn, done, doing)
+        self.give_back(open, done, doing)
     }
 
     /// The name by which this outbox marks recordings as its own, its lock held.
@@ -127,19 +150,23 @@ impl Outbox {
         Ok(name)
     }
 
-    fn take(&self) -> Result<Connection, OutboxError> {
-        let idle = lock(&self.inner.idle).pop();
-        idle.map_or_else(|| schema::open(&self.inner.queue), Ok)
+    /// A connection, one that was last used in the same way where there is one.
+    fn take(&self, durable: Option<Durable>) -> Result<Open, OutboxError> {
+        let mut all = lock(&self.inner.idle);
+        let fits = durable.and_then(|durable| all.iter().rposition(|open| open.durable == Some(durable)));
+        let idle = fits.map(|at| all.swap_remove(at)).or_else(|| all.pop());
+        drop(all);
+        idle.map_or_else(|| schema::open(&self.inner.queue).map(Open::new), Ok)
     }
 
-    fn give_back<T>(&self, conn: Connection, done: Result<T, Fault>, doing: &'static str) -> Result<T, OutboxError> {
+    fn give_back<T>(&self, open: Open, done: Result<T, Fault>, doing: &'static str) -> Result<T, OutboxError> {
         match done {
             Ok(done) => {
-                lock(&self.inner.idle).push(conn);
+                lock(&self.inner.idle).push(open);
                 Ok(done)
             }
             Err(Fault::Outbox(error)) => {
-                lock(&self.inner.idle).push(conn);
+                lock(&self.inner.idle).push(open);
                 Err(error)
             }
             // Perhaps the file has been replaced; the next one opens what is there then.

@@ -30,8 +30,9 @@ impl Bars {
     pub(super) fn new(output: &Output, outbox: &Outbox) -> Self {
         let target = if watched(output) { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let all = MultiProgress::with_draw_target(target);
-        // Only a picture: a queue that cannot be counted is told of by the run itself.
-        let waiting = outbox.remotes().unwrap_or_default().iter().map(|remote| remote.waiting).sum();
+        // Only a picture: a queue that cannot be counted is told of by the run itself, and one that nobody looks at is not counted.
+        let remotes = if all.is_hidden() { Vec::new() } else { outbox.remotes().unwrap_or_default() };
+        let waiting = remotes.iter().map(|remote| remote.waiting).sum();
         let total = all
             .add(ProgressBar::new(waiting).with_style(style("{spinner} {pos}/{len} delivered {wide_bar} {elapsed}")));
         if !all.is_hidden() {

@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     let began = Instant::now();
     let mut summary = Summary::default();
     let done = in_runtime(
-        Threads::One,
+        Threads::Delivery,
         interruptible(async {
             summary = push::run(&desk.outbox, &remotes, &options, &bars).await?;
             Ok(Exit::Ok)
@@ -132,8 +132,11 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
 
 /// What waits cannot go anywhere without settings: that is no success.
 fn is_known(desk: &Desk) -> Result<(), Failure> {
+    if desk.is_configured {
+        return Ok(());
+    }
     let waiting: u64 = desk.outbox.remotes()?.iter().map(|remote| remote.waiting + remote.parked).sum();
-    if desk.is_configured || waiting == 0 {
+    if waiting == 0 {
         return Ok(());
     }
     let fault =

@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     let until = Until::Stopped;
     let options = Options { to: args.to.clone(), wait_lock: args.wait_lock, until, ..Options::default() };
     let lines = Lines(context.output);
-    in_runtime(Threads::One, async {
+    in_runtime(Threads::Delivery, async {
         let failed = |error| Fault::new(FaultCode::Failure, format!("catching signals: {error}"));
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

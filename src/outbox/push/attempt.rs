@@ -42,44 +42,44 @@ pub(super) type Flying = Arc<Mutex<BTreeMap<Key, Item>>>;
 
 /// An attempt that has ended.
 pub(super) struct Ended {
-    pub(super) key: Key,
-    /// `None`: it was no longer wanted.
-    pub(super) done: Option<(Item, Outcome)>,
+    pub(super) claim: Claim,
+    pub(super) came: Came,
     /// That left, whether they arrived or not.
     pub(super) bytes: u64,
 }
 
-/// Makes an attempt, and stores what became of it.
+/// What an attempt came to.
+pub(super) enum Came {
+    /// It has arrived; its receipt is good, and has still to be kept.
+    There(Receipt),
+    /// It has not; that is in the queue already.
+    Not(Outcome),
+}
+
+/// Makes an attempt; what went wrong with it is stored, a receipt is for the run to store.
 pub(super) async fn make(
     outbox: &Outbox,
     configured: &Configured,
-    (key, flying): (Key, Flying),
+    (claim, flying): (Claim, Flying),
     (options, watcher): (&Options, &dyn Watcher),
 ) -> Result<Ended, OutboxError> {
-    let of = key.clone();
-    let Some(claim) = blocking(outbox, move |outbox| pick::claim(outbox, &of)).await? else {
-        return Ok(Ended { key, done: None, bytes: 0 });
-    };
-    flying.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), claim.item.clone());
+    flying.lock().unwrap_or_else(PoisonError::into_inner).insert(claim.key.clone(), claim.item.clone());
     watcher.event(&Event::Started(&claim.item));
     let sent = Sending::new(outbox, &claim, watcher);
     let done = deliver(outbox, configured, &claim, &sent, options.stall).await;
     let bytes = sent.bytes.load(Ordering::Relaxed);
-    let outcome = match done {
-        Ok(receipt) => {
-            let claim = claim.clone();
-            blocking(outbox, move |outbox| pick::delivered(outbox, &claim, &receipt)).await?;
-            Outcome::Delivered
-        }
+    let came = match done {
+        Ok(receipt) => Came::There(receipt),
         Err(trouble) => {
             let place = configured.remote.place();
             let error = describe(&claim.item, &place, &trouble.what);
-            fail(outbox, configured, &claim, trouble.kind, (error, options)).await?
+            let outcome = fail(outbox, configured, &claim, trouble.kind, (error, options)).await?;
+            watcher.event(&Event::Ended(&claim.item, &outcome));
+            Came::Not(outcome)
         }
     };
-    watcher.event(&Event::Ended(&claim.item, &outcome));
-    flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-    Ok(Ended { key, done: Some((claim.item, outcome)), bytes })
+    flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&claim.key);
+    Ok(Ended { claim, came, bytes })
 }
 
 /// Runs what waits for the disk where it may.

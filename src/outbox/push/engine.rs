@@ -1,19 +1,23 @@
 //! The run itself: the lock, who is next, the uploads on their way, and when it ends.
 //! Above: [`super::run`]. Below: `pick` reads and writes the queue, `attempt` makes one delivery.
+//!
+//! Uploads do not wait for the disk: receipts that came while it was busy are kept together, in the same turn in which the next attempts
+//! are put into the queue. So the more uploads end in the time that a turn takes, the more begin with it; and those that have ended
+//! without being kept are never more than three times as many as are made at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::attempt::{self, Ended, Flying, blocking};
+use super::attempt::{self, Came, Ended, Flying, blocking};
 use super::back_off::chance;
-use super::pick::{self, Gate, Key, STRIKES};
-use super::{Item, Options, Outcome, PushError, Summary, Until, Watcher};
+use super::pick::{self, Claim, Gate, Key, STRIKES, Turn};
+use super::{Event, Item, Options, Outcome, PushError, Summary, Until, Watcher};
 use crate::outbox::remote::Remotes;
 use crate::outbox::spool::{Lock, PUSH_LOCK};
 use crate::outbox::store::{Durable, now_ms};
@@ -27,12 +31,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const MEND_AGAIN: Duration = Duration::from_secs(30);
 
 type Attempt<'a> = BoxFuture<'a, Result<Ended, OutboxError>>;
+/// Comes back with what was asked for, and the claims.
+type Taken<'a> = BoxFuture<'a, (Turn, Result<Vec<Option<Claim>>, OutboxError>)>;
 
 /// A remote in this run.
 struct Line {
     name: Arc<str>,
     /// Due, taken from the queue.
     due: VecDeque<Key>,
+    /// From the moment it is taken from those until its attempt has ended.
     on_the_way: usize,
     /// The queue has nothing more that is due; asked again after this.
     asked: Option<Instant>,
@@ -47,6 +54,12 @@ struct Run<'a> {
     watcher: &'a dyn Watcher,
     lines: Vec<Line>,
     attempts: FuturesUnordered<Attempt<'a>>,
+    /// In the queue as begun.
+    ready: VecDeque<Claim>,
+    /// What the next turn is for.
+    next: Turn,
+    /// A turn that is being taken, and how many receipts it keeps.
+    turn: Option<(Taken<'a>, usize)>,
     flying: Flying,
     /// Where a delivery stands in the summary.
     places: BTreeMap<Key, usize>,
@@ -78,6 +91,9 @@ pub(super) async fn run(
         watcher,
         lines: names.iter().map(line).collect(),
         attempts: FuturesUnordered::new(),
+        ready: VecDeque::new(),
+        next: Turn::default(),
+        turn: None,
         flying: Flying::default(),
         places: BTreeMap::new(),
         begun: 0,
@@ -90,6 +106,14 @@ pub(super) async fn run(
         () = sleep_until(deadline.unwrap_or_else(|| Instant::now() + forever)) => {}
     }
     run.end(&names).await
+}
+
+/// Done when the turn that is being taken is; never, if none is.
+async fn taken(turn: &mut Option<(Taken<'_>, usize)>) -> (Turn, Result<Vec<Option<Claim>>, OutboxError>) {
+    let Some((taken, _)) = turn else { return std::future::pending().await };
+    let done = taken.await;
+    *turn = None;
+    done
 }
 
 /// The remotes that are asked for.
@@ -119,8 +143,9 @@ async fn lock(outbox: &Outbox, wait: Duration) -> Result<Lock, PushError> {
 impl<'a> Run<'a> {
     async fn go(&mut self, names: &[Arc<str>]) -> Result<(), OutboxError> {
         loop {
-            self.fill().await?;
-            if self.attempts.is_empty() {
+            self.begin();
+            self.take_turn().await?;
+            if self.attempts.is_empty() && self.turn.is_none() {
                 let pause = self.pause(names).await?;
                 let Some(pause) = pause else { return Ok(()) };
                 sleep(pause).await;
@@ -129,6 +154,7 @@ impl<'a> Run<'a> {
             }
             tokio::select! {
                 Some(done) = self.attempts.next() => self.ended(done?),
+                (turn, claims) = taken(&mut self.turn) => self.turned(turn, claims?),
                 () = sleep(LOOK_AGAIN) => self.look_again().await?,
             }
         }
@@ -163,9 +189,54 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Begins attempts while there is room and something is due; the remote with the fewest on their way is next.
+    /// Begins what is in the queue as begun, while there is room.
+    fn begin(&mut self) {
+        while self.attempts.len() < self.uploads() && self.unkept() < 2 * self.uploads() {
+            let Some(claim) = self.ready.pop_front() else { return };
+            let Some(configured) = self.remotes.get(claim.key.remote.as_ref()) else { continue };
+            let (flying, with) = (Arc::clone(&self.flying), (self.options, self.watcher));
+            self.attempts.push(Box::pin(attempt::make(self.outbox, configured, (claim, flying), with)));
+        }
+    }
+
+    fn uploads(&self) -> usize {
+        self.options.uploads.max(1)
+    }
+
+    /// Receipts that have come and are not on the disk.
+    fn unkept(&self) -> usize {
+        self.next.arrived.len() + self.turn.as_ref().map_or(0, |(_, receipts)| *receipts)
+    }
+
+    /// Begins a turn, if none is being taken and there is something to do in it.
+    async fn take_turn(&mut self) -> Result<(), OutboxError> {
+        if self.turn.is_some() {
+            return Ok(());
+        }
+        self.fill().await?;
+        let turn = std::mem::take(&mut self.next);
+        if turn.arrived.is_empty() && turn.put_back.is_empty() && turn.next.is_empty() {
+            return Ok(());
+        }
+        let (outbox, receipts) = (self.outbox, turn.arrived.len());
+        let taken = async move {
+            blocking(outbox, move |outbox| {
+                let claims = pick::turn(outbox, &turn);
+                (turn, claims)
+            })
+            .await
+        };
+        self.turn = Some((Box::pin(taken), receipts));
+        Ok(())
+    }
+
+    /// Takes from what is due as much as there is room for, and as is likely to find room while the turn is taken; the remote with the
+    /// fewest on their way is next.
     async fn fill(&mut self) -> Result<(), OutboxError> {
-        while self.attempts.len() < self.options.uploads.max(1) {
+        // One that ended alone says nothing: then uploads are long, and nothing is begun before its time.
+        let ahead = if self.next.arrived.len() > 1 { self.next.arrived.len().min(self.uploads()) } else { 0 };
+        let room = (self.uploads() + ahead).saturating_sub(self.attempts.len() + self.ready.len());
+        while self.next.next.len() < room {
             if self.options.limit.is_some_and(|limit| self.begun >= limit) {
                 return Ok(());
             }
@@ -179,7 +250,11 @@ impl<'a> Run<'a> {
                 }
             }
             let Some(key) = found else { return Ok(()) };
-            self.begin(key);
+            if let Some(line) = self.line(&key.remote) {
+                line.on_the_way += 1;
+            }
+            self.begun += 1;
+            self.next.next.push(key);
         }
         Ok(())
     }
@@ -211,30 +286,63 @@ impl<'a> Run<'a> {
         Ok(line.due.pop_front())
     }
 
-    fn begin(&mut self, key: Key) {
-        let Some(configured) = self.remotes.get(key.remote.as_ref()) else { return };
-        if let Some(line) = self.line(&key) {
-            line.on_the_way += 1;
+    /// An upload has ended.
+    fn ended(&mut self, ended: Ended) {
+        let Ended { claim, came, bytes } = ended;
+        self.summary.bytes += bytes;
+        let outcome = match came {
+            Came::There(receipt) => return self.next.arrived.push((claim, receipt)),
+            Came::Not(outcome) => outcome,
+        };
+        self.leaves(&claim.key);
+        if let Some(line) = self.line(&claim.key.remote) {
+            line.gate = None;
         }
-        self.begun += 1;
-        let (outbox, flying, with) = (self.outbox, Arc::clone(&self.flying), (self.options, self.watcher));
-        self.attempts.push(Box::pin(attempt::make(outbox, configured, (key, flying), with)));
+        // What is ready for the same remote waits until it is known how that is.
+        let (of_it, others): (Vec<Claim>, _) =
+            std::mem::take(&mut self.ready).into_iter().partition(|ready| ready.key.remote == claim.key.remote);
+        self.ready = others.into();
+        for ready in of_it.into_iter().rev() {
+            self.begun = self.begun.saturating_sub(1);
+            self.leaves(&ready.key);
+            self.next.put_back.push(ready.key);
+        }
+        self.tell(claim.key, claim.item, outcome);
     }
 
-    fn ended(&mut self, ended: Ended) {
-        let Ended { key, done, bytes } = ended;
-        let has_arrived = matches!(done, Some((_, Outcome::Delivered)));
-        if let Some(line) = self.line(&key) {
+    /// A turn has been taken: its receipts count.
+    fn turned(&mut self, turn: Turn, claims: Vec<Option<Claim>>) {
+        for (claim, _) in turn.arrived {
+            self.watcher.event(&Event::Ended(&claim.item, &Outcome::Delivered));
+            self.leaves(&claim.key);
+            if let Some(gate) = self.line(&claim.key.remote).and_then(|line| line.gate.as_mut()) {
+                *gate = Gate::default();
+            }
+            self.summary.delivered += 1;
+            self.tell(claim.key, claim.item, Outcome::Delivered);
+        }
+        for (key, claim) in turn.next.into_iter().zip(claims) {
+            match claim {
+                Some(claim) => self.ready.push_back(claim),
+                None => {
+                    self.begun = self.begun.saturating_sub(1);
+                    self.leaves(&key);
+                }
+            }
+        }
+        for key in turn.put_back {
+            if let Some(line) = self.line(&key.remote) {
+                line.asked = None;
+            }
+        }
+    }
+
+    /// Nothing is on its way of this delivery any more.
+    fn leaves(&mut self, key: &Key) {
+        if let Some(line) = self.line(&key.remote) {
             line.on_the_way = line.on_the_way.saturating_sub(1);
             // What failed may be due again very soon.
             line.asked = None;
-            line.gate = has_arrived.then(Gate::default);
-        }
-        self.summary.bytes += bytes;
-        self.summary.delivered += u64::from(has_arrived);
-        match done {
-            Some((item, outcome)) => self.tell(key, item, outcome),
-            None => self.begun = self.begun.saturating_sub(1),
         }
     }
 
@@ -248,16 +356,32 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn line(&mut self, key: &Key) -> Option<&mut Line> {
-        self.lines.iter_mut().find(|line| line.name == key.remote)
+    fn line(&mut self, remote: &Arc<str>) -> Option<&mut Line> {
+        self.lines.iter_mut().find(|line| line.name == *remote)
     }
 
     /// Ends what is on its way, and counts what is left.
     async fn end(mut self, names: &[Arc<str>]) -> Result<Summary, PushError> {
+        while let Some(Some(done)) = self.attempts.next().now_or_never() {
+            self.ended(done?);
+        }
         drop(std::mem::take(&mut self.attempts));
+        if self.turn.is_some() {
+            let (turn, claims) = taken(&mut self.turn).await;
+            self.turned(turn, claims?);
+        }
+        // What has arrived is kept, whatever the time.
+        (self.next.next, self.next.put_back) = (Vec::new(), Vec::new());
+        let last = std::mem::take(&mut self.next);
+        let kept = blocking(self.outbox, move |outbox| {
+            let claims = if last.arrived.is_empty() { Ok(Vec::new()) } else { pick::turn(outbox, &last) };
+            claims.map(|claims| (last, claims))
+        });
+        let (last, claims) = kept.await?;
+        self.turned(last, claims);
         let flying = std::mem::take(&mut *self.flying.lock().unwrap_or_else(PoisonError::into_inner));
         for (key, item) in flying {
-            self.watcher.event(&super::Event::Ended(&item, &Outcome::CutShort));
+            self.watcher.event(&Event::Ended(&item, &Outcome::CutShort));
             self.tell(key, item, Outcome::CutShort);
         }
         let (options, of) = (self.options.clone(), names.to_vec());

@@ -152,37 +152,84 @@ pub(super) fn due(outbox: &Outbox, options: &Options, remote: &Arc<str>) -> Resu
     })
 }
 
-/// Puts an attempt into the queue; `None`: it is no longer wanted, or not now.
-pub(super) fn claim(outbox: &Outbox, key: &Key) -> Result<Option<Claim>, OutboxError> {
-    let found = outbox.write("beginning an attempt", Durable::Soon, |tx| {
-        let changed = tx
-            .prepare_cached(
-                "UPDATE deliveries SET state = 'uploading', attempts = attempts + 1
-                 WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state = 'pending' AND due_ms <= ?4",
-            )?
-            .execute(params![key.number, key.part, key.remote.as_ref(), now_ms()])?;
-        if changed == 0 {
-            return Ok(None);
+/// What a run wants of the queue at once: receipts to be kept, and attempts to be begun. One transaction for many of them costs little
+/// more than for one.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// What has arrived.
+    pub(super) arrived: Vec<(Claim, Receipt)>,
+    /// Claimed, and not begun after all.
+    pub(super) put_back: Vec<Key>,
+    /// To be begun.
+    pub(super) next: Vec<Key>,
+}
+
+/// Takes a turn: when it has come back all receipts count and are on the disk. Returns a claim for each of `next`; `None`: it is no
+/// longer wanted, or not now.
+pub(super) fn turn(outbox: &Outbox, turn: &Turn) -> Result<Vec<Option<Claim>>, OutboxError> {
+    let durable = if turn.arrived.is_empty() { Durable::Soon } else { Durable::Yes };
+    let found = outbox.write("keeping receipts and beginning attempts", durable, |tx| {
+        for (claim, receipt) in &turn.arrived {
+            delivered(tx, claim, receipt)?;
         }
-        let mut one = tx.prepare_cached(
-            "SELECT json, attempts, token, position FROM deliveries JOIN manifests USING (number)
-             WHERE number = ?1 AND part = ?2 AND remote = ?3",
-        )?;
-        let row = one.query_row(params![key.number, key.part, key.remote.as_ref()], |row| {
-            let (text, attempts, token) = (row.get::<_, String>(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?);
-            let offset = number(row, 3)?;
-            Ok((text, attempts, token.map(|token| Resume { token, offset })))
-        });
-        Ok(row.optional()?)
+        for key in &turn.put_back {
+            tx.prepare_cached(
+                "UPDATE deliveries SET state = 'pending', attempts = max(attempts - 1, 0)
+                 WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state = 'uploading'",
+            )?
+            .execute(params![key.number, key.part, key.remote.as_ref()])?;
+        }
+        turn.next.iter().map(|key| claim(tx, key)).collect::<Result<Vec<_>, Fault>>()
     })?;
-    let Some((text, attempt, resume)) = found else { return Ok(None) };
-    let manifest = outbox.parse(&text)?;
-    let at = usize::try_from(key.part).unwrap_or(usize::MAX).saturating_sub(1);
-    let Some((file, size, sha256)) = manifest.files().nth(at) else { return Ok(None) };
-    let (id, call) = (manifest.id, manifest.call.clone());
-    let (file, sha256) = (file.to_owned(), sha256.to_owned());
-    let item = Item { id, part: key.part, call, file, size, remote: key.remote.to_string(), attempt };
-    Ok(Some(Claim { key: key.clone(), item, manifest: Arc::new(manifest), sha256, resume }))
+    let whole = |(key, found): (&Key, Option<Found>)| match found {
+        Some(found) => found.claim(outbox, key),
+        None => Ok(None),
+    };
+    turn.next.iter().zip(found).map(whole).collect()
+}
+
+/// A delivery's row and its manifest.
+struct Found {
+    manifest: String,
+    attempt: u32,
+    resume: Option<Resume>,
+}
+
+impl Found {
+    /// `None`: the recording has no such part.
+    fn claim(self, outbox: &Outbox, key: &Key) -> Result<Option<Claim>, OutboxError> {
+        let Self { manifest, attempt, resume } = self;
+        let manifest = outbox.parse(&manifest)?;
+        let at = usize::try_from(key.part).unwrap_or(usize::MAX).saturating_sub(1);
+        let Some((file, size, sha256)) = manifest.files().nth(at) else { return Ok(None) };
+        let (id, call) = (manifest.id, manifest.call.clone());
+        let (file, sha256) = (file.to_owned(), sha256.to_owned());
+        let item = Item { id, part: key.part, call, file, size, remote: key.remote.to_string(), attempt };
+        Ok(Some(Claim { key: key.clone(), item, manifest: Arc::new(manifest), sha256, resume }))
+    }
+}
+
+/// Puts an attempt into the queue.
+fn claim(tx: &Transaction<'_>, key: &Key) -> Result<Option<Found>, Fault> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'uploading', attempts = attempts + 1
+             WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state = 'pending' AND due_ms <= ?4",
+        )?
+        .execute(params![key.number, key.part, key.remote.as_ref(), now_ms()])?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    let mut one = tx.prepare_cached(
+        "SELECT json, attempts, token, position FROM deliveries JOIN manifests USING (number)
+         WHERE number = ?1 AND part = ?2 AND remote = ?3",
+    )?;
+    let row = one.query_row(params![key.number, key.part, key.remote.as_ref()], |row| {
+        let (manifest, attempt, token) = (row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?);
+        let offset = number(row, 3)?;
+        Ok(Found { manifest, attempt, resume: token.map(|token| Resume { token, offset }) })
+    });
+    Ok(row.optional()?)
 }
 
 /// Where an upload can go on. This and what follows concerns the recording that was claimed: one that went on meanwhile has its row,
@@ -207,23 +254,20 @@ pub(super) fn resume_at(outbox: &Outbox, claim: &Claim, resume: &Resume) -> Resu
 }
 
 /// A receipt has come, and counts.
-pub(super) fn delivered(outbox: &Outbox, claim: &Claim, receipt: &Receipt) -> Result<(), OutboxError> {
+fn delivered(tx: &Transaction<'_>, claim: &Claim, receipt: &Receipt) -> Result<(), Fault> {
     let key = &claim.key;
-    let text = serde_json::to_string(receipt).unwrap_or_default();
-    outbox.write("keeping a receipt", Durable::Yes, |tx| {
-        let now = now_ms();
-        tx.prepare_cached(
-            "UPDATE deliveries SET state = 'delivered', receipt = ?4, delivered_ms = ?5, token = NULL, position = 0, error = NULL,
-             reason = NULL WHERE number = ?1 AND part = ?2 AND remote = ?3
-             AND number = (SELECT number FROM recordings WHERE id = ?6)",
-        )?
-        .execute(params![key.number, key.part, key.remote.as_ref(), text, now, claim.item.id.to_string()])?;
-        tx.prepare_cached(
-            "UPDATE remotes SET failures = 0, closed_until_ms = 0, error = NULL, failed_ms = NULL, delivered_ms = ?2 WHERE name = ?1",
-        )?
-        .execute(params![key.remote.as_ref(), now])?;
-        Ok(())
-    })
+    let (text, now) = (serde_json::to_string(receipt).unwrap_or_default(), now_ms());
+    tx.prepare_cached(
+        "UPDATE deliveries SET state = 'delivered', receipt = ?4, delivered_ms = ?5, token = NULL, position = 0, error = NULL,
+         reason = NULL WHERE number = ?1 AND part = ?2 AND remote = ?3
+         AND number = (SELECT number FROM recordings WHERE id = ?6)",
+    )?
+    .execute(params![key.number, key.part, key.remote.as_ref(), text, now, claim.item.id.to_string()])?;
+    tx.prepare_cached(
+        "UPDATE remotes SET failures = 0, closed_until_ms = 0, error = NULL, failed_ms = NULL, delivered_ms = ?2 WHERE name = ?1",
+    )?
+    .execute(params![key.remote.as_ref(), now])?;
+    Ok(())
 }
 
 /// An attempt has failed.

@@ -5,6 +5,7 @@ mod life;
 mod namesakes;
 mod push;
 mod tidy;
+mod turns;
 mod verify;
 
 use std::path::PathBuf;

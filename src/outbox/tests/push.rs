@@ -19,7 +19,7 @@ use crate::outbox::{Delivery, DeliveryState, Order, Outbox};
 
 /// What a stub does with the next parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
+pub(super) enum Mood {
     Take,
     /// Takes it, and the answer is lost.
     TakeSilently,
@@ -35,18 +35,18 @@ enum Mood {
 
 /// A remote that remembers.
 #[derive(Default)]
-struct Stub {
+pub(super) struct Stub {
     moods: Mutex<VecDeque<Mood>>,
     then: Mutex<Option<Mood>>,
     /// By idempotency key.
     taken: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Keys and attempts, in order.
-    asked: Mutex<Vec<(String, u32)>>,
+    pub(super) asked: Mutex<Vec<(String, u32)>>,
     resumed: Mutex<Vec<(String, u64)>>,
 }
 
 impl Stub {
-    fn in_moods(moods: &[Mood]) -> Arc<Self> {
+    pub(super) fn in_moods(moods: &[Mood]) -> Arc<Self> {
         let stub = Self::default();
         stub.moods.lock().unwrap().extend(moods);
         Arc::new(stub)
@@ -58,7 +58,7 @@ impl Stub {
         Arc::new(stub)
     }
 
-    fn taken(&self) -> usize {
+    pub(super) fn taken(&self) -> usize {
         self.taken.lock().unwrap().len()
     }
 
@@ -114,7 +114,7 @@ impl Remote for Stub {
     }
 }
 
-fn remotes(all: &[(&str, &Arc<Stub>)]) -> Remotes {
+pub(super) fn remotes(all: &[(&str, &Arc<Stub>)]) -> Remotes {
     let policy = Policy { give_up_attempts: 3, give_up_after: Duration::ZERO, ..Policy::default() };
     let configured = |stub: &Arc<Stub>| Configured { remote: Arc::<Stub>::clone(stub), policy: policy.clone() };
     all.iter().map(|(name, stub)| ((*name).to_owned(), configured(stub))).collect()
@@ -125,22 +125,22 @@ fn quick() -> Options {
     Options { back_off, until: Until::Done, ..Options::default() }
 }
 
-fn slow() -> Options {
+pub(super) fn slow() -> Options {
     Options { until: Until::Idle, ..Options::default() }
 }
 
-async fn push(home: &Home, stub: &Arc<Stub>, options: &Options) -> Summary {
+pub(super) async fn push(home: &Home, stub: &Arc<Stub>, options: &Options) -> Summary {
     run(&home.outbox, &remotes(&[("crm", stub)]), options, &()).await.unwrap()
 }
 
-fn with(recordings: usize) -> (Home, Vec<RecordingId>) {
+pub(super) fn with(recordings: usize) -> (Home, Vec<RecordingId>) {
     let home = Home::new();
     home.outbox.set_remotes(&["crm"]).unwrap();
     let ids = (0..recordings).map(|n| home.finished("n.wav", format!("audio {n}").as_bytes()).id).collect();
     (home, ids)
 }
 
-fn state(outbox: &Outbox, id: RecordingId) -> Delivery {
+pub(super) fn state(outbox: &Outbox, id: RecordingId) -> Delivery {
     outbox.deliveries(id).unwrap().into_iter().next().unwrap()
 }
 

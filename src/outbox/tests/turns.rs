@@ -1,0 +1,64 @@
+//! Receipts that are kept together, and attempts that are put into the queue ahead: nothing is told, lost or counted that should not.
+
+use std::time::Duration;
+
+use super::push::{Mood, Stub, push, remotes, slow, state, with};
+use crate::outbox::push::{Event, Options, Outcome, Watcher, run};
+use crate::outbox::{DeliveryState, Outbox};
+
+/// Reads the queue whenever it is told that something has been delivered.
+struct Auditor(Outbox);
+
+impl Watcher for Auditor {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Ended(item, Outcome::Delivered) = event {
+            let kept = state(&self.0, item.id).state;
+            assert!(
+                matches!(kept, DeliveryState::Delivered(_)),
+                "{} is told of as delivered, and is {kept:?}",
+                item.file
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_of_as_delivered_has_its_receipt_in_the_queue() {
+    let (home, _) = with(40);
+    let stub = Stub::in_moods(&[]);
+    let summary = run(&home.outbox, &remotes(&[("crm", &stub)]), &slow(), &Auditor(home.other())).await.unwrap();
+    assert_eq!((summary.delivered, summary.waiting, summary.items.len()), (40, 0, 40));
+}
+
+#[tokio::test]
+async fn what_had_arrived_when_a_run_ran_out_of_time_is_not_sent_again() {
+    let (home, ids) = with(60);
+    let stub = Stub::in_moods(&[]);
+    for time in [1, 3, 5, 7, 9] {
+        let short = Options { max_time: Some(Duration::from_millis(time)), ..slow() };
+        push(&home, &stub, &short).await;
+        let kept = ids.iter().filter(|id| matches!(state(&home.outbox, **id).state, DeliveryState::Delivered(_)));
+        assert_eq!(kept.count(), stub.taken());
+    }
+    push(&home, &stub, &slow()).await;
+    assert_eq!(stub.taken(), 60);
+}
+
+#[tokio::test]
+async fn attempts_that_were_put_into_the_queue_and_not_begun_are_not_counted() {
+    let (home, ids) = with(40);
+    let moods: Vec<Mood> = (0..40).map(|n| if n < 20 { Mood::Take } else { Mood::Fail(None) }).collect();
+    let stub = Stub::in_moods(&moods);
+    push(&home, &stub, &slow()).await;
+    let asked = stub.asked.lock().unwrap().clone();
+    assert!(asked.len() < 40, "it was left alone after some failures");
+    for id in ids {
+        let delivery = state(&home.outbox, id);
+        let times = asked.iter().filter(|(key, _)| *key == id.to_string()).count();
+        assert_eq!(
+            (delivery.attempts as usize, delivery.state == DeliveryState::Uploading),
+            (times, false),
+            "{delivery:?}"
+        );
+    }
+}
