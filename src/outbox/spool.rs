@@ -411,7 +411,7 @@ pub fn check_name(name: &str) -> Result<(), OutboxError> {
 /// Reads a file from its beginning to its end.
 pub(super) fn measure(mut file: &File) -> io::Result<Measure> {
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     let mut bytes = 0;
     loop {
         let read = match file.read(&mut buffer) {

@@ -3,8 +3,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -14,6 +14,13 @@ use super::Parcel;
 
 /// Bytes read from the file at a time: with two pieces on their way for each of 8 uploads, 4 MiB in all.
 const PIECE_BYTES: u64 = 256 * 1024;
+
+/// Pieces that have been sent. They are filled again: the system would have to clear new memory for each, and the allocator would keep
+/// more of it, for each thread some.
+static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// So many spare pieces are kept.
+const MOST_SPARE: usize = 16;
 
 /// The body of a request; it can be sent more than once.
 #[derive(Clone)]
@@ -162,6 +169,33 @@ impl Reading {
     }
 }
 
+/// A piece of a file on its way.
+struct Piece(Vec<u8>);
+
+impl Piece {
+    /// An empty one.
+    fn new() -> Self {
+        Self(SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default())
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut piece = std::mem::take(&mut self.0);
+        piece.clear();
+        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MOST_SPARE {
+            spare.push(piece);
+        }
+    }
+}
+
 impl Source {
     /// Exactly `want` bytes; an error when the file has fewer.
     fn read(self, want: u64) -> io::Result<(File, Bytes)> {
@@ -174,11 +208,12 @@ impl Source {
             }
             Self::Away => return Err(io::Error::other("the file was given up")),
         };
-        let mut piece = Vec::with_capacity(usize::try_from(want).unwrap_or(0));
-        let got = (&mut file).take(want).read_to_end(&mut piece)?;
+        let mut piece = Piece::new();
+        piece.0.reserve_exact(usize::try_from(PIECE_BYTES).unwrap_or(0));
+        let got = (&mut file).take(want).read_to_end(&mut piece.0)?;
         if u64::try_from(got).ok() != Some(want) {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"));
         }
-        Ok((file, piece.into()))
+        Ok((file, Bytes::from_owner(piece)))
     }
 }
