@@ -21,6 +21,8 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(30);
 /// The same where it is known that something is due sooner, at the earliest.
 const SOON: Duration = Duration::from_millis(200);
+/// How long another run is waited for: most have ended by then.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The names of the remotes of these settings: they want every recording that is finished from now on.
 pub(super) fn wanted_by(config: &Config, recordings: &Recordings) {
@@ -55,7 +57,7 @@ async fn once(exchange: &Arc<Exchange>, settings: &Config) -> Option<Duration> {
         return None;
     }
     let found = tools(exchange, settings).await?;
-    let options = Options { to: names, ..Options::default() };
+    let options = Options { to: names, wait_lock: PATIENCE, ..Options::default() };
     match push::run(&found.0, &found.1, &options, &Teller(exchange.clone())).await {
         Ok(summary) => next(&summary),
         Err(PushError::Locked { .. }) => Some(AGAIN),
@@ -75,13 +77,9 @@ async fn tools(exchange: &Arc<Exchange>, settings: &Config) -> Option<(Outbox, R
     Some((outbox, remotes))
 }
 
-/// When something of what is left is due again.
+/// When something of what is left is due again, whoever has tried it last.
 fn next(summary: &Summary) -> Option<Duration> {
-    let due = summary.items.iter().filter_map(|(_, outcome)| match outcome {
-        Outcome::Waiting { after, .. } => Some(*after),
-        _ => None,
-    });
-    (summary.waiting > 0).then(|| due.min().unwrap_or(AGAIN).clamp(SOON, AGAIN))
+    (summary.waiting > 0).then(|| summary.next.unwrap_or(AGAIN).clamp(SOON, AGAIN))
 }
 
 /// Tells of what arrived, and of what is given up.

@@ -168,12 +168,11 @@ impl<'a> Run<'a> {
         }
         let (options, of) = (self.options.clone(), names.to_vec());
         let left = blocking(self.outbox, move |outbox| pick::left(outbox, &options, &of)).await?;
-        let next = left.next_ms.map(|at| u64::try_from(at.saturating_sub(now_ms())).unwrap_or_default());
-        match (self.options.until, next) {
-            (Until::Stopped, next) => Ok(Some(next.map_or(LOOK_AGAIN, Duration::from_millis).min(LOOK_AGAIN))),
+        match (self.options.until, left.next_in()) {
+            (Until::Stopped, next) => Ok(Some(next.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN))),
             (_, None) => Ok(None),
             // At least a moment: what is due may be beyond the age that is asked for.
-            (_, Some(next)) => Ok(Some(Duration::from_millis(next.max(5)).min(LOOK_AGAIN))),
+            (_, Some(next)) => Ok(Some(next.clamp(Duration::from_millis(5), LOOK_AGAIN))),
         }
     }
 
@@ -391,6 +390,7 @@ impl<'a> Run<'a> {
         });
         let left = left.await?;
         (self.summary.waiting, self.summary.parked) = (left.waiting, left.parked);
+        self.summary.next = left.next_in();
         Ok(self.summary)
     }
 }

@@ -166,6 +166,8 @@ pub struct Summary {
     pub delivered: u64,
     /// Of what was asked for (recordings and remotes), still waiting.
     pub waiting: u64,
+    /// In how long the next of that is due, where anything waits and its remote is not gone.
+    pub next: Option<Duration>,
     /// Of what was asked for, parked.
     pub parked: u64,
     /// Bytes that left.

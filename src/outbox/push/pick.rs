@@ -74,6 +74,14 @@ pub(super) struct Left {
     pub(super) next_ms: Option<i64>,
 }
 
+impl Left {
+    /// In how long the next of them is due.
+    pub(super) fn next_in(&self) -> Option<Duration> {
+        let wait = |at: i64| u64::try_from(at.saturating_sub(now_ms())).unwrap_or_default();
+        self.next_ms.map(|at| Duration::from_millis(wait(at)))
+    }
+}
+
 /// Makes the queue ready for a run: attempts that a dead run began wait again, as does what waits for a time that a clock put back
 /// has moved far away.
 pub(super) fn prepare(outbox: &Outbox, options: &Options, names: &[Arc<str>]) -> Result<(), OutboxError> {

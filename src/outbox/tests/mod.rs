@@ -1,5 +1,6 @@
 //! The outbox as its users see it: recordings begun, finished, recovered, listed.
 
+mod clock;
 mod hostile;
 mod life;
 mod namesakes;

@@ -52,7 +52,7 @@ impl Stub {
         Arc::new(stub)
     }
 
-    fn always(mood: Mood) -> Arc<Self> {
+    pub(super) fn always(mood: Mood) -> Arc<Self> {
         let stub = Self::default();
         *stub.then.lock().unwrap() = Some(mood);
         Arc::new(stub)
@@ -62,7 +62,7 @@ impl Stub {
         self.taken.lock().unwrap().len()
     }
 
-    fn asked(&self) -> usize {
+    pub(super) fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
 
@@ -120,7 +120,7 @@ pub(super) fn remotes(all: &[(&str, &Arc<Stub>)]) -> Remotes {
     all.iter().map(|(name, stub)| ((*name).to_owned(), configured(stub))).collect()
 }
 
-fn quick() -> Options {
+pub(super) fn quick() -> Options {
     let back_off = BackOff { first: Duration::from_millis(1), most: Duration::from_millis(8) };
     Options { back_off, until: Until::Done, ..Options::default() }
 }
@@ -205,6 +205,7 @@ async fn a_failure_waits_its_time_on_the_disk_and_tells_everything() {
     // Another run, another process: it is not due.
     let again = run(&home.other(), &remotes(&[("crm", &stub)]), &slow(), &()).await.unwrap();
     assert_eq!((again.waiting, again.items.len(), stub.asked()), (1, 0, 1));
+    assert!(again.next.is_some_and(|next| next <= Duration::from_secs(1)), "it knows when: {:?}", again.next);
     assert_eq!(state(&home.outbox, ids[0]).error.as_deref(), Some(error.as_str()));
     let now = Options { now: Eagerness::Now, ..slow() };
     assert_eq!(push(&home, &stub, &now).await.verdict(), Verdict::Done);
@@ -478,4 +479,17 @@ async fn a_watcher_sees_every_attempt_begin_move_and_end() {
     run(&home.outbox, &remotes(&[("crm", &stub)]), &quick(), &seen).await.unwrap();
     let expected = ["started 1", "sent 7", "Waiting", "started 2", "sent 7", "delivered"];
     assert_eq!(*seen.0.lock().unwrap(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_with_jitter_begins_at_a_time_by_chance() {
+    let (home, _) = with(1);
+    let (hour, mut begins) = (Duration::from_secs(3_600), Vec::new());
+    for _ in 0..4 {
+        let (stub, began) = (Stub::in_moods(&[]), tokio::time::Instant::now());
+        push(&home, &stub, &Options { jitter: hour, ..slow() }).await;
+        begins.push(began.elapsed());
+    }
+    assert!(begins.iter().all(|begin| *begin <= hour + Duration::from_secs(1)), "{begins:?}");
+    assert!(begins.iter().any(|begin| begin.abs_diff(begins[0]) > Duration::from_secs(1)), "{begins:?}");
 }
