@@ -25,12 +25,11 @@ const CATCHING_UP: i64 = 4;
 /// A new stream that begins this near behind the end of the sound before, in ms, or before it, is laid right behind it: nothing that was
 /// said is written over.
 const NEAR: i64 = 60;
-/// Being off by this much, in cells of 8 kHz, or by this part of the jitter, is left alone; more is followed by one to so many cells
-/// of 8 kHz a packet, and so much of it.
+/// Being off by this much, in cells of 8 kHz, or by this part of the jitter, is left alone; more is followed by a cell of 8 kHz a
+/// packet, and by this part of a packet at most: less than half of a half-tone, which nobody hears.
 const DEAD_BAND: i64 = 2;
 const PART_OF_JITTER: i64 = 16;
-const MOST_STEP: i64 = 8;
-const MOST_OF_PACKET: i64 = 8;
+const MOST_PART: i64 = 40;
 /// How long a window of transits lasts, in ms.
 const WINDOW: i64 = 1_000;
 /// Shorter packets are not stretched, in ms; the shortest of Opus have 2.5 (RFC 6716 §2.1.4).
@@ -120,8 +119,8 @@ impl Tie {
         let step = if off.abs() <= left_alone || length < self.rate.cells(SHORTEST) {
             0
         } else {
-            let [least, most] = [1, MOST_STEP].map(|cells| self.rate.cells_of_8khz(cells));
-            (off.abs() / 64).clamp(least, most).min(length / MOST_OF_PACKET) * off.signum()
+            let least = self.rate.cells_of_8khz(1);
+            (off.abs() / 64).clamp(least, least.max(length / MOST_PART)) * off.signum()
         };
         self.offset += step;
         Place { start, skipped: ahead - 1, step }

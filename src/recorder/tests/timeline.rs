@@ -275,6 +275,50 @@ fn a_drift_is_followed_without_clicks() {
     assert!((greatest as f32) < most * 1.15, "{greatest} of {most}");
 }
 
+/// How high a tone is, by the times it crosses zero upwards, in Hz.
+fn height(samples: &[i16]) -> f64 {
+    let pairs = samples.windows(2).enumerate();
+    let rises = pairs.filter(|(_, pair)| pair[0] < 0 && pair[1] >= 0).map(|(at, pair)| {
+        let (low, high) = (f64::from(pair[0]), f64::from(pair[1]));
+        at as f64 + low / (low - high)
+    });
+    let rises: Vec<f64> = rises.collect();
+    (rises.len() - 1) as f64 * 8_000.0 / (rises[rises.len() - 1] - rises[0])
+}
+
+#[test]
+fn a_stream_that_rejoins_late_is_put_right_so_that_nobody_hears_it() {
+    // What the first packet of the new stream is later than those that follow.
+    for late_ms in [5.0, 20.0, 40.0, 59.0] {
+        let mut stand = Stand::new(|_| {});
+        let mut left = Talker::left();
+        left.talk(&mut stand, 0, 1_000);
+        (left.ssrc, left.sequence, left.timestamp) = (77, 300, 99);
+        left.oscillator = Oscillator::new([LEFT_HZ, 0.0], -10.0);
+        for packet in 0..300 {
+            let regular = f64::from(packet) * 20.0 + 3_020.0;
+            left.speak(&mut stand, regular.max(3_020.0 + late_ms + f64::from(packet) / 10.0));
+        }
+        Talker::right().talk(&mut stand, 0, 9_000);
+        let (finished, tracks) = stand.finish(9_000);
+        assert_eq!((tracks[0].len(), tracks[1].len(), finished.packets.lost), (72_000, 72_000, 0));
+        let from = (3_000.0 + late_ms) as usize + 1;
+        assert!(is_silent(&tracks[0], 1_001..from - 2), "{late_ms} ms late");
+        for at in (from..8_700).step_by(100) {
+            let hz = height(&tracks[0][at * 8..(at + 200) * 8]);
+            assert!((hz / f64::from(LEFT_HZ) - 1.0).abs() < 0.03, "{late_ms} ms late: {hz} Hz at {at} ms");
+        }
+        // A tone of this height and level moves less than this from sample to sample.
+        let most = 10_362.0 * LEFT_HZ * std::f32::consts::TAU / 8_000.0;
+        let sound = &tracks[0][from * 8..8_900 * 8];
+        let greatest = sound.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max();
+        assert!(greatest.is_some_and(|step| (step as f32) < most * 1.15), "{late_ms} ms late: {greatest:?} of {most}");
+        assert!(sounds(&tracks[0], 8_000..8_900, LEFT_HZ), "{late_ms} ms late: in its place again");
+        let end = tracks[0].iter().rposition(|&sample| sample != 0).expect("sound");
+        assert!(end.abs_diff(72_000) <= 16 + 24, "{late_ms} ms late: it ends at {end}");
+    }
+}
+
 fn copies() -> impl Strategy<Value = (u64, Copied, Vec<u8>)> {
     let origin = prop_oneof![Just(Origin::Left), Just(Origin::Right), Just(Origin::Supervisor)];
     let content = prop_oneof![
