@@ -26,8 +26,8 @@ fn recorded(home: &Home, call: &str, seconds: u32) -> Manifest {
     home.outbox.finish(begun).unwrap()
 }
 
-fn line(call: &str, seconds: u32, recorded: &[String]) -> String {
-    let ended = at(i64::from(seconds));
+fn line(call: &str, seconds: i64, recorded: &[String]) -> String {
+    let ended = at(seconds);
     let line = serde_json::json!({"uuid": call, "from": "1001", "to": "1002", "started": at(0), "answered": at(0), "ended": ended,
         "legs": [{"uuid": call, "user": "1001", "number": "1001"}], "recorded": recorded});
     format!("{line}\n")
@@ -137,7 +137,10 @@ fn c23_a_recording_that_is_shorter_or_longer_than_its_call_is_found() {
     });
     finish("killed", 2, &|manifest| (manifest.state, manifest.ended) = (State::Interrupted, Some(at(60))));
     finish("long", 30, &|_| {});
-    let path = calls(&home, &[line("long", 10, &[]), line("paused", 60, &[])].concat());
+    // The clock was put back in the middle.
+    finish("back", 30, &|manifest| manifest.ended = Some(at(-3_570)));
+    let lines = [line("long", 10, &[]), line("paused", 60, &[]), line("back", -3_570, &[])].concat();
+    let path = calls(&home, &lines);
     let expected = [(Kind::Short, "header"), (Kind::Short, "told"), (Kind::Long, "long")];
     assert_eq!(found(&home, Some(&path), Depth::Quick), expected.map(|(kind, what)| (kind, what.to_owned())));
 }
