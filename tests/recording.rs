@@ -1,6 +1,8 @@
 //! Recordings of calls: who is recorded and who is not, what is on which side, and that all of it is in the outbox.
 
 mod consent;
+mod delivered;
+mod disk;
 mod following;
 mod kill;
 mod orders;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) use crate::harness::program::failed;
 use crate::harness::{PATIENCE, Phone, Profile, password};
 
-const PBX: &str = env!("CARGO_BIN_EXE_pbx");
+pub(crate) const PBX: &str = env!("CARGO_BIN_EXE_pbx");
 const SPY: &str = env!("CARGO_BIN_EXE_spy");
 
 /// The dialplan every server begins with.

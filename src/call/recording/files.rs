@@ -12,6 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
     config::{RecordChannels, RecordForm, RecordRate, RecordWhispers, RecordingSettings},
     media::{Copies, Event},
     outbox::{self, Outbox, OutboxError, State},
-    recorder::{self, Container, Form, Layout, Levels, Names, Notice, Order, Rate, Running, Whispers},
+    recorder::{self, Container, Form, Layout, Levels, Names, Notice, Order, Rate, Running, Whispers, Why},
 };
 
 /// What is written to see whether the spool takes it.
@@ -249,12 +250,29 @@ pub(super) async fn finish(core: &Arc<Core>) -> Result<(), RecordError> {
         let whole = spool.finish(manifest)?;
         let file = whole.file.clone();
         core.lock().manifest = whole;
+        // A failure that memory has outlasted has cost nothing.
+        let is_whole = finished.gaps.iter().all(|gap| gap.why != Why::Disk);
         match finished.error {
-            Some(why) => Err(RecordError::Writing { file, why }),
-            None => Ok(()),
+            Some(why) if !is_whole => Err(RecordError::Writing { file, why }),
+            _ => Ok(()),
         }
     });
     done.await.unwrap_or(Err(RecordError::Lost))
+}
+
+/// Tells that it is in the outbox, whole; one of which nothing is kept is not.
+pub(super) fn tell_finished(core: &Core) {
+    let (manifest, is_kept) = {
+        let state = core.lock();
+        (state.manifest.clone(), state.is_kept)
+    };
+    if is_kept {
+        core.exchange.journal.note(
+            "recording.finished",
+            json!({"uuid": core.call, "recording": core.id.to_string(), "file": manifest.file,
+                   "duration_s": manifest.audio.duration_s, "sha256": manifest.audio.sha256}),
+        );
+    }
 }
 
 /// How long after a failure it is tried again to finish a recording.
@@ -272,7 +290,11 @@ pub(super) fn finish_later(core: &Arc<Core>) {
             tokio::time::sleep(AGAIN).await;
             let (exchange, manifest) = (core.exchange.clone(), manifest.clone());
             match spawn_blocking(move || exchange.recordings.spool().finish(manifest)).await {
-                Ok(Ok(_)) => return core.exchange.recordings.note_change(),
+                Ok(Ok(whole)) => {
+                    core.lock().manifest = whole;
+                    tell_finished(&core);
+                    return core.exchange.recordings.note_change();
+                }
                 // Somebody has made an end of it.
                 Ok(Err(RecordError::Outbox(OutboxError::Unknown { .. }))) | Err(_) => return,
                 Ok(Err(error)) => tracing::warn!(recording = %core.id, %error, "a recording is still not finished"),

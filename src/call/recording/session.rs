@@ -123,18 +123,8 @@ async fn run(core: Arc<Core>) {
 
 /// It is whole, and in the outbox.
 fn is_finished(core: &Core) {
-    let (manifest, is_kept) = {
-        let state = core.lock();
-        (state.manifest.clone(), state.is_kept)
-    };
     core.phase.send_replace(Phase::Finished);
-    if is_kept {
-        core.exchange.journal.note(
-            "recording.finished",
-            json!({"uuid": core.call, "recording": core.id.to_string(), "file": manifest.file,
-                   "duration_s": manifest.audio.duration_s, "sha256": manifest.audio.sha256}),
-        );
-    }
+    files::tell_finished(core);
 }
 
 /// Somebody does not agree: nothing more is recorded, and the call goes on or ends as the settings say.
