@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::harness::TestPbx;
+use crate::harness::{Tape, TestPbx, Tone, only};
 
 const PLAN: &str = "exten => 100,1,Answer()\n same => n,Set(GROUP(sales)=blue)\n same => n,Echo()\n\
                     exten => *60,1,Busy()\n[other]\nexten => _2XX,1,Hangup()\n";
@@ -58,6 +58,55 @@ async fn the_dialplan_is_shown_and_what_is_not_there_has_an_exit_code() {
         assert_eq!(rx(&pbx, line).await.status.code(), Some(code), "{line}");
     }
     assert_eq!(text(&rx(&pbx, "dialplan reload").await), "Dialplan reloaded.\n");
+}
+
+#[tokio::test]
+async fn a_channel_is_recorded_by_asterisks_and_freeswitchs_words() {
+    let pbx = TestPbx::with(PLAN).await;
+    let mut alice = pbx.phone("alice").await.invite("100").await;
+    alice.expects([200]).await.ack().await.says(Tone::A).await.hears(only(Tone::A)).await;
+    let channel = text(&rx(&pbx, "core show channels concise").await).split('!').next().expect("a name").to_owned();
+    let runs = async |line: String| text(&rx(&pbx, &line).await);
+    let list = format!("mixmonitor list {channel}");
+    let none = "MixMonitor ID                         File\n";
+    assert_eq!(runs(list.clone()).await, none);
+    assert_eq!(runs(format!("mixmonitor start {channel} desk/one.wav")).await, "");
+    assert_eq!(runs(format!("mixmonitor start {channel} desk/one.wav")).await, "");
+    let listed = runs(list.clone()).await;
+    let rows: Vec<(&str, &str)> = listed.lines().skip(1).filter_map(|line| line.split_once("  ")).collect();
+    let files: Vec<&str> = rows.iter().map(|(_, file)| *file).collect();
+    assert_eq!(files, ["desk/one.wav", "desk/one-2.wav"], "{listed}");
+    alice.dialog.media.receives("alice", 25).await;
+    assert_eq!(runs(format!("mixmonitor stop {channel}")).await, "");
+    assert_eq!(runs(list.clone()).await, none);
+    let first = Tape::read(&pbx.spool().join("desk/one.wav"));
+    let long = first.tracks[0].len();
+    assert!(first.tracks.len() == 1 && first.has(0, &only(Tone::A)) >= 3, "mixed, and whole when it has answered");
+    let outbox = pbx.pbx.exchange().recordings.spool().outbox().expect("an outbox");
+    let kept = outbox.get(rows[0].0.parse().expect("an id")).expect("the queue").expect("a recording");
+    assert_eq!((kept.reason.as_str(), kept.file.as_str()), ("rec start by console", "desk/one.wav"));
+    // FreeSWITCH's word knows a channel by its UUID.
+    let uuid = pbx.calls().await[0].uuid.clone();
+    for verb in ["start desk/two.wav", "mask", "unmask", "stop"] {
+        assert_eq!(runs(format!("uuid_record {uuid} {verb}")).await, "+OK Success\n", "{verb}");
+    }
+    assert_eq!(Tape::read(&pbx.spool().join("desk/two.wav")).tracks.len(), 2, "the two sides apart");
+    assert_eq!(runs(format!("mixmonitor start {channel} desk/one.wav,a")).await, "");
+    alice.dialog.media.receives("alice", 15).await;
+    runs(format!("mixmonitor stop {channel}")).await;
+    assert!(Tape::read(&pbx.spool().join("desk/one.wav")).tracks[0].len() > long, "option a goes on");
+    for (line, code) in [
+        (format!("mixmonitor start {channel} x.wav,z"), 2),
+        (format!("mixmonitor stop {channel}"), 75),
+        ("mixmonitor list SIP/nobody-1".to_owned(), 3),
+        ("mixmonitor start SIP/nobody-1 x.wav".to_owned(), 3),
+        (format!("uuid_record {uuid} erase"), 2),
+        (format!("uuid_record {uuid} stop"), 75),
+    ] {
+        assert_eq!(rx(&pbx, &line).await.status.code(), Some(code), "{line}");
+    }
+    alice.hangs_up().await;
+    pbx.is_idle().await;
 }
 
 #[tokio::test]

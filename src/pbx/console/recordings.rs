@@ -46,10 +46,11 @@ impl House {
     /// `mixmonitor list CHANNEL`.
     pub(super) fn console_list_mixmonitors(&self, channel: &str) -> Result<String, Fault> {
         let uuid = self.leg_named(channel)?;
-        let mut text = "MixMonitor ID\tFile\n".to_owned();
+        // An id has 36 characters.
+        let mut text = format!("{:<36}  File\n", "MixMonitor ID");
         let all = self.exchange.recordings.all();
         for recording in all.iter().filter(|one| one.leg().is_some_and(|leg| leg.uuid == uuid)) {
-            text.push_str(&format!("{}\t{}\n", recording.id(), recording.file()));
+            text.push_str(&format!("{}  {}\n", recording.id(), recording.file()));
         }
         Ok(text)
     }
