@@ -11,7 +11,10 @@ use tokio::time::{Duration, Instant, interval};
 use wirechief::call::trace::{Traced, What};
 
 use crate::call::{hear_each_other, talk};
-use crate::harness::{Call, PATIENCE, Sound, TestPbx, Tone, WINDOW, heard, only};
+use crate::harness::{Call, PATIENCE, Sound, TestPbx, Tone, WINDOW, only, sound_of};
+
+/// Samples of a packet.
+const PIECE: usize = 160;
 
 /// The folder of a test server's recordings.
 fn spool(pbx: &TestPbx) -> PathBuf {
@@ -49,17 +52,17 @@ fn tracks(path: &Path) -> Vec<Vec<i16>> {
 
 /// Whether the left track ever sounds like this.
 fn says(path: &Path, sound: &Sound) -> bool {
-    tracks(path)[0].chunks_exact(WINDOW).any(|window| heard(window).as_ref() == Ok(sound))
+    tracks(path)[0].windows(WINDOW).step_by(PIECE).any(|window| sound_of(window).as_ref() == Some(sound))
 }
 
 /// Whether these sounds are ever heard at once, one in each track.
 fn holds(path: &Path, sounds: &[Sound]) -> bool {
     let tracks = tracks(path);
     assert_eq!(tracks.len(), sounds.len(), "{}", path.display());
-    let windows = tracks[0].len() / WINDOW;
-    (0..windows).any(|window| {
-        let at = window * WINDOW..(window + 1) * WINDOW;
-        tracks.iter().zip(sounds).all(|(track, sound)| heard(&track[at.clone()]).as_ref() == Ok(sound))
+    (0..=tracks[0].len().saturating_sub(WINDOW)).step_by(PIECE).any(|from| {
+        let window = |track: &Vec<i16>| sound_of(&track[from..from + WINDOW]);
+        tracks[0].len() >= WINDOW
+            && tracks.iter().zip(sounds).all(|(track, sound)| window(track).as_ref() == Some(sound))
     })
 }
 

@@ -36,9 +36,9 @@ pub(crate) use http::{Asked, Reply};
 pub(crate) use media::Packet;
 pub(crate) use pbx::{TestPbx, Unusual, example_folder, password};
 pub(crate) use phone::{Phone, Profile, fresh};
-pub(crate) use tape::Tape;
+pub(crate) use tape::{Tape, sound_of};
 pub(crate) use text::Text;
-pub(crate) use tone::{Sound, Tone, WINDOW, heard, nothing, only, strength};
+pub(crate) use tone::{Sound, Tone, WINDOW, nothing, only, strength};
 pub(crate) use wire::{Tasks, Transport, datagram_socket, take_message};
 
 /// How long a test waits for an event before it fails; never slept, only waited out.

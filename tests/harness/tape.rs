@@ -58,7 +58,7 @@ impl Tape {
 
 /// What a tenth of a second sounds like, heard in pieces of 20 ms: a recorder lets sound be a little longer or shorter where it
 /// follows a clock, which spreads a tone over a longer piece.
-fn sound_of(window: &[i16]) -> Option<Sound> {
+pub(crate) fn sound_of(window: &[i16]) -> Option<Sound> {
     let mut sound = Vec::new();
     for tone in Tone::ALL {
         let pieces = window.chunks_exact(PIECE).map(|piece| tone::strength(tone, piece));

@@ -1,6 +1,8 @@
 //! `MixMonitor`, `StopMixMonitor`, `Monitor`, `PauseMonitor`, `Record` and `ChanSpy(…,r)` on calls.
 
-use super::{bob_hangs_up, both, conversation, holds, is_recorded, manifest, names, says, spool, tell, told, until};
+use super::{
+    bob_hangs_up, both, conversation, holds, is_recorded, manifest, names, says, spool, tell, told, tracks, until,
+};
 use crate::chanspy::{MAY_LISTEN, carol_may};
 use crate::harness::{TestPbx, Tone, Unusual, only};
 
@@ -47,9 +49,12 @@ async fn stopmixmonitor_ends_the_one_that_is_meant_and_it_is_complete_for_the_ne
     let pbx = TestPbx::with(&plan).await;
     let mut call = pbx.phone("alice").await.invite("1").await;
     call.expects([200]).await.ack().await.says(Tone::A).await.hears(only(Tone::A)).await;
+    let (one, two) = (spool(&pbx).join("one.wav"), spool(&pbx).join("two.wav"));
+    for path in [&one, &two] {
+        until("what is said first", || path.exists() && says(path, &only(Tone::A))).await;
+    }
     call.presses("#").await;
     call.falls_silent().await.hears(Vec::new()).await;
-    let (one, two) = (spool(&pbx).join("one.wav"), spool(&pbx).join("two.wav"));
     call.says(Tone::C).await.hears(only(Tone::C)).await;
     until("what is said then", || says(&two, &only(Tone::C))).await;
     assert_eq!(told(&pbx), ["stopped []"]);
@@ -83,13 +88,16 @@ async fn monitor_puts_both_directions_into_one_file_and_a_pause_is_cut_out() {
     let pbx = TestPbx::with(plan).await;
     let mut call = pbx.phone("alice").await.invite("1").await;
     call.expects([200]).await.ack().await;
+    let path = spool(&pbx).join("old.wav");
     for tone in [Tone::A, Tone::B, Tone::C, Tone::D] {
         call.says(tone).await.hears(only(tone)).await;
+        if [Tone::A, Tone::C].contains(&tone) {
+            until("what is said", || path.exists() && says(&path, &only(tone))).await;
+        }
         call.presses("#").await;
         call.falls_silent().await.hears(Vec::new()).await;
     }
     pbx.is_idle().await;
-    let path = spool(&pbx).join("old.wav");
     let heard = [Tone::A, Tone::B, Tone::C, Tone::D].map(|tone| says(&path, &only(tone)));
     assert_eq!(heard, [true, false, true, false]);
     assert_eq!(manifest(&path)["pauses"].as_array().map(Vec::len), Some(1));
@@ -198,9 +206,9 @@ async fn option_a_goes_on_in_the_file_of_a_call_before() {
     let mut before = (Vec::new(), String::new());
     for round in 0..2 {
         let (mut calling, mut called) = conversation(&pbx, "1").await;
-        until("what is said", || path.exists() && super::tracks(&path)[0].len() > before.0.len() + 4_000).await;
+        until("what is said", || path.exists() && tracks(&path)[0].len() > before.0.len() + 4_000).await;
         bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
-        let (facts, samples) = (manifest(&path), super::tracks(&path).remove(0));
+        let (facts, samples) = (manifest(&path), tracks(&path).remove(0));
         assert_eq!(
             (facts["state"].as_str(), facts["audio"]["frames"].as_u64()),
             (Some("finished"), Some(samples.len() as u64))
@@ -235,4 +243,63 @@ async fn playback_finds_what_the_channel_recorded_by_its_path_and_by_its_name_an
     other.expects([200]).await.ack().await.is_hung_up().await;
     assert_eq!(told(&pbx).last().map(String::as_str), Some("FAILED"), "another channel's");
     assert_eq!(names(&spool(&pbx)), ["said-2.wav", "said.wav"]);
+}
+
+#[tokio::test]
+async fn channels_decides_mono_or_split_and_a_script_may_want_it_otherwise() {
+    let plan = format!("exten => 1,1,MixMonitor(mono.wav)\n same => n,MixMonitor(split.wav,D)\n same => n,{DIAL}\n");
+    let settings = "[recording]\nchannels = \"mix\"\n".to_owned();
+    let pbx = TestPbx::unusual(&plan, Unusual { settings, ..Unusual::default() }).await;
+    let (mut calling, mut called) = conversation(&pbx, "1").await;
+    is_recorded(&spool(&pbx).join("split.wav")).await;
+    bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+    let both_at_once = Tone::A + Tone::B;
+    assert!(holds(&spool(&pbx).join("mono.wav"), &[both_at_once]));
+    assert!(holds(&spool(&pbx).join("split.wav"), &both()));
+}
+
+/// How much of 20 ms is the tone that tells of a recording: 1.0 is all of it, as loud as it is sent.
+fn beep(samples: &[i16]) -> f64 {
+    let step = std::f64::consts::TAU * 1_400.0 / 8_000.0;
+    let wave = |at: usize, sample: &i16| {
+        (f64::from(*sample) * (step * at as f64).cos(), f64::from(*sample) * (step * at as f64).sin())
+    };
+    let (real, imaginary) = samples
+        .iter()
+        .enumerate()
+        .map(|(at, sample)| wave(at, sample))
+        .fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    // -18 dB of full scale.
+    2.0 * f64::hypot(real, imaginary) / samples.len() as f64 / 4_125.0
+}
+
+#[tokio::test]
+async fn a_beep_is_heard_by_both_at_its_interval_and_is_not_recorded() {
+    let plan = format!("exten => 1,1,MixMonitor(b.wav,B(1))\n same => n,{DIAL}\n");
+    let pbx = TestPbx::with(&plan).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let (mut calling, mut called) = crate::call::talk(&alice, &mut bob, "1").await;
+    calling.dialog.media.receives("alice", 140).await;
+    called.dialog.media.receives("bob", 1).await;
+    for (who, call) in [("alice", &calling), ("bob", &called)] {
+        let samples = call.dialog.media.samples(0);
+        let sounds: &[bool] = &samples.chunks_exact(160).map(|piece| beep(piece) > 0.5).collect::<Vec<_>>();
+        // Where each begins and ends, but for one that has begun before or still sounds.
+        let edges = |from: bool| (1..sounds.len()).filter(move |&at| sounds[at - 1] == from && sounds[at] != from);
+        let (begins, ends): (Vec<usize>, Vec<usize>) = (edges(false).collect(), edges(true).collect());
+        let apart: Vec<usize> = begins.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(
+            !apart.is_empty() && apart.iter().all(|pieces| (45..60).contains(pieces)),
+            "{who}: a second: {apart:?}"
+        );
+        let long = |begin: &usize| ends.iter().find(|end| *end > begin).map(|end| end - begin);
+        let long: Vec<usize> = begins.iter().filter_map(long).collect();
+        assert!(
+            !long.is_empty() && long.iter().all(|pieces| (23..=27).contains(pieces)),
+            "{who}: half a second: {long:?}"
+        );
+    }
+    bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+    let tracks = tracks(&spool(&pbx).join("b.wav"));
+    assert!(tracks.iter().all(|track| track.chunks_exact(160).all(|piece| beep(piece) < 0.05)));
 }

@@ -2,9 +2,9 @@
 
 use tokio::sync::mpsc::channel;
 
-use super::{bob_hangs_up, both, conversation, holds, manifest, names, reaches, spool, tell, told};
+use super::{bob_hangs_up, both, conversation, holds, manifest, names, reaches, says, spool, tell, told, until};
 use crate::call::hear_each_other;
-use crate::harness::TestPbx;
+use crate::harness::{TestPbx, Tone, only};
 
 #[tokio::test]
 async fn s104_s106_s107_s109_s111_s112_the_macro_names_the_call_and_its_recording_is_complete_behind_dial() {
@@ -97,4 +97,26 @@ async fn s097_a_call_made_through_disa_is_recorded() {
     let all = names(&spool(&pbx));
     assert!(matches!(all.as_slice(), [name] if name.starts_with("OUT200-")), "{all:?}");
     assert!(holds(&spool(&pbx).join(&all[0]), &both()));
+}
+
+#[tokio::test]
+async fn s103_answer_answers_before_recording_and_dialling() {
+    let numbered = "exten => _*123.,1,Answer()\nexten => _*123.,2,Macro(record-enable,000, OUT)\n\
+                    exten => _*123.,3,Dial(SIP/bob,,g)\n";
+    let pbx = TestPbx::with(numbered).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let mut calling = alice.invite("*1234178575309").await;
+    // The very first answer: nothing rings before.
+    calling.expects([200]).await.ack().await.says(Tone::A).await;
+    let mut called = bob.is_called().await;
+    called.rings().await;
+    until("a recording", || !names(&spool(&pbx)).is_empty()).await;
+    let path = spool(&pbx).join(&names(&spool(&pbx))[0]);
+    until("what the caller says while the third party is still ringing", || says(&path, &only(Tone::A))).await;
+    let recorded = manifest(&path);
+    assert_eq!((&recorded["state"], recorded["answered"].is_string()), (&"open".into(), true), "{recorded}");
+    called.answers().await;
+    hear_each_other(&mut calling, &mut called).await;
+    bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+    assert!(holds(&path, &both()));
 }

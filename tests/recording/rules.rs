@@ -34,6 +34,25 @@ async fn every_answered_call_is_recorded_with_the_caller_left_and_its_record_nam
 }
 
 #[tokio::test]
+async fn s137_s138_s139_the_callers_id_is_in_the_name_by_a_setting_and_leads_nowhere() {
+    let pbx = TestPbx::unusual(DIAL_BOB, with("record = \"always\"\nname = \"calls/{callerid}/{uniqueid}\"")).await;
+    let (guest, mut bob) = (pbx.phone("guest").await, pbx.phone("bob").await);
+    let from = "\"../../etc/x <b>;rm -rf\" <sip:5551234@127.0.0.1>;tag=hostile";
+    let mut calling = guest.invite_uri(&guest.station.address("bob"), &[("From", from)]).await;
+    let mut called = bob.is_called().await;
+    crate::call::both_answer(&mut calling, &mut called).await;
+    talks(&calling, 3).await;
+    called.hangs_up().await;
+    pbx.records(1).await;
+    let (manifest, _) = only_one(&pbx);
+    assert!(!manifest.uniqueid.is_empty(), "S138: both are in the metadata");
+    assert_eq!((manifest.from.as_str(), manifest.from_name.as_str()), ("5551234", "../../etc/x <b>;rm -rf"));
+    let [calls, caller, file] = manifest.file.split('/').collect::<Vec<_>>()[..] else { panic!("{}", manifest.file) };
+    assert_eq!((calls, file), ("calls", &*format!("{}.wav", manifest.uniqueid)));
+    assert!(caller.ends_with("5551234") && caller.contains("etcx_brm"), "{caller}");
+}
+
+#[tokio::test]
 async fn a_call_that_nobody_answers_leaves_nothing() {
     let pbx = TestPbx::unusual(DIAL_BOB, with("record = \"always\"")).await;
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
