@@ -1,6 +1,6 @@
-//! A secret asked for on the terminal, which does not show it. Above: commands that take passwords and values.
+//! What is asked for on the terminal, which does not show secrets. Above: commands that take passwords and values.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
@@ -10,6 +10,20 @@ use crate::control::protocol::{Fault, FaultCode};
 
 /// Bytes of a line at most.
 const LINE_LIMIT: usize = 4_096;
+
+/// One line that may be seen, without its end; `usual` where nothing is typed.
+pub(super) fn shown_line(prompt: &str, usual: &str) -> Result<String, Failure> {
+    let prompt = if usual.is_empty() { format!("{prompt}: ") } else { format!("{prompt} [{usual}]: ") };
+    let _ = write!(io::stderr(), "{prompt}").and_then(|()| io::stderr().flush());
+    let mut line = String::new();
+    let read = io::stdin().lock().take(LINE_LIMIT as u64).read_line(&mut line);
+    match read.map_err(|error| Fault::new(FaultCode::Usage, format!("the terminal: {error}")))? {
+        // Ctrl-D: whoever was asked has left.
+        0 => Err(Failure::Silent(Exit::Interrupted)),
+        _ if line.trim().is_empty() => Ok(usual.to_owned()),
+        _ => Ok(line.trim().to_owned()),
+    }
+}
 
 /// One line, without its end. Ctrl-C is a key here and not a signal, so that the terminal is always left as it was found.
 pub(super) fn hidden_line(prompt: &str) -> Result<Zeroizing<String>, Failure> {

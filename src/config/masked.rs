@@ -94,6 +94,7 @@ fn shown_serve(serve: &ServeSettings) -> Value {
     let files = [
         ("users_file", &serve.users_file),
         ("token_file", &serve.token_file),
+        ("read_token_file", &serve.read_token_file),
         ("signing_key_file", &serve.signing_key_file),
         ("receipt_key_file", &serve.receipt_key_file),
         ("tls_certificate", &serve.tls_certificate),

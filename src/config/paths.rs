@@ -33,25 +33,27 @@ pub trait Disk {
 
 /// The settings files to read, in order: the main one, then its overlays. Empty: the built-in configuration.
 ///
-/// The order is flag, `$WIRECHIEF_CONFIG`, the user's file, the system's file with its `conf.d/*.toml` by name. A file
-/// named by flag or environment is taken unseen, so that its absence is an error and not another configuration.
+/// The order is flag, `$WIRECHIEF_CONFIG`, the user's file, the system's file; the latter two with `conf.d/*.toml` beside them, by
+/// name. A file named by flag or environment is taken unseen, so that its absence is an error and not another configuration, and
+/// alone, so that what is tried with it is not mixed with what is in use.
 pub fn settings_files(flag: Option<&Path>, environment: &Environment, disk: &dyn Disk) -> Vec<PathBuf> {
     if let Some(named) = flag.or(environment.wirechief_config.as_deref()) {
         return vec![named.to_owned()];
     }
-    let user = xdg(&environment.xdg_config_home, environment, ".config").map(|folder| folder.join("pbx.toml"));
-    if let Some(user) = user.filter(|file| disk.exists(file)) {
-        return vec![user];
-    }
-    let system = Path::new("/etc/wirechief");
-    let main = system.join("pbx.toml");
-    if !disk.exists(&main) {
+    let user = xdg(&environment.xdg_config_home, environment, ".config");
+    let folders = user.into_iter().chain([PathBuf::from("/etc/wirechief")]);
+    let Some(main) = folders.map(|folder| folder.join("pbx.toml")).find(|file| disk.exists(file)) else {
         return Vec::new();
-    }
-    let mut overlays = disk.entries(&system.join("conf.d"));
+    };
+    let mut overlays = disk.entries(&overlay_folder(&main));
     overlays.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
     overlays.sort();
     std::iter::once(main).chain(overlays).collect()
+}
+
+/// Where further settings lie beside the main file.
+pub fn overlay_folder(main: &Path) -> PathBuf {
+    main.with_file_name("conf.d")
 }
 
 /// Where detail records, generated passwords and the like are kept.
@@ -138,6 +140,9 @@ mod tests {
         let system = ["/etc/wirechief/pbx.toml", "/etc/wirechief/conf.d/10-a.toml", "/etc/wirechief/conf.d/20-b.toml"];
         assert_eq!(settings_files(None, &elsewhere, &ALL), system.map(PathBuf::from));
         assert_eq!(settings_files(None, &home(), &Files(&[])), Vec::<PathBuf>::new());
+        let own = Files(&["/cfg/wirechief/pbx.toml", "/cfg/wirechief/conf.d/a.toml", "/etc/wirechief/conf.d/b.toml"]);
+        let beside = ["/cfg/wirechief/pbx.toml", "/cfg/wirechief/conf.d/a.toml"].map(PathBuf::from);
+        assert_eq!(settings_files(None, &elsewhere, &own), beside, "each with what lies beside it");
     }
 
     #[test]

@@ -275,7 +275,7 @@ pub(super) fn recording(settings: &mut RecordingSettings, section: &Section<'_>)
     consent(settings, section)?;
     section.set("variables", &mut settings.variables, |value| value.list(text))?;
     section.set("seal_to", &mut settings.seal_to, |value| {
-        value.list(|item| match item.str()? {
+        value.one_or_list(|item| match item.str()? {
             recipient if recipient.parse::<age::x25519::Recipient>().is_ok() => Ok(recipient.to_owned()),
             _ => Err(item.bad("a recipient is what age-keygen prints: age1…")),
         })
@@ -371,6 +371,16 @@ mod tests {
             text.lines().take_while(|line| !line.starts_with("[users")).count() - 1,
             "but for `seal_to`, no key is left out"
         );
+    }
+
+    #[test]
+    fn one_recipient_needs_no_brackets() {
+        let one = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+        for text in [format!("\"{one}\""), format!("[\"{one}\"]")] {
+            assert_eq!(read(&format!("[recording]\nseal_to = {text}\n")).unwrap().recording.seal_to, [one]);
+        }
+        let wrong = read("[recording]\nseal_to = \"ann\"\n").unwrap_err().to_string();
+        assert!(wrong.contains("age1…") && !wrong.contains("a list"), "{wrong}");
     }
 
     #[test]

@@ -18,8 +18,10 @@ pub struct ServeSettings {
     pub base: Option<String>,
     /// Who may see the pages: lines of `NAME:HASH` or `NAME:HASH:WORD,…`; what the words narrow is told in `receiver`.
     pub users_file: Option<PathBuf>,
-    /// The token that programs show, `Authorization: Bearer`.
+    /// The token of programs that deliver, `Authorization: Bearer`; it opens no page.
     pub token_file: Option<PathBuf>,
+    /// The token of programs that read pages and recordings; it delivers nothing.
+    pub read_token_file: Option<PathBuf>,
     /// The key that deliveries must be signed with, as standard webhooks are.
     pub signing_key_file: Option<PathBuf>,
     /// The key that receipts are signed with; absent: they are not.
@@ -54,6 +56,7 @@ impl Default for ServeSettings {
             base: None,
             users_file: None,
             token_file: None,
+            read_token_file: None,
             signing_key_file: None,
             receipt_key_file: None,
             link_key_file: PathBuf::from("link.key"),
@@ -77,6 +80,7 @@ pub(super) fn serve(settings: &mut ServeSettings, section: &Section<'_>, base: &
     section.set("base", &mut settings.base, |value| value.parse(origin).map(Some))?;
     section.set("users_file", &mut settings.users_file, file)?;
     section.set("token_file", &mut settings.token_file, file)?;
+    section.set("read_token_file", &mut settings.read_token_file, file)?;
     section.set("signing_key_file", &mut settings.signing_key_file, file)?;
     section.set("receipt_key_file", &mut settings.receipt_key_file, file)?;
     section.set("link_key_file", &mut settings.link_key_file, path)?;

@@ -175,6 +175,11 @@ impl<'a> Value<'a> {
         array.iter().map(|value| read(&item(value))).collect()
     }
 
+    /// A list, or the one item of it without its brackets.
+    pub(super) fn one_or_list<T>(&self, read: impl Fn(&Self) -> Result<T, ConfigError>) -> Result<Vec<T>, ConfigError> {
+        if matches!(self.value.get_ref(), DeValue::Array(_)) { self.list(read) } else { Ok(vec![read(self)?]) }
+    }
+
     pub(super) fn bad(&self, why: impl Into<String>) -> ConfigError {
         self.wrong(Problem::BadValue { key: self.key.clone(), why: why.into() })
     }

@@ -1,11 +1,13 @@
-//! A file that is written aside and takes its name only when it is whole. Above: `seal`, and whoever receives recordings.
-//! Below: the spool.
+//! A file that is written aside and takes its name only when it is whole, and what is left of one whose writer was killed.
+//! Above: `seal`, and whoever receives or imports recordings. Below: the spool.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, openat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, openat, renameat_with, unlinkat};
+use rustix::io::Errno;
 
 use super::error::OutboxError;
 use super::spool::{Spool, check_name, sync};
@@ -38,9 +40,45 @@ impl Spool {
             let (folder, _) = self.folder_of(&temporary)?;
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let file = File::from(openat(&folder, temporary.as_str(), flags, Mode::RUSR | Mode::WUSR)?);
+            // By this lock it is known that somebody still writes; a file system without locks leaves it to the file's age.
+            let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
             Ok(Aside { folder, temporary: temporary.clone(), file, left: Left::Removed })
         };
         begun().map_err(failed)
+    }
+
+    /// Removes files that were begun aside and that nobody writes any more, as their writers were killed; how many. Those that were
+    /// written to within `quiet` are left alone.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or one is still there.
+    pub fn sweep(&self, quiet: Duration) -> Result<usize, OutboxError> {
+        let failed = |error: io::Error| OutboxError::io("clearing up", self.path())(error);
+        let mut swept = 0;
+        for entry in std::fs::read_dir(self.path()).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let Some(name) = name.to_str().filter(|name| is_temporary(name)) else { continue };
+            if self.is_abandoned(name, quiet).map_err(failed)? {
+                self.remove(name)?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Whether nobody holds the lock of such a file, and nobody has written to it lately.
+    fn is_abandoned(&self, name: &str, quiet: Duration) -> io::Result<bool> {
+        let file = match self.open_plain(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        // A time in the future says nothing of how old it is.
+        let age = SystemTime::now().duration_since(file.metadata()?.modified()?).unwrap_or_default();
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(age >= quiet),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Brings a file to the disk and gives it its name, which nothing else has.
@@ -65,6 +103,12 @@ impl Spool {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(File::from(openat(folder, last, flags, Mode::empty())?))
     }
+}
+
+/// Whether a name is one of those given here: `.`, 32 hexadecimal digits, `.part`.
+fn is_temporary(name: &str) -> bool {
+    let digits = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".part"));
+    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 impl Aside {

@@ -51,12 +51,23 @@ pub struct Filter {
     pub until: Option<Timestamp>,
     /// In which numbers, names, agents, rooms, trunks and files this text stands.
     pub text: Option<String>,
+    /// Of whom; `None`: of everybody.
+    pub of: Option<Circle>,
     /// In which order.
     pub order: Order,
     /// At most so many; `None`: all.
     pub limit: Option<u32>,
     /// So many of them left out at the beginning.
     pub skip: u32,
+}
+
+/// Those whose recordings are meant: any of these users talked in it, or it went over any of these trunks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Circle {
+    /// Users, as parties or as agent.
+    pub users: Vec<String>,
+    /// Trunks.
+    pub trunks: Vec<String>,
 }
 
 /// A recording in a list.
@@ -139,6 +150,10 @@ const LINE_COLUMNS: &str =
 const COLUMNS: &str = "id, file, state, started_ms, ended_ms, duration_ms, call, leg, from_number, from_name, to_number, direction, \
                        agent, trunk, room, bytes, sha256, sealed, wanted, delivered, parked";
 
+/// Those whose name's last part is this.
+const CALLED: &str = "SELECT id FROM recordings
+    WHERE stem IS NOT NULL AND replace(stem, rtrim(stem, replace(stem, '/', '')), '') = ?1 ORDER BY number";
+
 impl Outbox {
     /// All that the filter lets through.
     ///
@@ -179,13 +194,7 @@ impl Outbox {
         filter: &Filter,
         mut take: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Fault>,
     ) -> Result<(), OutboxError> {
-        let (clause, values) = clause(filter);
-        let order = match filter.order {
-            Order::Newest => "ORDER BY started_ms DESC, number DESC",
-            Order::Oldest => "ORDER BY started_ms, number",
-        };
-        let limit = filter.limit.map_or(-1, i64::from);
-        let sql = format!("SELECT {columns} FROM recordings {clause} {order} LIMIT {limit} OFFSET {}", filter.skip);
+        let (sql, values) = listing(columns, filter);
         self.read("listing recordings", |tx| {
             let mut statement = tx.prepare_cached(&sql)?;
             let mut rows = statement.query(params_from_iter(values))?;
@@ -223,6 +232,21 @@ impl Outbox {
         })
     }
 
+    /// The recordings whose (first) file has this name, its folders and its extension left out.
+    ///
+    /// # Errors
+    /// The queue cannot be read.
+    pub fn called(&self, last: &str) -> Result<Vec<RecordingId>, OutboxError> {
+        self.read("looking for a name", |tx| {
+            let mut statement = tx.prepare_cached(CALLED)?;
+            let (mut rows, mut found) = (statement.query([last])?, Vec::new());
+            while let Some(row) = rows.next()? {
+                found.push(id(row, 0)?);
+            }
+            Ok(found)
+        })
+    }
+
     /// The recordings a user may mean: by their id or its beginning (at least 4 digits), their file's name with or without its
     /// extension, their call's or leg's UUID, or its `UNIQUEID`.
     ///
@@ -253,6 +277,20 @@ impl Outbox {
     }
 }
 
+/// The statement that lists what the filter lets through.
+fn listing(columns: &str, filter: &Filter) -> (String, Vec<Value>) {
+    let (clause, values) = clause(filter);
+    let order = match (filter.order, &filter.of) {
+        (Order::Newest, None) => "ORDER BY started_ms DESC, number DESC",
+        (Order::Oldest, None) => "ORDER BY started_ms, number",
+        // The `+` keeps SQLite from walking all recordings in their order to find those of a few.
+        (Order::Newest, Some(_)) => "ORDER BY +started_ms DESC, +number DESC",
+        (Order::Oldest, Some(_)) => "ORDER BY +started_ms, +number",
+    };
+    let limit = filter.limit.map_or(-1, i64::from);
+    (format!("SELECT {columns} FROM recordings {clause} {order} LIMIT {limit} OFFSET {}", filter.skip), values)
+}
+
 fn clause(filter: &Filter) -> (String, Vec<Value>) {
     let mut terms: Vec<String> = Vec::new();
     let mut values: Vec<Value> = Vec::new();
@@ -280,6 +318,16 @@ fn clause(filter: &Filter) -> (String, Vec<Value>) {
         let any: Vec<String> =
             columns.iter().map(|column| format!("instr(lower(coalesce({column}, '')), lower(?{at})) > 0")).collect();
         terms.push(format!("({})", any.join(" OR ")));
+    }
+    if let Some(Circle { users, trunks }) = &filter.of {
+        let mut of = |kind: &str, names: &[String]| {
+            let first = values.len() + 1;
+            values.extend(names.iter().map(|name| Value::from(name.clone())));
+            let marks: Vec<String> = (first..=values.len()).map(|at| format!("?{at}")).collect();
+            format!("SELECT number FROM concerns WHERE kind = '{kind}' AND name IN ({})", marks.join(", "))
+        };
+        let (users, trunks) = (of("user", users), of("trunk", trunks));
+        terms.push(format!("number IN ({users} UNION {trunks})"));
     }
     let clause = if terms.is_empty() { String::new() } else { format!("WHERE {}", terms.join(" AND ")) };
     (clause, values)
@@ -344,4 +392,35 @@ pub(super) fn timestamp(ms: i64) -> Timestamp {
 /// A column that counts something: never below zero.
 pub(super) fn number(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recordings_of_a_few_are_found_without_a_walk_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(&folder.path().join("spool")).unwrap();
+        let plan = |sql: &str, values: Vec<Value>| -> String {
+            let steps = outbox.read("planning", |tx| {
+                let mut statement = tx.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3))?;
+                Ok(steps.collect::<Result<Vec<_>, _>>()?.join("\n"))
+            });
+            steps.unwrap()
+        };
+        let of = Circle { users: vec!["1001".into(), "1002".into()], trunks: vec!["icall".into()] };
+        for order in [Order::Newest, Order::Oldest] {
+            let filter =
+                Filter { of: Some(of.clone()), which: Which::Closed, order, limit: Some(51), ..Filter::default() };
+            let (sql, values) = listing(COLUMNS, &filter);
+            let steps = plan(&sql, values);
+            assert!(steps.contains("SEARCH recordings USING INTEGER PRIMARY KEY"), "{steps}");
+            assert!(!steps.contains("SCAN recordings") && !steps.contains("SCAN concerns"), "{steps}");
+        }
+        let (sql, values) = (CALLED, vec!["a".to_owned().into()]);
+        let steps = plan(sql, values);
+        assert!(steps.contains("USING INDEX recordings_by_last_name"), "{steps}");
+    }
 }

@@ -361,6 +361,11 @@ impl Manifest {
         self.extra.get(DELIVER.0).is_some_and(|to| to == DELIVER.1)
     }
 
+    /// The configured users that talked in it, the agent among them; some are named twice.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.parties.iter().filter_map(|party| party.user.as_deref()).chain(self.agent.as_deref())
+    }
+
     /// Of a recording that begins, with a new id; `file` is the name wished for, relative to the spool, with its extension.
     #[must_use]
     pub fn new(file: &str, started: Timestamp) -> Self {

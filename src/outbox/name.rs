@@ -147,22 +147,30 @@ pub fn free_name<E: From<OutboxError>>(
     own: Option<&str>,
     mut taken: impl FnMut(&str) -> Result<bool, E>,
 ) -> Result<String, E> {
+    first_free(wished, own, |name| is_free(spool, name, &mut taken))
+}
+
+/// The first of the name itself, `-2`, `-3`, … that is free, or the recording's own if it is one of these.
+pub(super) fn first_free<E: From<OutboxError>>(
+    wished: &str,
+    own: Option<&str>,
+    mut is_free: impl FnMut(&str) -> Result<bool, E>,
+) -> Result<String, E> {
     super::spool::check_name(wished)?;
     let start = stem(wished);
     let end = wished.get(start.len()..).unwrap_or_default();
-    let mut is_free = |number: u32| is_free(spool, &numbered(wished, number), &mut taken);
     let is_numbered = |own: &str| own.strip_prefix(start)?.strip_prefix('-')?.parse::<u32>().ok();
     if own == Some(start) {
         return Ok(wished.to_owned());
     }
     let mut free = 1;
-    if !is_free(free)? {
+    if !is_free(wished)? {
         if let Some(own) = own.filter(|own| is_numbered(own).is_some()) {
             return Ok(format!("{own}{end}"));
         }
         // A name that thousands wish for is not asked for thousands of times: twice as far each time, then between.
         let mut taken = free;
-        while !is_free(free)? {
+        while !is_free(&numbered(wished, free))? {
             if free >= TRIES {
                 let what = "a million recordings have this name";
                 return Err(OutboxError::Name { name: wished.to_owned(), what }.into());
@@ -171,7 +179,7 @@ pub fn free_name<E: From<OutboxError>>(
         }
         while free - taken > 1 {
             let middle = taken + (free - taken) / 2;
-            if is_free(middle)? { free = middle } else { taken = middle }
+            if is_free(&numbered(wished, middle))? { free = middle } else { taken = middle }
         }
     }
     let name = numbered(wished, free);

@@ -274,6 +274,17 @@ pub(super) fn describe(tx: &Transaction<'_>, manifest: &Manifest) -> Result<(), 
     .execute(values.get(..20).unwrap_or_default())?;
     tx.prepare_cached("INSERT OR REPLACE INTO manifests (number, json) VALUES (?1, ?2)")?
         .execute((values[0], values[20]))?;
+    concern(tx, number, manifest)
+}
+
+/// Notes whose recording it is.
+fn concern(tx: &Transaction<'_>, number: i64, manifest: &Manifest) -> Result<(), Fault> {
+    tx.prepare_cached("DELETE FROM concerns WHERE number = ?1")?.execute([number])?;
+    let users = manifest.users().map(|user| ("user", user));
+    for (kind, name) in users.chain(manifest.trunk.as_deref().map(|trunk| ("trunk", trunk))) {
+        tx.prepare_cached("INSERT OR IGNORE INTO concerns (kind, name, number) VALUES (?1, ?2, ?3)")?
+            .execute((kind, name, number))?;
+    }
     Ok(())
 }
 
@@ -301,7 +312,7 @@ pub(super) fn enqueue(
 /// Removes a row and all that hangs on it.
 pub(super) fn erase(tx: &Transaction<'_>, id: RecordingId) -> Result<(), Fault> {
     let number = number_of(tx, id)?;
-    for table in ["deliveries", "manifests", "recordings"] {
+    for table in ["deliveries", "manifests", "concerns", "recordings"] {
         tx.execute(&format!("DELETE FROM {table} WHERE number = ?1"), [number])?;
     }
     Ok(())

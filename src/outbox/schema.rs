@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How each form is made from the one before; `PRAGMA user_version` is the number of steps taken.
 ///
 /// Times are milliseconds since 1970. `recordings.wanted`, `delivered`, `parked` count the rows of `deliveries`, so that listing
-/// touches one table. `recordings.writer` is who writes an open one, `moves` the files that are still to be renamed. `deliveries.failed_ms` is when `due_ms` was set: a clock that is before it has been put back, and waiting
+/// touches one table. `concerns` says whose recordings they are, so that somebody who may see only some need not look at all.
+/// `recordings.writer` is who writes an open one, `moves` the files that are still to be renamed. `deliveries.failed_ms` is when `due_ms` was set: a clock that is before it has been put back, and waiting
 /// for `due_ms` could take for ever.
 const STEPS: &[&str] = &["
 CREATE TABLE recordings (
@@ -106,6 +107,20 @@ CREATE TRIGGER delivery_changed AFTER UPDATE OF state ON deliveries WHEN NEW.sta
   UPDATE recordings SET delivered = delivered + (NEW.state = 'delivered') - (OLD.state = 'delivered'),
     parked = parked + (NEW.state = 'parked') - (OLD.state = 'parked') WHERE number = NEW.number;
 END;
+", "
+CREATE TABLE concerns (
+  kind TEXT NOT NULL CHECK (kind IN ('user', 'trunk')),
+  name TEXT NOT NULL,
+  number INTEGER NOT NULL REFERENCES recordings,
+  PRIMARY KEY (kind, name, number)
+) WITHOUT ROWID;
+CREATE INDEX concerns_of ON concerns (number);
+CREATE INDEX recordings_by_last_name ON recordings (replace(stem, rtrim(stem, replace(stem, '/', '')), '')) WHERE stem IS NOT NULL;
+INSERT OR IGNORE INTO concerns SELECT 'user', agent, number FROM recordings WHERE agent IS NOT NULL;
+INSERT OR IGNORE INTO concerns SELECT 'trunk', trunk, number FROM recordings WHERE trunk IS NOT NULL;
+INSERT OR IGNORE INTO concerns SELECT 'user', json_extract(party.value, '$.user'), number
+  FROM manifests, json_each(CASE WHEN json_valid(json) THEN json ELSE '{}' END, '$.parties') AS party
+  WHERE party.type = 'object' AND json_type(party.value, '$.user') = 'text';
 "];
 
 /// The newest form known here.

@@ -155,31 +155,38 @@ impl Spool {
     /// # Errors
     /// The disk does not take them.
     pub fn free_folders(&self, wished: &str) -> Result<String, OutboxError> {
+        self.folders_above(wished, |folder| {
+            self.make_folders(&format!("{folder}/x"))?;
+            self.is_folder(folder)
+        })
+    }
+
+    /// The name as [`Spool::free_folders`] would have it, without making any.
+    pub(super) fn folders_to_be(&self, wished: &str) -> Result<String, OutboxError> {
+        self.folders_above(wished, |folder| Ok(!self.exists(folder)? || self.is_folder(folder)?))
+    }
+
+    /// A name whose folders are what `fits`, numbered where they are not.
+    fn folders_above(
+        &self,
+        wished: &str,
+        fits: impl Fn(&str) -> Result<bool, OutboxError>,
+    ) -> Result<String, OutboxError> {
         check_name(wished)?;
         let Some((folders, last)) = wished.rsplit_once('/') else { return Ok(wished.to_owned()) };
         let mut above = String::new();
         for part in folders.split('/') {
-            let mut number = 1_u32;
-            loop {
-                let folder = if number == 1 { format!("{above}{part}/") } else { format!("{above}{part}-{number}/") };
-                match self
-                    .make_folders(&format!("{folder}x"))
-                    .and_then(|()| self.is_folder(folder.trim_end_matches('/')))
-                {
-                    Ok(true) => {
-                        above = folder;
-                        break;
-                    }
-                    Ok(false) if number < 1000 => number += 1,
-                    Ok(false) => {
-                        return Err(OutboxError::Name {
-                            name: wished.to_owned(),
-                            what: "its folders' names are taken",
-                        });
-                    }
-                    Err(error) => return Err(error),
+            let named =
+                |number: u32| if number == 1 { format!("{above}{part}") } else { format!("{above}{part}-{number}") };
+            let mut number = 1;
+            while !fits(&named(number))? {
+                number += 1;
+                if number > 1_000 {
+                    let what = "its folders' names are taken";
+                    return Err(OutboxError::Name { name: wished.to_owned(), what });
                 }
             }
+            above = format!("{}/", named(number));
         }
         Ok(format!("{above}{last}"))
     }

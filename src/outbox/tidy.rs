@@ -276,7 +276,7 @@ fn check_delivered(tx: &Transaction<'_>, id: RecordingId) -> Result<(), Fault> {
 }
 
 /// The further files of a recording are named after the first.
-fn rename_parts(manifest: &mut Manifest, before: &str) {
+pub(super) fn rename_parts(manifest: &mut Manifest, before: &str) {
     let (old, new) = (stem(before).to_owned(), stem(&manifest.file).to_owned());
     let first = manifest.file.clone();
     for (at, part) in manifest.parts.iter_mut().enumerate() {

@@ -35,6 +35,9 @@ pub(super) fn refused(refusal: Refusal) -> Response {
     };
     match refusal {
         Refusal::Banned(left) => banned(left),
+        Refusal::Other => {
+            text(StatusCode::FORBIDDEN, "403 This token delivers: `read_token_file` of [serve] has the one that reads")
+        }
         Refusal::Nothing | Refusal::Wrong => {
             let mut response = text(StatusCode::UNAUTHORIZED, "401 Log in first");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));

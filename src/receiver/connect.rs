@@ -198,3 +198,62 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Re
         .map_err(|error| wrong(certificate, error.to_string()))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A conversation with a page that says `here`, the other end of it, and what tells it to stop.
+    fn spoken_to() -> (DuplexStream, watch::Sender<()>) {
+        let (near, far) = duplex(4_096);
+        let (stopping, stopped) = watch::channel(());
+        let app = Router::new().route("/", axum::routing::get(async || "here"));
+        let from = SocketAddr::from(([127, 0, 0, 1], 5_060));
+        tokio::spawn(speak(near, app, from, stopped));
+        (far, stopping)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_end_the_head_of_a_request_is_gone_after_fifteen_seconds() {
+        for sent in ["", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+            let (mut far, _stopping) = spoken_to();
+            let began = Instant::now();
+            far.write_all(sent.as_bytes()).await.unwrap();
+            far.read_to_end(&mut Vec::new()).await.unwrap();
+            assert_eq!(began.elapsed().as_secs(), HEAD_TIME.as_secs(), "{sent:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_line_by_line_has_no_more_time_than_one_that_comes_at_once() {
+        let (mut far, _stopping) = spoken_to();
+        let began = Instant::now();
+        let mut lines = tokio::time::interval(Duration::from_secs(4));
+        far.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        loop {
+            lines.tick().await;
+            if far.write_all(b"X: y\r\n").await.is_err() {
+                break;
+            }
+        }
+        assert_eq!(began.elapsed().as_secs(), 16, "found out with the first line after the fifteen seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_the_next_head_begins_with_the_answer_before_it() {
+        let (mut far, _stopping) = spoken_to();
+        let began = Instant::now();
+        let mut answer = [0; 4_096];
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_secs(14)).await;
+            far.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let read = far.read(&mut answer).await.unwrap();
+            assert!(answer[..read].ends_with(b"here"));
+        }
+        assert_eq!(far.read(&mut answer).await.unwrap(), 0);
+        assert_eq!(began.elapsed().as_secs(), 3 * 14 + HEAD_TIME.as_secs());
+    }
+}

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::audit::{Audit, Event, Line};
 use super::error::ReceiverError;
 use super::intake::Seen;
-use super::login::Gate;
+use super::login::{Gate, Tokens};
 use super::notice::Fetcher;
 use super::page::{Entry, encoded};
 use super::receipts::Told;
@@ -20,12 +20,10 @@ use super::uploads::Turns;
 use super::users::{Users, Viewer, private_secret};
 use crate::config::{Limits, Secret, ServeSettings};
 use crate::outbox::manifest::stem;
-use crate::outbox::{Filter, Listed, Manifest, Outbox, OutboxError, RecordingId, Which};
+use crate::outbox::{Circle, Filter, Listed, Manifest, Outbox, OutboxError, RecordingId, Which};
 
 /// Recordings on one page.
 const PER_PAGE: u32 = 50;
-/// Recordings looked at for one whose name is not given with its folders.
-const ALIKE: u32 = 1_000;
 
 /// What a server of recordings works with.
 #[derive(Clone, Debug)]
@@ -70,10 +68,15 @@ impl Desk {
         let Setup { settings, state, spool, groups, limits, told } = setup;
         let secret = |file: &Option<PathBuf>| file.as_deref().map(private_secret).transpose();
         let users = settings.users_file.as_deref().map(Users::open).transpose()?;
+        let tokens = Tokens { deliver: secret(&settings.token_file)?, read: secret(&settings.read_token_file)? };
+        if let (Some(path), true) = (&settings.read_token_file, tokens.read.is_some() && tokens.read == tokens.deliver)
+        {
+            return Err(ReceiverError::OneToken(path.clone()));
+        }
         let link_key = super::links::key(&state.join(&settings.link_key_file))?;
         Ok(Self {
             outbox: Outbox::open(&spool)?,
-            gate: Gate::new(users, secret(&settings.token_file)?, limits),
+            gate: Gate::new(users, tokens, limits),
             audit: Audit::new(state.join(&settings.log)),
             signing_key: secret(&settings.signing_key_file)?,
             receipt_key: secret(&settings.receipt_key_file)?,
@@ -110,51 +113,44 @@ impl Desk {
         if viewer.words.is_empty() {
             return true;
         }
-        let users = manifest.parties.iter().filter_map(|party| party.user.as_ref()).chain(&manifest.agent);
-        let groups = users.clone().filter_map(|user| self.groups.get(user)).flatten();
-        users.chain(groups).chain(&manifest.trunk).any(|word| viewer.words.contains(word))
+        let groups = manifest.users().filter_map(|user| self.groups.get(user)).flatten().map(String::as_str);
+        let mut words = manifest.users().chain(groups).chain(manifest.trunk.as_deref());
+        words.any(|word| viewer.words.iter().any(|his| his == word))
+    }
+
+    /// Whose recordings those of this viewer are; `None`: he may see all.
+    fn circle(&self, viewer: &Viewer) -> Option<Circle> {
+        let is_his = |word: &String| viewer.words.contains(word);
+        let members = self.groups.iter().filter(|(_, groups)| groups.iter().any(is_his)).map(|(user, _)| user);
+        let users = viewer.words.iter().chain(members).cloned().collect();
+        (!viewer.words.is_empty()).then(|| Circle { users, trunks: viewer.words.clone() })
     }
 
     /// A page of the recordings that this viewer may see, and whether more follow; blocks for the disk.
     pub(super) fn entries(&self, viewer: &Viewer, search: &str, page: u64) -> Result<(Vec<Entry>, bool), OutboxError> {
-        let mut skip = u32::try_from((page.max(1) - 1).saturating_mul(PER_PAGE.into())).unwrap_or(u32::MAX);
-        let text = (!search.is_empty()).then(|| search.to_owned());
-        let wanted = usize::try_from(PER_PAGE).unwrap_or(usize::MAX) + 1;
-        let mut filter = Filter { which: Which::Closed, text, ..Filter::default() };
-        let mut shown = Vec::new();
-        if viewer.words.is_empty() {
-            (filter.skip, filter.limit) = (skip, Some(PER_PAGE + 1));
-            shown = self.outbox.list(&filter)?;
-        } else {
-            // What is not for this viewer leaves no gap either.
-            for listed in self.outbox.list(&filter)? {
-                let is_his = self.outbox.get(listed.id)?.is_some_and(|manifest| self.may_see(viewer, &manifest));
-                match (is_his, skip) {
-                    (true, 0) => shown.push(listed),
-                    (true, _) => skip -= 1,
-                    (false, _) => {}
-                }
-                if shown.len() == wanted {
-                    break;
-                }
-            }
-        }
-        let has_more = shown.len() == wanted;
-        shown.truncate(wanted - 1);
+        let wanted = usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
+        let filter = Filter {
+            which: Which::Closed,
+            text: (!search.is_empty()).then(|| search.to_owned()),
+            of: self.circle(viewer),
+            skip: u32::try_from((page.max(1) - 1).saturating_mul(PER_PAGE.into())).unwrap_or(u32::MAX),
+            limit: Some(PER_PAGE + 1),
+            ..Filter::default()
+        };
+        let mut shown = self.outbox.list(&filter)?;
+        let has_more = shown.len() > wanted;
+        shown.truncate(wanted);
         Ok((shown.iter().map(entry).collect(), has_more))
     }
 
     /// The recordings that may have a file of this name, or with this last part of its name.
     pub(super) fn find_files(&self, name: &str) -> Result<Vec<RecordingId>, OutboxError> {
-        let mut found = self.outbox.find(name)?;
+        let last = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
         // a further part of a recording has the first one's name with a number behind it
         let first = stem(name).trim_end_matches(|c: char| c.is_ascii_digit());
         let first = first.strip_suffix('-').unwrap_or(stem(name));
-        for text in [stem(name), first] {
-            let filter =
-                Filter { which: Which::Closed, text: Some(text.to_owned()), limit: Some(ALIKE), ..Filter::default() };
-            found.extend(self.outbox.list(&filter)?.into_iter().map(|listed| listed.id));
-        }
+        let mut found = self.outbox.called(&last(stem(name)))?;
+        found.extend(self.outbox.called(&last(first))?);
         found.sort_unstable();
         found.dedup();
         Ok(found)

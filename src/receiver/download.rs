@@ -107,12 +107,11 @@ pub(super) fn find(desk: &Desk, asked: &Asked, viewer: Option<&Viewer>) -> Resul
         Asked::Name(name) => {
             // before anything is looked up: what no page ever named
             Kind::of(name, Door::ByName).ok_or(Kept::Missing)?;
-            let (manifest, at) = by_name(desk, name)?;
+            let (manifest, at) = by_name(desk, name, viewer)?;
             (manifest, at, Door::ByName)
         }
     };
-    let is_closed = matches!(manifest.state, State::Finished | State::Interrupted);
-    if !is_closed || viewer.is_some_and(|viewer| !desk.may_see(viewer, &manifest)) {
+    if !is_there(desk, &manifest, viewer) {
         return Err(Kept::Missing);
     }
     let file = manifest.files().nth(at).map(|(file, bytes, sha256)| (file.to_owned(), bytes, sha256.to_owned()));
@@ -140,26 +139,31 @@ pub(super) fn find(desk: &Desk, asked: &Asked, viewer: Option<&Viewer>) -> Resul
     Ok(Found { id: manifest.id, name, kind, head, file, size: length, sha256, part: at + 1, manifest: sent.print() })
 }
 
-/// The recording that has a file of exactly this name, or, where there is but one, of this last part of a name.
-fn by_name(desk: &Desk, name: &str) -> Result<(Manifest, usize), Kept> {
+/// Whether a recording is there for this viewer.
+fn is_there(desk: &Desk, manifest: &Manifest, viewer: Option<&Viewer>) -> bool {
+    let is_closed = matches!(manifest.state, State::Finished | State::Interrupted);
+    is_closed && viewer.is_none_or(|viewer| desk.may_see(viewer, manifest))
+}
+
+/// The recording that has a file of exactly this name, or, where there is but one, of this last part of a name. What is not for this
+/// viewer makes no name ambiguous.
+fn by_name(desk: &Desk, name: &str, viewer: Option<&Viewer>) -> Result<(Manifest, usize), Kept> {
     let mut found = None;
+    let mut is_one = true;
     let is_bare = !name.contains('/');
     for id in desk.find_files(name)? {
-        let Some(manifest) = desk.outbox.get(id)? else { continue };
-        let is_it = |file: &str| file == name || (is_bare && file.rsplit('/').next() == Some(name));
+        let Some(manifest) = desk.outbox.get(id)?.filter(|manifest| is_there(desk, manifest, viewer)) else { continue };
         let exact = manifest.files().position(|(file, ..)| file == name);
         if let Some(at) = exact {
             return Ok((manifest, at));
         }
-        let alike = manifest.files().position(|(file, ..)| is_it(file));
+        let alike = manifest.files().position(|(file, ..)| is_bare && file.rsplit('/').next() == Some(name));
         if let Some(at) = alike {
-            if found.is_some() {
-                return Err(Kept::Missing);
-            }
+            is_one = found.is_none();
             found = Some((manifest, at));
         }
     }
-    found.ok_or(Kept::Missing)
+    found.filter(|_| is_one).ok_or(Kept::Missing)
 }
 
 impl Found {

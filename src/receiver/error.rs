@@ -40,6 +40,9 @@ pub enum ReceiverError {
     /// An address that others reach, without TLS.
     #[error("{0} is reached by other machines: `tls_certificate` and `tls_key` of [serve] are needed for it")]
     Plain(SocketAddr),
+    /// One token to deliver and to read with.
+    #[error("{}: `token_file` has the same token: whoever delivers could read everything", .0.display())]
+    OneToken(PathBuf),
     /// An address that others reach, without a login.
     #[error("{0} is reached by other machines: `users_file` or `token_file` of [serve] is needed for it")]
     Anybody(SocketAddr),

@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     Nothing,
     /// What was shown is wrong.
     Wrong,
+    /// The token is right, and for something else: to deliver with, or to read with.
+    Other,
     /// Too often wrong from this source; not looked at for so long.
     Banned(Duration),
 }
@@ -44,35 +46,49 @@ struct Source {
     last: Instant,
 }
 
+/// The tokens of programs: who may deliver may not read what others delivered, and the other way round.
+#[derive(Default)]
+pub(super) struct Tokens {
+    /// To deliver with.
+    pub(super) deliver: Option<Secret>,
+    /// To read pages and recordings with.
+    pub(super) read: Option<Secret>,
+}
+
 /// Lets in.
 pub(super) struct Gate {
     users: Option<Arc<Users>>,
-    token: Option<Secret>,
+    tokens: Tokens,
     limits: Limits,
     sources: Mutex<HashMap<IpAddr, Source>>,
     hashing: Semaphore,
 }
 
 impl Gate {
-    pub(super) fn new(users: Option<Users>, token: Option<Secret>, limits: Limits) -> Self {
+    pub(super) fn new(users: Option<Users>, tokens: Tokens, limits: Limits) -> Self {
         let hashing = Semaphore::new(AT_ONCE);
-        Self { users: users.map(Arc::new), token, limits, sources: Mutex::default(), hashing }
+        Self { users: users.map(Arc::new), tokens, limits, sources: Mutex::default(), hashing }
     }
 
     /// Whether anybody can be let in at all.
     pub(super) fn has_logins(&self) -> bool {
-        self.users.is_some() || self.token.is_some()
+        self.has_readers() || self.has_token()
     }
 
-    /// Whether programs show a token.
+    /// Whether anybody can log in to read.
+    pub(super) fn has_readers(&self) -> bool {
+        self.users.is_some() || self.tokens.read.is_some()
+    }
+
+    /// Whether programs that deliver show a token.
     pub(super) fn has_token(&self) -> bool {
-        self.token.is_some()
+        self.tokens.deliver.is_some()
     }
 
-    /// A person with a password, or a program with the token.
+    /// A person with a password, or a program with the token to read with.
     pub(super) async fn viewer(&self, headers: &HeaderMap, from: IpAddr) -> Result<Viewer, Refusal> {
-        if let Some(viewer) = self.program(headers, from)? {
-            return Ok(viewer);
+        if self.shows(headers, from, [&self.tokens.read, &self.tokens.deliver])? {
+            return Ok(self.right(from, Viewer { name: PROGRAM.to_owned(), words: Vec::new() }));
         }
         let Some((name, password)) = basic(headers) else { return Err(Refusal::Nothing) };
         let Some(users) = &self.users else { return Err(self.wrong(from, Instant::now())) };
@@ -84,21 +100,31 @@ impl Gate {
         found.map(|viewer| self.right(from, viewer)).ok_or_else(|| self.wrong(from, Instant::now()))
     }
 
-    /// A program with the token; `None`: it shows no token at all.
-    pub(super) fn program(&self, headers: &HeaderMap, from: IpAddr) -> Result<Option<Viewer>, Refusal> {
-        let Some(shown) = bearer(headers) else { return Ok(None) };
+    /// Whether a program shows the token to deliver with; false: it shows none at all.
+    pub(super) fn delivers(&self, headers: &HeaderMap, from: IpAddr) -> Result<bool, Refusal> {
+        self.shows(headers, from, [&self.tokens.deliver, &self.tokens.read])
+    }
+
+    fn shows(&self, headers: &HeaderMap, from: IpAddr, [wanted, other]: [&Option<Secret>; 2]) -> Result<bool, Refusal> {
+        let Some(shown) = bearer(headers) else { return Ok(false) };
         self.is_banned(from, Instant::now())?;
-        match &self.token {
-            Some(token) if *token == shown => {
-                Ok(Some(self.right(from, Viewer { name: PROGRAM.to_owned(), words: Vec::new() })))
+        match shown {
+            shown if wanted.as_ref() == Some(&shown) => {
+                self.forgive(from);
+                Ok(true)
             }
+            shown if other.as_ref() == Some(&shown) => Err(Refusal::Other),
             _ => Err(self.wrong(from, Instant::now())),
         }
     }
 
     fn right(&self, from: IpAddr, viewer: Viewer) -> Viewer {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).remove(&from);
+        self.forgive(from);
         viewer
+    }
+
+    fn forgive(&self, from: IpAddr) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).remove(&from);
     }
 
     /// Fails while the source is banned.
@@ -161,7 +187,8 @@ mod tests {
 
     fn gate(bad_logins: u32) -> Gate {
         let limits = Limits { bad_logins, ban_time: Duration::from_secs(60), ..Limits::default() };
-        Gate::new(None, Some(Secret::new("right".into())), limits)
+        let tokens = Tokens { deliver: Some(Secret::new("right".into())), read: Some(Secret::new("reads".into())) };
+        Gate::new(None, tokens, limits)
     }
 
     fn showing(text: &str) -> HeaderMap {
@@ -171,14 +198,22 @@ mod tests {
     #[test]
     fn a_token_is_right_or_wrong_or_not_shown() {
         let (gate, from) = (gate(5), IpAddr::from([127, 0, 0, 1]));
-        assert!(gate.program(&showing("Bearer right"), from).unwrap().is_some());
-        assert!(gate.program(&showing("bearer right"), from).unwrap().is_some());
-        assert_eq!(gate.program(&showing("Bearer wrong"), from), Err(Refusal::Wrong));
-        assert_eq!(gate.program(&showing("Basic right"), from), Ok(None));
-        assert_eq!(gate.program(&HeaderMap::new(), from), Ok(None));
+        assert_eq!(gate.delivers(&showing("Bearer right"), from), Ok(true));
+        assert_eq!(gate.delivers(&showing("bearer right"), from), Ok(true));
+        assert_eq!(gate.delivers(&showing("Bearer wrong"), from), Err(Refusal::Wrong));
+        assert_eq!(gate.delivers(&showing("Basic right"), from), Ok(false));
+        assert_eq!(gate.delivers(&HeaderMap::new(), from), Ok(false));
         let mut two = showing("Bearer right");
         two.append(AUTHORIZATION, "Bearer right".parse().unwrap());
-        assert_eq!(gate.program(&two, from), Ok(None), "two of them are none");
+        assert_eq!(gate.delivers(&two, from), Ok(false), "two of them are none");
+    }
+
+    #[tokio::test]
+    async fn a_token_to_deliver_with_opens_no_page_and_one_to_read_with_delivers_nothing() {
+        let (gate, from) = (gate(1), IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(gate.viewer(&showing("Bearer right"), from).await, Err(Refusal::Other));
+        assert_eq!(gate.delivers(&showing("Bearer reads"), from), Err(Refusal::Other));
+        assert_eq!(gate.viewer(&showing("Bearer reads"), from).await.unwrap().words, [""; 0], "no ban for that");
     }
 
     #[test]
@@ -196,7 +231,7 @@ mod tests {
             gate.wrong(from, later);
         }
         assert!(banned(179) && !banned(180));
-        assert!(matches!(gate.program(&showing("Bearer right"), from), Err(Refusal::Banned(_))), "the right one too");
+        assert!(matches!(gate.delivers(&showing("Bearer right"), from), Err(Refusal::Banned(_))), "the right one too");
     }
 
     #[test]

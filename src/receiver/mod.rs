@@ -14,7 +14,8 @@
 //! | `POST /api/notices` | token or signature | a recording is told of, and fetched, see `notice` |
 //! | `POST /api/receipts` | token or signature | a remote that was told of a recording has it, see `receipts` |
 //!
-//! A login is HTTP's Basic scheme with the users' file, or the token as `Authorization: Bearer`. A user with words behind the
+//! A login is HTTP's Basic scheme with the users' file, or the token to read with as `Authorization: Bearer`. The token to deliver with
+//! opens no page, so that a CRM's password is not one for its neighbours' recordings. A user with words behind the
 //! password's hash sees only recordings with one of these as agent, as a party's user, as one of their groups, or as trunk; all
 //! others are not there for him. Nothing is found but what the outbox has, nothing is opened but below the spool and through no
 //! link, nothing leaves that is not what its name says, and each answer is put on record first.
@@ -88,9 +89,9 @@ impl Receiver {
         Ok(Self { desk: Arc::new(desk), tls })
     }
 
-    /// Whether anybody can log in; else only signed links are answered.
-    pub fn has_logins(&self) -> bool {
-        self.desk.gate.has_logins()
+    /// Whether anybody can log in to read; else only signed links are answered.
+    pub fn has_readers(&self) -> bool {
+        self.desk.gate.has_readers()
     }
 
     /// `https` or `http`.

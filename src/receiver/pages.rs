@@ -215,8 +215,9 @@ fn hook(desk: &Arc<Desk>, found: &Found, (remote, by): (String, std::net::IpAddr
 async fn not_let_in(desk: &Arc<Desk>, from: std::net::IpAddr, what: &str, refusal: Refusal) -> Response {
     let response = refused(refusal);
     if refusal != Refusal::Nothing {
+        let why = if refusal == Refusal::Other { "a token to deliver with" } else { "wrong login" };
         let (desk, what, status) = (Arc::clone(desk), shortened(what).to_owned(), response.status().as_u16());
-        let _ = spawn_blocking(move || desk.note(Event::Login, "", from, (&what, status, "wrong login"))).await;
+        let _ = spawn_blocking(move || desk.note(Event::Login, "", from, (&what, status, why))).await;
     }
     response
 }

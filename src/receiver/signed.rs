@@ -38,9 +38,9 @@ pub(super) fn program(desk: &Desk, headers: &HeaderMap, from: IpAddr) -> Result<
             )),
         };
     }
-    match desk.gate.program(headers, from) {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(Untaken::new(StatusCode::UNAUTHORIZED, "a token is needed")),
+    match desk.gate.delivers(headers, from) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Untaken::new(StatusCode::UNAUTHORIZED, "a token is needed")),
         Err(refusal) => Err(untaken(refusal)),
     }
 }
@@ -48,6 +48,9 @@ pub(super) fn program(desk: &Desk, headers: &HeaderMap, from: IpAddr) -> Result<
 fn untaken(refusal: Refusal) -> Untaken {
     match refusal {
         Refusal::Banned(_) => Untaken::new(StatusCode::TOO_MANY_REQUESTS, "too often wrong"),
+        Refusal::Other => {
+            Untaken::new(StatusCode::FORBIDDEN, "this token reads: `token_file` of [serve] is for deliveries")
+        }
         Refusal::Nothing | Refusal::Wrong => Untaken::new(StatusCode::UNAUTHORIZED, "the login is wrong"),
     }
 }

@@ -141,7 +141,7 @@ async fn s133_head_says_the_same_without_the_sound() {
     let whole = stage.get("/download.php?call=a.wav").await;
     let head = format!(
         "HEAD /download.php?call=a.wav HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
-        super::stage::TOKEN
+        super::stage::READER
     );
     let head = stage.ask(head).await;
     assert_eq!((head.status, head.body.len()), (200, 0));

@@ -1,7 +1,7 @@
 //! S134: each flaw that the author of document [002] admits, by name: path traversal, no authentication, shell injection, disabled
 //! TLS check (in `notice`), HTML injection in the index, public caching. And the audit of those who try.
 
-use crate::receiver::stage::{Stage, TOKEN, private, wav};
+use crate::receiver::stage::{READER, Stage, TOKEN, private, wav};
 use wirechief::config::Secret;
 use wirechief::outbox::Manifest;
 use wirechief::receiver::{Receiver, ReceiverError, with_user};
@@ -138,6 +138,29 @@ async fn s134_no_authentication_nobody_sees_anything_without_a_login() {
 }
 
 #[tokio::test]
+async fn s134_a_token_to_deliver_with_opens_no_page() {
+    let stage = Stage::new().await;
+    let id = stage.record("a.wav", &wav(100)).id;
+    for path in ["/".to_owned(), "/download.php?call=a.wav".into(), format!("/recordings/{id}")] {
+        let ask =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n");
+        let answer = stage.ask(ask).await;
+        assert_eq!(answer.status, 403, "{path}");
+        assert!(answer.text().contains("read_token_file") && answer.body.len() < 100, "{}", answer.text());
+        assert_eq!(stage.get(&path).await.status, 200, "{path}");
+    }
+    let request = format!(
+        "POST /api/recordings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(stage.ask(request).await.status, 403, "nor does the other deliver");
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = super::stage::setup(folder.path());
+    setup.settings.read_token_file = setup.settings.token_file.clone();
+    let refused = Receiver::open(setup).err();
+    assert!(matches!(refused, Some(ReceiverError::OneToken(_))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn s135_an_address_that_others_reach_demands_tls_and_a_login() {
     let folder = tempfile::tempdir().unwrap();
     let mut setup = super::stage::setup(folder.path());
@@ -150,7 +173,7 @@ async fn s135_an_address_that_others_reach_demands_tls_and_a_login() {
     setup.settings.tls_certificate = Some(folder.path().join("cert.pem"));
     setup.settings.tls_key = Some(folder.path().join("key.pem"));
     assert!(Receiver::open(setup.clone()).is_ok());
-    setup.settings.token_file = None;
+    (setup.settings.token_file, setup.settings.read_token_file) = (None, None);
     let refused = Receiver::open(setup).err();
     assert!(matches!(refused, Some(ReceiverError::Anybody(_))), "{refused:?}");
     assert_eq!(wirechief::config::ServeSettings::default().bind.ip().to_string(), "127.0.0.1");
@@ -303,6 +326,12 @@ async fn r9_another_tenants_recording_is_not_there() {
     );
     assert!(ask("/", "boss:b").await.text().contains("other.wav"));
     assert_eq!(ask("/", "ann:b").await.status, 401);
+    let hers = made("of-sales/same.wav", "1001", "x");
+    made("of-others/same.wav", "1002", "x");
+    let same = "/download.php?call=same.wav";
+    assert_eq!(ask(same, "ann:pass-of-ann").await.status, 200, "that others have one of that name is not told to her");
+    assert_eq!(ask(same, "boss:b").await.status, 404, "which of both?");
+    assert_eq!(ask(&format!("/recordings/{}", hers.id), "ann:pass-of-ann").await.status, 200);
     let missing = stage.get("/download.php?call=nowhere.wav").await;
     let hidden = ask("/download.php?call=other.wav", "ann:pass-of-ann").await;
     assert_eq!((missing.status, missing.body), (hidden.status, hidden.body), "both look alike");

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::harness::PATIENCE;
-use crate::receiver::stage::{Stage, TOKEN, wav};
+use crate::receiver::stage::{READER, Stage, wav};
 
 #[tokio::test]
 async fn wrong_logins_are_limited_by_source() {
@@ -41,7 +41,7 @@ async fn methods_that_are_not_meant_are_refused() {
     stage.record("a.wav", &wav(50));
     for method in ["POST", "DELETE", "PUT", "PATCH", "OPTIONS"] {
         let request = format!(
-            "{method} /download.php?call=a.wav HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "{method} /download.php?call=a.wav HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
         assert_eq!(stage.ask(request).await.status, 405, "{method}");
     }
@@ -70,7 +70,7 @@ async fn an_answer_under_way_is_ended_before_the_server_is() {
     stage.record("long.wav", &sound);
     let mut stream = TcpStream::connect(stage.address).await.unwrap();
     let request =
-        format!("GET /download.php?call=long.wav HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+        format!("GET /download.php?call=long.wav HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = vec![0; 100];
     stream.read_exact(&mut bytes).await.unwrap();

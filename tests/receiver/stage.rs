@@ -18,7 +18,10 @@ use wirechief::receiver::{Receiver, Setup};
 
 use crate::harness::PATIENCE;
 
+/// What programs of the test deliver with.
 pub(crate) const TOKEN: &str = "a-token-of-the-test";
+/// What they read with.
+pub(crate) const READER: &str = "another-token-of-the-test";
 
 /// A server that runs until this is dropped.
 pub(crate) struct Stage {
@@ -52,11 +55,17 @@ impl Answer {
     }
 }
 
-/// A setup whose programs show [`TOKEN`].
+/// A setup whose programs show [`TOKEN`] and [`READER`].
 pub(crate) fn setup(folder: &Path) -> Setup {
     private(&folder.join("token"), TOKEN.as_bytes());
+    private(&folder.join("reader"), READER.as_bytes());
     let bind = SocketAddr::from(([127, 0, 0, 1], 0));
-    let settings = ServeSettings { bind, token_file: Some(folder.join("token")), ..ServeSettings::default() };
+    let settings = ServeSettings {
+        bind,
+        token_file: Some(folder.join("token")),
+        read_token_file: Some(folder.join("reader")),
+        ..ServeSettings::default()
+    };
     Setup {
         settings,
         state: folder.to_owned(),
@@ -108,15 +117,15 @@ impl Stage {
         self.outbox.spool().path().join(name)
     }
 
-    /// GET with the token.
+    /// GET with the token to read with.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.with_headers(path, "").await
     }
 
-    /// GET with the token and further header lines, each ended by CR LF.
+    /// GET with the token to read with and further header lines, each ended by CR LF.
     pub(crate) async fn with_headers(&self, path: &str, lines: &str) -> Answer {
         self.ask(format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n{lines}\r\n"
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\nConnection: close\r\n{lines}\r\n"
         ))
         .await
     }

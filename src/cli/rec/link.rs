@@ -54,7 +54,8 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     let manifest = desk.outbox.get(id)?.ok_or(OutboxError::Unknown { id })?;
     if !matches!(manifest.state, State::Finished | State::Interrupted) {
         let message = format!("recording {id} is {}: there is nothing to download", manifest.state.word());
-        return Err(Fault::new(FaultCode::Failure, message).into());
+        let code = if manifest.state == State::Open { FaultCode::TryAgain } else { FaultCode::NotFound };
+        return Err(Fault::new(code, message).into());
     }
     let signer = Signer::new(&desk, args.base.as_deref(), args.expires, context)?;
     let keys = (1..).map(|part| if part == 1 { id.to_string() } else { format!("{id}.{part}") });

@@ -192,7 +192,10 @@ impl From<OutboxError> for Failure {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => FaultCode::Denied,
                 _ => FaultCode::Failure,
             },
-            OutboxError::Unknown { .. } => FaultCode::NotFound,
+            OutboxError::Unknown { .. } | OutboxError::State { state: "gone", .. } => FaultCode::NotFound,
+            // That passes by itself.
+            OutboxError::State { state: "open" | "being uploaded", .. } => FaultCode::TryAgain,
+            OutboxError::State { .. } => FaultCode::Usage,
             OutboxError::Name { .. } => FaultCode::Usage,
             OutboxError::SpoolIsOpen { .. } => FaultCode::Denied,
             OutboxError::Damaged { .. }

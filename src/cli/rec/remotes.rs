@@ -1,4 +1,6 @@
-//! `rec remotes ls` and `rec test`: where recordings go, and whether they would arrive.
+//! `rec remotes` and `rec test`: where recordings go, and whether they would arrive.
+
+mod add;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -28,7 +30,7 @@ const RATE_HZ: u32 = 8_000;
 /// How long an answer may take when `--timeout` does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Show where recordings go
+/// Show where recordings go, or add a place
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -39,6 +41,7 @@ pub(super) struct Args {
 enum Command {
     /// List the remotes of the settings
     Ls,
+    Add(add::Args),
     Test(TestArgs),
 }
 
@@ -81,6 +84,7 @@ struct Tested<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Done {
     match &args.command {
         Command::Ls => list(context),
+        Command::Add(args) => add::run(args, context),
         Command::Test(args) => test(args, context),
     }
 }

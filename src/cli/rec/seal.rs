@@ -15,7 +15,7 @@ use crate::cli::entry::keep_memory_private;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::control::protocol::{Fault, FaultCode};
 use crate::outbox::seal::{self, Recipients, SealError};
-use crate::outbox::{Manifest, OutboxError};
+use crate::outbox::{Manifest, OutboxError, RecordingId, State};
 
 /// Seal recordings, so that this machine cannot read them any more
 #[derive(ClapArgs, Debug)]
@@ -99,8 +99,15 @@ struct JsonChanged {
 pub(super) fn seal(args: &SealArgs, place: &Place, context: &Context) -> Done {
     let desk = place.open(context)?;
     let recipients = recipients(args, &desk)?;
+    if recipients.is_empty() {
+        return Err(Failure::from(SealError::Nobody));
+    }
     let mut recordings = Vec::new();
-    for id in desk.all(&args.ids)? {
+    for id in fit(&desk, &args.ids, |manifest| match (manifest.state, &manifest.sealed) {
+        (State::Open, _) => Err(SealError::Open(manifest.id.to_string())),
+        (_, Some(_)) => Err(SealError::Already(manifest.id.to_string())),
+        (_, None) => Ok(()),
+    })? {
         if context.common.dry_run {
             context.output.note(&format!("would seal {id}"));
             continue;
@@ -110,6 +117,19 @@ pub(super) fn seal(args: &SealArgs, place: &Place, context: &Context) -> Done {
         recordings.push(JsonChanged { id: id.to_string(), file: sealed.file });
     }
     told("rec.seal/1", recordings, context)
+}
+
+/// The recordings meant, all of which are fit for it: nothing is done by halves.
+fn fit(
+    desk: &Desk,
+    words: &[String],
+    is_fit: impl Fn(&Manifest) -> Result<(), SealError>,
+) -> Result<Vec<RecordingId>, Failure> {
+    let ids = desk.all(words)?;
+    for id in &ids {
+        is_fit(&desk.outbox.get(*id)?.ok_or(OutboxError::Unknown { id: *id })?)?;
+    }
+    Ok(ids)
 }
 
 fn recipients(args: &SealArgs, desk: &Desk) -> Result<Recipients, Failure> {
@@ -145,7 +165,18 @@ pub(super) fn open(args: &OpenArgs, place: &Place, context: &Context) -> Done {
         stdout.flush()?;
         return Ok(Exit::Ok);
     }
-    let failed = |error: io::Error| Fault::new(FaultCode::Failure, format!("{}: {error}", to.display()));
+    let failed = |error: io::Error| {
+        let fault = |code| Fault::new(code, format!("{}: {error}", to.display()));
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                Fault::new(FaultCode::Failure, format!("{}: it is there already", to.display()))
+                    .hint("-o names another file")
+            }
+            io::ErrorKind::NotFound => fault(FaultCode::NotFound),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => fault(FaultCode::Denied),
+            _ => fault(FaultCode::Failure),
+        }
+    };
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(failed)?;
     if let Err(error) = write_out(spool, wanted, &identities, &mut out) {
         // Half of it is no recording.
@@ -175,7 +206,10 @@ fn clear_name(manifest: &Manifest, part: usize) -> PathBuf {
 
 pub(super) fn shred(args: &ShredArgs, place: &Place, context: &Context) -> Done {
     let desk = place.open(context)?;
-    let ids = desk.all(&args.ids)?;
+    let ids = fit(&desk, &args.ids, |manifest| match manifest.sealed {
+        None => Err(SealError::Clear(manifest.id.to_string())),
+        Some(_) => Ok(()),
+    })?;
     if !args.yes && !context.common.dry_run {
         let fault = Fault::new(FaultCode::Usage, "what is shredded can never be read again");
         return Err(fault.hint("--yes does it all the same").into());
@@ -206,9 +240,15 @@ impl From<SealError> for Failure {
             SealError::Outbox(error) => return error.into(),
             SealError::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => return Self::ClosedPipe,
             SealError::Io { ref source, .. } if source.kind() == io::ErrorKind::NotFound => FaultCode::NotFound,
-            SealError::Io { .. } => FaultCode::Failure,
+            SealError::Io { ref source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => FaultCode::Denied,
+                // A sealed file that was changed or cut off.
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => FaultCode::Invalid,
+                _ => FaultCode::Failure,
+            },
             SealError::Recipient(_) | SealError::Nobody | SealError::Identity => FaultCode::Usage,
-            SealError::Open(_) | SealError::Already(_) | SealError::Clear(_) => FaultCode::Failure,
+            SealError::Already(_) | SealError::Clear(_) => FaultCode::Usage,
+            SealError::Open(_) => FaultCode::TryAgain,
             SealError::Age { source: age::DecryptError::NoMatchingKeys, .. } => FaultCode::Denied,
             SealError::Shredded(_) | SealError::Age { .. } | SealError::Changed(_) => FaultCode::Invalid,
         };

@@ -107,9 +107,9 @@ async fn serve(setup: Setup, context: &Context) -> Done {
     } else {
         context.output.line(&format!("serving {url}"))?;
     }
-    if !receiver.has_logins() {
+    if !receiver.has_readers() {
         context.output.note(
-            "nobody can log in: only signed links are answered; end this, run `rec serve --add-user NAME`, and start it again",
+            "nobody can log in to read: only signed links are answered; end this, run `rec serve --add-user NAME`, and start it again",
         );
     }
     let ends = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
@@ -183,7 +183,7 @@ impl From<ReceiverError> for Failure {
             ReceiverError::Io { ref source, .. } if source.kind() == io::ErrorKind::NotFound => FaultCode::NotFound,
             ReceiverError::Io { .. } => FaultCode::Failure,
             ReceiverError::Open { .. } | ReceiverError::Plain(_) | ReceiverError::Anybody(_) => FaultCode::Denied,
-            ReceiverError::Users { .. } | ReceiverError::Tls { .. } => FaultCode::Invalid,
+            ReceiverError::Users { .. } | ReceiverError::Tls { .. } | ReceiverError::OneToken(_) => FaultCode::Invalid,
         };
         Fault::new(code, error.to_string()).into()
     }

@@ -118,7 +118,9 @@ pub(super) fn forget(args: &ForgetArgs, place: &Place, context: &Context) -> Don
 
 pub(super) fn rename(args: &RenameArgs, place: &Place, context: &Context) -> Done {
     let desk = place.open(context)?;
-    desk.outbox.mend()?;
+    if !context.common.dry_run {
+        desk.outbox.mend()?;
+    }
     let ids: Vec<RecordingId> = if args.ids.is_empty() {
         let all = Filter { which: Which::Closed, ..Filter::default() };
         desk.outbox.list(&all)?.into_iter().map(|listed| listed.id).collect()
@@ -126,6 +128,7 @@ pub(super) fn rename(args: &RenameArgs, place: &Place, context: &Context) -> Don
         desk.all(&args.ids)?
     };
     let zone = TimeZone::system();
+    let mut plan = desk.outbox.plan();
     let mut recordings = Vec::new();
     for id in ids {
         let manifest = desk.outbox.get(id)?.ok_or(OutboxError::Unknown { id })?;
@@ -134,11 +137,8 @@ pub(super) fn rename(args: &RenameArgs, place: &Place, context: &Context) -> Don
         if stem(&was) == wished {
             continue;
         }
-        let file = if context.common.dry_run {
-            format!("{wished}{}", was.get(stem(&was).len()..).unwrap_or_default())
-        } else {
-            desk.outbox.rename(id, &wished)?.file
-        };
+        let file =
+            if context.common.dry_run { plan.rename(id, &wished)? } else { desk.outbox.rename(id, &wished)?.file };
         if file == was {
             continue;
         }

@@ -8,6 +8,7 @@ mod push;
 mod tidy;
 mod turns;
 mod verify;
+mod whose;
 
 use std::path::PathBuf;
 

@@ -144,3 +144,34 @@ async fn what_a_process_died_over_is_ended_by_the_next() {
     let summary = run(&home.outbox, &Remotes::new(), &Options::default(), &()).await.unwrap();
     assert_eq!(summary.items, []);
 }
+
+#[test]
+fn a_plan_says_what_renames_come_to() {
+    let home = Home::new();
+    let ids: Vec<RecordingId> =
+        ["a.wav", "b.wav", "x/c.wav", "y.wav"].map(|name| home.finished(name, b"sound").id).into();
+    home.write("z.wav", b"somebody's");
+    let wishes = ["same", "same", "a", "z"].iter().zip(&ids).chain([(&"y/deep", &ids[0])]);
+    let mut plan = home.outbox.plan();
+    let planned: Vec<String> = wishes.clone().map(|(wish, id)| plan.rename(*id, wish).unwrap()).collect();
+    let before = names(&home);
+    let done: Vec<String> = wishes.map(|(wish, id)| home.outbox.rename(*id, wish).unwrap().file).collect();
+    assert_eq!(done[..4], ["same.wav", "same-2.wav", "a.wav", "z-2.wav"]);
+    assert_eq!(planned[..4], done[..4]);
+    assert!(before.contains(&"x/c.wav".to_owned()), "nothing was done: {before:?}");
+    let open = home.outbox.begin(&manifest("open.wav")).unwrap();
+    assert!(matches!(home.outbox.plan().rename(open.id, "x"), Err(OutboxError::State { .. })));
+}
+
+#[test]
+fn what_a_killed_writer_left_aside_is_cleared_up_and_what_is_being_written_is_not() {
+    let home = Home::new();
+    let left = ".0123456789abcdef0123456789abcdef.part";
+    home.write(left, b"of somebody who was killed");
+    home.write(".mine.part", b"no name of ours");
+    let aside = home.outbox.spool().begin_aside().unwrap();
+    assert_eq!(home.outbox.spool().sweep(Duration::from_secs(3_600)).unwrap(), 0, "written to just now");
+    assert_eq!(home.other().spool().sweep(Duration::ZERO).unwrap(), 1);
+    assert!(!home.spool().join(left).exists() && home.spool().join(".mine.part").exists());
+    home.outbox.spool().place_aside(&aside, "kept.wav").unwrap();
+}

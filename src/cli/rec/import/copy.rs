@@ -33,8 +33,10 @@ pub(super) enum Mode {
 pub(super) enum CopyError {
     /// It is being written to: another time.
     Changed,
-    /// It is none, or cannot be read.
+    /// It is none, or may not be read: that stays so until it is changed.
     Refused(String),
+    /// It could not be read just now.
+    Unread(String),
     /// The spool fails: nothing more is tried.
     Outbox(OutboxError),
     /// The same.
@@ -49,9 +51,19 @@ impl From<OutboxError> for CopyError {
 
 impl From<SourceError> for CopyError {
     fn from(error: SourceError) -> Self {
-        Self::Refused(error.to_string())
+        match error {
+            SourceError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Refused(NO_SOUND.to_owned())
+            }
+            SourceError::Io(error) => refused(&error),
+            SourceError::Unreadable(_) => Self::Refused(NO_SOUND.to_owned()),
+            own => Self::Refused(own.to_string()),
+        }
     }
 }
+
+/// Of a file that is not what its name says, whatever the decoder makes of it.
+const NO_SOUND: &str = "it is no sound file, or damaged from its beginning";
 
 /// What the sound is, once it is read.
 struct Measured {
@@ -275,14 +287,22 @@ fn measured(mut file: File, ending: &str) -> Result<Measured, CopyError> {
 fn open(file: &Found) -> Result<File, CopyError> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let a_link = rustix::io::Errno::LOOP.raw_os_error();
     OpenOptions::new().read(true).custom_flags(flags).open(&file.path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => CopyError::Changed,
+        // It has taken the file's place.
+        _ if error.raw_os_error() == Some(a_link) => CopyError::Changed,
         _ => refused(&error),
     })
 }
 
+/// What the system says of a file that cannot be read.
 fn refused(error: &io::Error) -> CopyError {
-    CopyError::Refused(error.to_string())
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => CopyError::Refused("this account may not read it".to_owned()),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => CopyError::Refused(NO_SOUND.to_owned()),
+        _ => CopyError::Unread(error.to_string()),
+    }
 }
 
 /// Lets the head of a WAV file say its length.

@@ -27,6 +27,8 @@ pub(super) struct Found {
     pub(super) bytes: u64,
     /// When it was written last, in nanoseconds since 1970.
     pub(super) modified_ns: i128,
+    /// When it, its owner or its permissions were changed last, in nanoseconds since 1970.
+    pub(super) changed_ns: i128,
     place: (u64, u64),
 }
 
@@ -123,8 +125,14 @@ fn walk(folder: &Path, (above, depth): (&str, usize), found: &mut Vec<Found>, un
             walk(&entry.path(), (&below, depth - 1), found, unread);
         } else if facts.is_file() && ENDINGS.contains(&ending(&below).to_ascii_lowercase().as_str()) {
             let place = (facts.dev(), facts.ino());
-            let modified_ns = i128::from(facts.mtime()) * 1_000_000_000 + i128::from(facts.mtime_nsec());
-            found.push(Found { path: entry.path(), name: below, bytes: facts.size(), modified_ns, place });
+            found.push(Found {
+                path: entry.path(),
+                name: below,
+                bytes: facts.size(),
+                modified_ns: moment(facts.mtime(), facts.mtime_nsec()),
+                changed_ns: moment(facts.ctime(), facts.ctime_nsec()),
+                place,
+            });
         }
     }
 }
@@ -132,7 +140,7 @@ fn walk(folder: &Path, (above, depth): (&str, usize), found: &mut Vec<Found>, un
 /// Whether a file is still as it was found.
 pub(super) fn is_same(file: &Found, opened: &File) -> io::Result<bool> {
     let facts = opened.metadata()?;
-    let modified_ns = i128::from(facts.mtime()) * 1_000_000_000 + i128::from(facts.mtime_nsec());
+    let modified_ns = moment(facts.mtime(), facts.mtime_nsec());
     Ok((facts.size(), modified_ns, (facts.dev(), facts.ino())) == (file.bytes, file.modified_ns, file.place))
 }
 
@@ -156,6 +164,11 @@ fn stem(name: &str) -> &str {
 /// What a name ends in, as it is written.
 pub(super) fn ending(name: &str) -> String {
     Path::new(name).extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The disk's seconds and nanoseconds as nanoseconds.
+fn moment(seconds: i64, nanoseconds: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
 }
 
 fn nanoseconds(time: SystemTime) -> i128 {

@@ -1,5 +1,5 @@
-//! A list of the files that have been imported, so that the next run need not read them all again. Losing it costs time, no recording:
-//! what was imported is known by its content.
+//! A list of the files that have been imported or refused, so that the next run need not read them all again, nor say again what is
+//! wrong with them. Losing it costs time, no recording: what was imported is known by its content.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,18 +8,33 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::Take;
+use super::folder::{Found, Take};
 use crate::outbox::{RecordingId, Spool};
 
 /// Its name in the spool.
 const FILE: &str = ".imported";
 
-/// A file that has been imported, as it was then.
+/// A file that has been looked at, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     bytes: u64,
     modified_ns: i128,
-    id: RecordingId,
+    #[serde(flatten)]
+    fate: Fate,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Fate {
+    Imported {
+        id: RecordingId,
+    },
+    /// `changed_ns`: when its content, its owner or its permissions were changed last.
+    Refused {
+        refused: String,
+        changed_ns: i128,
+    },
 }
 
 /// The list.
@@ -39,18 +54,38 @@ impl Ledger {
 
     /// Whether all files of it have been imported as they are.
     pub(super) fn has(&self, take: &Take) -> bool {
-        take.files().all(|file| {
-            let path = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
-            let entry = self.entries.get(&path);
-            entry.is_some_and(|entry| (entry.bytes, entry.modified_ns) == (file.bytes, file.modified_ns))
-        })
+        take.files().all(|file| self.fate(file).is_some_and(|fate| matches!(fate, Fate::Imported { .. })))
     }
 
-    /// Notes that it has been.
+    /// Why it was refused, if all files of it are still as they were then.
+    pub(super) fn refused(&self, take: &Take) -> Option<&str> {
+        let why = |file: &Found| match self.fate(file) {
+            Some(Fate::Refused { refused, changed_ns }) if *changed_ns == file.changed_ns => Some(refused.as_str()),
+            _ => None,
+        };
+        take.files().map(why).reduce(|first, next| first.and(next))?
+    }
+
+    /// What became of a file, if it is still as long and as old as it was then.
+    fn fate(&self, file: &Found) -> Option<&Fate> {
+        let entry = self.entries.get(&place(file))?;
+        ((entry.bytes, entry.modified_ns) == (file.bytes, file.modified_ns)).then_some(&entry.fate)
+    }
+
+    /// Notes that it has been imported.
     pub(super) fn add(&mut self, take: &Take, id: RecordingId) {
+        self.note(take, |_| Fate::Imported { id });
+    }
+
+    /// Notes that it is not to be had.
+    pub(super) fn refuse(&mut self, take: &Take, why: &str) {
+        self.note(take, |file| Fate::Refused { refused: why.to_owned(), changed_ns: file.changed_ns });
+    }
+
+    fn note(&mut self, take: &Take, fate: impl Fn(&Found) -> Fate) {
         for file in take.files() {
-            let path = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
-            self.entries.insert(path, Entry { bytes: file.bytes, modified_ns: file.modified_ns, id });
+            let entry = Entry { bytes: file.bytes, modified_ns: file.modified_ns, fate: fate(file) };
+            self.entries.insert(place(file), entry);
             self.is_changed = true;
         }
     }
@@ -66,4 +101,9 @@ impl Ledger {
             let _ = self.spool.write_whole(FILE, &text);
         }
     }
+}
+
+/// Where a file is, whatever leads there.
+fn place(file: &Found) -> PathBuf {
+    fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone())
 }

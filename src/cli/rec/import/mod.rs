@@ -21,6 +21,9 @@ use crate::cli::exit::{Done, Exit, Failure};
 use crate::config::parse_duration;
 use crate::control::protocol::{Fault, FaultCode};
 
+/// A file aside that nobody has written to for so long is left over from a run that was killed.
+const LEFT_OVER: Duration = Duration::from_secs(3_600);
+
 /// Take recordings of Asterisk or FreePBX into the spool, each once
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
@@ -34,7 +37,8 @@ NAME-in and NAME-out become one recording with two sides of equal length. What i
 the next time; a head that does not know its length is mended in the copy. The folder itself is never changed. With --in-place nothing is copied:
 it must lie within the spool then, and be private as the spool is.
 
-What was imported once is not imported again, whatever it is called. Exit code 6: some files could not be taken; they are named.")]
+What was imported once is not imported again, whatever it is called. What cannot be imported is told of once, and tried again when it has
+changed, or with --again. Exit code 6: some files could not be taken; they are named.")]
 pub(super) struct Args {
     /// The folder
     #[arg(value_hint = clap::ValueHint::DirPath)]
@@ -48,6 +52,9 @@ pub(super) struct Args {
     /// Leave for later what was written to within that time
     #[arg(long, value_name = "DUR", value_parser = parse_duration, default_value = "60s")]
     quiet_for: Duration,
+    /// Try what could not be imported before, too
+    #[arg(long)]
+    again: bool,
 }
 
 #[derive(Serialize, Default)]
@@ -56,6 +63,7 @@ struct Report {
     already: u64,
     later: Vec<PathBuf>,
     refused: Vec<JsonRefused>,
+    refused_before: Vec<JsonRefused>,
 }
 
 #[derive(Serialize)]
@@ -84,7 +92,11 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     let desk = if context.common.dry_run { place.find(context)? } else { Some(place.make(context)?) };
     let mut report = Report { later: looked.later, ..Report::default() };
     for (path, error) in looked.unread {
-        report.refused.push(JsonRefused { path, why: error.to_string() });
+        let why = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => "this account may not look into it".to_owned(),
+            _ => error.to_string(),
+        };
+        report.refused.push(JsonRefused { path, why });
     }
     match &desk {
         Some(desk) => all(args, looked.takes, (desk, context), &mut report)?,
@@ -98,11 +110,17 @@ fn all(args: &Args, takes: Vec<Take>, (desk, context): (&Desk, &Context), report
     let mode = mode(args, desk)?;
     if !context.common.dry_run {
         desk.prepare()?;
+        desk.outbox.spool().sweep(LEFT_OVER)?;
     }
     let mut ledger = Ledger::open(desk.outbox.spool());
     for take in takes {
         if ledger.has(&take) {
             report.already += 1;
+            continue;
+        }
+        let first = || take.files().map(|file| file.path.clone()).next().unwrap_or_default();
+        if let Some(why) = ledger.refused(&take).filter(|_| !args.again) {
+            report.refused_before.push(JsonRefused { path: first(), why: why.to_owned() });
             continue;
         }
         if context.common.dry_run {
@@ -124,9 +142,10 @@ fn all(args: &Args, takes: Vec<Take>, (desk, context): (&Desk, &Context), report
             }
             Err(CopyError::Changed) => report.later.extend(from),
             Err(CopyError::Refused(why)) => {
-                let path = from.into_iter().next().unwrap_or_default();
-                report.refused.push(JsonRefused { path, why });
+                ledger.refuse(&take, &why);
+                report.refused.push(JsonRefused { path: first(), why });
             }
+            Err(CopyError::Unread(why)) => report.refused.push(JsonRefused { path: first(), why }),
             Err(CopyError::Outbox(error)) => return Err(error.into()),
             Err(CopyError::Disk(why)) => return Err(Fault::new(FaultCode::Failure, why).into()),
         }
@@ -161,11 +180,14 @@ fn told(report: &Report, context: &Context) -> Done {
     if context.output.is_json() {
         context.output.document("rec.import/1", report)?;
     } else {
-        let counts = (report.imported.len(), report.already, report.later.len());
-        let (imported, already, later) = counts;
-        context
-            .output
-            .note(&format!("{imported} imported, {already} already here, {later} for later, {refused} not taken"));
+        let (imported, already, later) = (report.imported.len(), report.already, report.later.len());
+        let before = match report.refused_before.len() {
+            0 => String::new(),
+            before => format!(", {before} refused before (--again tries them)"),
+        };
+        let line =
+            format!("{imported} imported, {already} already here, {later} for later, {refused} not taken{before}");
+        context.output.note(&line);
     }
     let Some(first) = report.refused.first() else { return Ok(Exit::Ok) };
     let more = if refused > 1 { format!(" (and {} more not taken)", refused - 1) } else { String::new() };
