@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod lists;
 mod live;
+mod remotes;
 mod terminal;
 
 use std::net::TcpListener;

@@ -118,8 +118,8 @@ CREATE INDEX concerns_of ON concerns (number);
 CREATE INDEX recordings_by_last_name ON recordings (replace(stem, rtrim(stem, replace(stem, '/', '')), '')) WHERE stem IS NOT NULL;
 INSERT OR IGNORE INTO concerns SELECT 'user', agent, number FROM recordings WHERE agent IS NOT NULL;
 INSERT OR IGNORE INTO concerns SELECT 'trunk', trunk, number FROM recordings WHERE trunk IS NOT NULL;
-INSERT OR IGNORE INTO concerns SELECT 'user', json_extract(party.value, '$.user'), number
-  FROM manifests, json_each(CASE WHEN json_valid(json) THEN json ELSE '{}' END, '$.parties') AS party
+INSERT OR IGNORE INTO concerns SELECT 'user', json_extract(party.value, '$.user'), manifests.number
+  FROM manifests, json_each(CASE WHEN json_valid(manifests.json) THEN manifests.json ELSE '{}' END, '$.parties') AS party
   WHERE party.type = 'object' AND json_type(party.value, '$.user') = 'text';
 "];
 

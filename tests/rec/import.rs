@@ -120,8 +120,18 @@ fn what_is_no_sound_is_named_and_the_rest_is_taken() {
     let folder = monitor(&home);
     std::fs::write(folder.join("a.wav"), "junk").unwrap();
     std::fs::write(folder.join("b.mp3"), "").unwrap();
-    let output = home.run(&["import", "-q", "monitor", "--quiet-for", "0s"]);
-    fails(&output, 6, "monitor/a.wav");
+    let words = ["import", "-q", "monitor", "--quiet-for", "0s"];
+    fails(&home.run(&words), 6, "monitor/a.wav: it is no sound file");
+    let again = home.run(&words);
+    assert_eq!((again.status.code(), again.stderr.len()), (Some(0), 0), "told of once: {again:?}");
+    let report = import(&home);
+    assert_eq!(
+        (report["refused"].as_array().unwrap().len(), report["refused_before"].as_array().unwrap().len()),
+        (0, 2)
+    );
+    fails(&home.run(&["import", "-q", "monitor", "--quiet-for", "0s", "--again"]), 6, "monitor/a.wav");
+    std::fs::write(folder.join("a.wav"), "other junk").unwrap();
+    fails(&home.run(&words), 6, "monitor/a.wav");
     assert_eq!(home.json(&["ls"])["recordings"].as_array().unwrap().len(), 4);
     assert!(
         home.spool().read_dir().unwrap().all(|entry| !entry.unwrap().file_name().to_string_lossy().ends_with(".part"))

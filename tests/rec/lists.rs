@@ -86,6 +86,7 @@ fn s137_names_are_made_anew_from_a_template_and_never_collide() {
     home.recording("1002", "2");
     let dry = ok(home.run(&["rename", "--template", "{direction}/x", "--dry-run"]));
     assert_eq!(dry.lines().count(), 2);
+    assert!(dry.contains("→ out/x.wav") && dry.contains("→ out/x-2.wav"), "{dry}");
     ok(home.run(&["rename", "--template", "{direction}/{caller}"]));
     ok(home.run(&["rename", "--template", "same"]));
     let json = home.json(&["ls"]);

@@ -131,8 +131,19 @@ fn a_recording_is_sealed_opened_and_shredded_by_the_program() {
         (json["schema"].as_str(), json["recordings"][0]["file"].as_str()),
         (Some("rec.seal/1"), Some("call-1.age"))
     );
+    for words in [
+        &["seal", &id, "--to", &one.to_public().to_string()][..],
+        &["seal", "--dry-run", &id, "--recipients", "one.pub"],
+    ] {
+        std::fs::write(home.0.path().join("one.pub"), one.to_public().to_string()).unwrap();
+        let (code, _, said) = home.run(words);
+        assert!(code == Some(2) && said.contains("sealed already"), "{said}");
+    }
+    let clear = home.recording("clear.wav").id.to_string();
+    let (code, _, said) = home.run(&["shred", &clear, &id, "--yes"]);
+    assert!(code == Some(2) && said.contains("is not sealed"), "{said}");
     let (code, _, said) = home.run(&["open", &id, "--identity", "one.txt"]);
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "nothing was shredded by halves: {said}");
     assert_eq!(std::fs::read(home.0.path().join("call-1.wav")).unwrap(), wav(500));
     assert_eq!(home.run(&["open", &id, "--identity", "one.txt"]).0, Some(1), "nothing is overwritten");
     assert_eq!(home.run(&["open", &id, "--identity", "other.txt", "-o", "x.wav"]).0, Some(4));
