@@ -93,8 +93,8 @@ pub(super) fn keep_memory_private() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// Of a delivery.
-const DISK_THREADS: usize = 4;
+/// Of a delivery: each of 8 uploads may wait for a name to be looked up, and none of them may keep the others from the disk.
+const DISK_THREADS: usize = 12;
 
 /// How many threads a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub(super) enum Threads {
     /// A question and an answer; or a server, whose tasks pass each other work all the time: on one thread none of them has to
     /// be woken, and its sound has threads of its own.
     One,
-    /// Deliveries: one for the network, and a few for the disk and for hashes. More of those would take the processors away from the one.
+    /// Deliveries: one for the network, and a few for the disk.
     Delivery,
     /// Audio, which must not wait for a terminal.
     Many,

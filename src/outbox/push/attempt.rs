@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 use super::back_off::chance;
@@ -17,6 +18,9 @@ use crate::outbox::receipt::{self, Sent};
 use crate::outbox::remote::{Configured, DeliveryError, Parcel, Progress, Receipt, Resume, Retry};
 use crate::outbox::spool::{Measure, Spool, measure};
 use crate::outbox::{Outbox, OutboxError, seal};
+
+/// So many files are hashed at once: more would take the processors away from those who send.
+static HASHING: Semaphore = Semaphore::const_new(2);
 
 /// What went wrong, before it is known what follows from it.
 struct Trouble {
@@ -101,7 +105,10 @@ async fn deliver(
 ) -> Result<Receipt, Trouble> {
     let (file, expected) = (claim.item.file.clone(), Measure { bytes: claim.item.size, sha256: claim.sha256.clone() });
     let spool = Arc::clone(outbox.spool());
+    // The semaphore is never closed.
+    let turn = HASHING.acquire().await;
     blocking(outbox, move |_| look(&spool, &file, &expected)).await?;
+    drop(turn);
     let parcel = parcel(outbox, claim);
     let attempt = configured.remote.deliver(&parcel, sending);
     let receipt = tokio::select! {
