@@ -1,5 +1,6 @@
 //! Recordings of calls: who is recorded and who is not, what is on which side, and that all of it is in the outbox.
 
+mod codecs;
 mod consent;
 mod delivered;
 mod disk;

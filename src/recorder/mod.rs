@@ -2,9 +2,9 @@
 //!
 //! [`Recorder`] is a handle to one thread, which wakes a few times a second. [`Recorder::open`] makes a file and gives back the end of
 //! a ring for [`Command::Record`](crate::media::Command::Record); [`Running`] pauses, masks and stops. The way of a packet:
-//! a media thread's ring → `session` → `line` (one party's place in time, by RTP time stamps tied to arrivals) → `file` (parts of a
-//! recording on the `disk`, each a valid WAV by `wav` after every write). Opus that is kept as it came goes another way: `kept`.
-//! [`repair`] mends what a power failure left.
+//! a media thread's ring → `session` → `decode` (to samples at the file's rate, where `cells` alone does not do) → `line` (one party's
+//! place in time, by RTP time stamps tied to arrivals, which `rate` counts) → `file` (parts of a recording on the `disk`, each a valid
+//! WAV by `wav` after every write). Opus that is kept as it came goes another way: `kept`. [`repair`] mends what a power failure left.
 
 mod cells;
 mod decode;

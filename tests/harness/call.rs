@@ -320,6 +320,14 @@ impl Call {
         }
     }
 
+    /// The server has asked for another codec, and has been answered; nothing else has come.
+    pub(crate) fn was_asked_to_change(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            let is_that = event.status().is_none() && ["INVITE", "ACK"].contains(&event.method());
+            assert!(is_that, "{} did not expect {} ({})", self.who, event.start, event.method());
+        }
+    }
+
     /// Why a BYE or CANCEL was sent: the Reason header's cause of that protocol.
     pub(crate) fn cause(request: &Text, protocol: &str) -> Option<u16> {
         let reason = request.all("Reason").into_iter().find(|value| value.starts_with(protocol))?;

@@ -9,6 +9,10 @@ pub(crate) enum Law {
     Alaw,
     /// Its bytes are made up: what counts is that they arrive as they were sent.
     G729,
+    /// What it says was said by another encoder: see `wide`.
+    G722,
+    /// The same.
+    Opus,
 }
 
 impl Law {
@@ -17,7 +21,19 @@ impl Law {
             Self::Ulaw => 0,
             Self::Alaw => 8,
             Self::G729 => 18,
+            Self::G722 => 9,
+            Self::Opus => 111,
         }
+    }
+
+    /// Whether its sound was made beforehand.
+    pub(super) fn is_wide(self) -> bool {
+        matches!(self, Self::G722 | Self::Opus)
+    }
+
+    /// How often its time stamps count while 8 kHz counts once; G.722 has that clock (RFC 3551 §4.5.2), Opus 48 kHz (RFC 7587 §4.1).
+    pub(super) fn clock(self) -> u32 {
+        if self == Self::Opus { 6 } else { 1 }
     }
 
     pub(crate) fn encode(self, sample: i16) -> u8 {
@@ -25,6 +41,7 @@ impl Law {
             Self::Ulaw => ulaw(sample),
             Self::Alaw => alaw(sample),
             Self::G729 => (sample >> 8) as u8 ^ sample as u8,
+            Self::G722 | Self::Opus => panic!("nobody here encodes it"),
         }
     }
 
@@ -51,7 +68,7 @@ impl Law {
                 let value = if exponent == 0 { mantissa } else { (mantissa + 0x100) << (exponent - 1) };
                 (if byte & 0x80 != 0 { value } else { -value }) as i16
             }
-            Self::G729 => panic!("nobody can decode what was made up"),
+            Self::G729 | Self::G722 | Self::Opus => panic!("nobody here can decode it"),
         }
     }
 }
@@ -121,6 +138,9 @@ impl Audio {
         formats.extend(self.events.map(|payload| payload.to_string()));
         let mut out = format!("v=0\r\no=- 4711 {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n");
         out.push_str(&format!("m=audio {port} RTP/AVP {}\r\n", formats.join(" ")));
+        if self.laws.contains(&Law::Opus) {
+            out.push_str(&format!("a=rtpmap:{} opus/48000/2\r\n", Law::Opus.payload()));
+        }
         if let Some(payload) = self.events {
             out.push_str(&format!("a=rtpmap:{payload} telephone-event/8000\r\na=fmtp:{payload} 0-16\r\n"));
         }
@@ -158,7 +178,7 @@ impl Audio {
                 flow = *found;
             }
         }
-        let laws = [Law::Ulaw, Law::Alaw, Law::G729];
+        let laws = [Law::Ulaw, Law::Alaw, Law::G729, Law::G722, Law::Opus];
         let laws =
             formats.iter().filter_map(|payload| laws.into_iter().find(|law| law.payload() == *payload)).collect();
         Self {

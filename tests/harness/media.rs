@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use super::description::{Audio, Flow, Law};
 use super::tone::{self, Sound, Tone, WINDOW};
 use super::wire::{Tasks, datagram_socket};
-use super::{PATIENCE, nothing};
+use super::{PATIENCE, nothing, wide};
 
 /// The payload number this harness offers for telephone-event.
 pub(crate) const EVENTS: u8 = 101;
@@ -337,8 +337,8 @@ impl Sender {
             }
             _ => {
                 let law = *remote.laws.first()?;
-                let payload = law.pack(&self.speaks(line));
-                (law.payload(), false, self.timestamp, payload)
+                let payload = if law.is_wide() { self.recites(law, line)? } else { law.pack(&self.speaks(line)) };
+                (law.payload(), false, self.timestamp.wrapping_mul(law.clock()), payload)
             }
         };
         let Self { sequence, ssrc, .. } = *self;
@@ -346,6 +346,13 @@ impl Sender {
         let from = remote.address;
         Some((Packet { from, payload_type, marker, sequence, timestamp, ssrc, payload }, remote.address))
     }
+    /// The next packet of speech in a codec that nobody here encodes; silence is not sent.
+    fn recites(&self, law: Law, line: &Line) -> Option<Vec<u8>> {
+        let Voice::Tone(tone) = line.voice else { return None };
+        let packets = wide::packets(law, tone);
+        packets.get((self.timestamp / self.samples) as usize % packets.len()).cloned()
+    }
+
     /// The samples of the next packet of speech.
     fn speaks(&self, line: &mut Line) -> Vec<i16> {
         if line.clip.len() >= self.samples as usize {

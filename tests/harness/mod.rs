@@ -21,6 +21,7 @@ mod stores;
 mod tape;
 mod text;
 mod tone;
+mod wide;
 mod wire;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(crate) use phone::{Phone, Profile, fresh};
 pub(crate) use tape::{Tape, sound_of};
 pub(crate) use text::Text;
 pub(crate) use tone::{Sound, Tone, WINDOW, nothing, only, strength};
+pub(crate) use wide::ABOVE_HZ;
 pub(crate) use wire::{Tasks, Transport, datagram_socket, take_message};
 
 /// How long a test waits for an event before it fails; never slept, only waited out.

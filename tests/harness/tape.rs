@@ -4,15 +4,16 @@ use std::path::Path;
 
 use super::tone::{self, Sound, Tone};
 
-/// Samples a second.
+/// Samples a second that tones are looked for in.
 const RATE: usize = 8_000;
-/// Samples of 20 ms.
+/// Samples of 20 ms of those.
 const PIECE: usize = 160;
 
 /// A WAV file of 16 bit samples.
 pub(crate) struct Tape {
     /// One for each channel.
     pub(crate) tracks: Vec<Vec<i16>>,
+    pub(crate) rate_hz: usize,
 }
 
 impl Tape {
@@ -22,10 +23,12 @@ impl Tape {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
         assert_eq!((&bytes[..4], &bytes[8..12]), (&b"RIFF"[..], &b"WAVE"[..]), "{}", path.display());
         assert_eq!(word(4) + 8, bytes.len(), "the size in the header is that of the file");
-        let (mut at, mut channels) = (12, 0);
+        let (mut at, mut channels, mut rate_hz) = (12, 0, 0);
         while &bytes[at..at + 4] != b"data" {
             if &bytes[at..at + 4] == b"fmt " {
-                assert_eq!((half(at + 8), word(at + 12), half(at + 22)), (1, RATE, 16), "PCM, 8 kHz, 16 bit");
+                assert_eq!((half(at + 8), half(at + 22)), (1, 16), "PCM, 16 bit");
+                rate_hz = word(at + 12);
+                assert!([8_000, 16_000, 48_000].contains(&rate_hz), "{rate_hz} Hz");
                 channels = usize::from(half(at + 10));
             }
             at += 8 + word(at + 4);
@@ -37,17 +40,32 @@ impl Tape {
                 track.push(i16::from_le_bytes([sample[0], sample[1]]));
             }
         }
-        Self { tracks }
+        Self { tracks, rate_hz }
     }
 
     pub(crate) fn ms(&self) -> usize {
-        self.tracks[0].len() * 1_000 / RATE
+        self.tracks[0].len() * 1_000 / self.rate_hz
     }
 
     /// Tenths of a second in which a track sounds like this.
     pub(crate) fn tenths(&self, track: usize, sound: &Sound) -> Vec<usize> {
-        let windows = self.tracks[track].chunks_exact(tone::WINDOW).enumerate();
+        // Voices are far below what every second or sixth sample can carry; what is above comes to lie between them.
+        let samples: Vec<i16> = self.tracks[track].iter().step_by(self.rate_hz / RATE).copied().collect();
+        let windows = samples.chunks_exact(tone::WINDOW).enumerate();
         windows.filter(|(_, window)| sound_of(window).as_ref() == Some(sound)).map(|(at, _)| at).collect()
+    }
+
+    /// Tenths of a second in which a track has a tone that is no voice, at −30 dB or more.
+    pub(crate) fn tenths_with(&self, track: usize, hz: f64) -> Vec<usize> {
+        let step = std::f64::consts::TAU * hz / self.rate_hz as f64;
+        let is_there = |window: &[i16]| {
+            let sum = |wave: fn(f64) -> f64| -> f64 {
+                window.iter().enumerate().map(|(at, sample)| f64::from(*sample) * wave(step * at as f64)).sum()
+            };
+            2.0 * sum(f64::sin).hypot(sum(f64::cos)) / window.len() as f64 > 1_000.0
+        };
+        let windows = self.tracks[track].chunks_exact(self.rate_hz / 10).enumerate();
+        windows.filter(|(_, window)| is_there(window)).map(|(at, _)| at).collect()
     }
 
     /// How many of them.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use wirechief::audio::codec::Codec;
+use wirechief::audio::codec::{Codec, Coding, Foreign};
 use wirechief::audio::tone;
 use wirechief::media::{Command, Content, Copies, Event, Origin, PlayId, Sides, Source, TapAudio, TapId};
 use wirechief::recorder::{Finished, Order, Recorder, Whispers, repair};
@@ -64,6 +64,39 @@ fn calls_on_record_with_a_supervisor_who_speaks_and_a_prompt_allocate_nothing() 
     let during = ALLOCATIONS.load(Ordering::SeqCst) - before;
     assert!(copied[0] >= 55 && copied[1] >= 55 && copied[2] > 30, "{copied:?}");
     assert_eq!(during, 0, "allocations while two calls on record and a supervisor were running");
+}
+
+#[test]
+fn a_call_that_only_the_recorder_can_decode_allocates_nothing_when_it_is_copied() {
+    let stage = Stage::new(|_| {});
+    let phone = || {
+        let mut phone =
+            stage.phone_with(|stream| (stream.coding, stream.payload) = (Coding::Foreign(Foreign::G722), 9));
+        phone.next.payload_type = 9;
+        phone
+    };
+    let (mut a, mut b) = (phone(), phone());
+    stage.join(&a, &b);
+    let (copies, mut reader) = Copies::new(mpsc::channel(4).0);
+    stage.engine.send(Command::Record { tap: TapId(1), left: Some(a.id()), right: Some(b.id()), copies });
+    let mut payload = Vec::with_capacity(4_096);
+    let (mut before, mut copied) = (0, 0u32);
+    for n in 0..60u8 {
+        if n == 10 {
+            before = ALLOCATIONS.load(Ordering::SeqCst);
+        }
+        a.say(&[n + 1; 160]);
+        b.hear_sound();
+        b.say(&[n + 100; 160]);
+        a.hear_sound();
+        while let Some(copy) = reader.next(&mut payload) {
+            assert_eq!((copy.content, payload.len()), (Content::Foreign(Foreign::G722), 160));
+            copied += 1;
+        }
+    }
+    let during = ALLOCATIONS.load(Ordering::SeqCst) - before;
+    assert!(copied >= 110, "{copied}");
+    assert_eq!(during, 0, "allocations while a call was copied");
 }
 
 /// Both say a tone for so many packets, to the beat of a third port that plays.
