@@ -5,6 +5,7 @@ mod consent;
 mod delivered;
 mod disk;
 mod following;
+mod kept;
 mod kill;
 mod orders;
 mod required;

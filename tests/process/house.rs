@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 pub(crate) use crate::harness::program::failed;
-use crate::harness::{PATIENCE, Phone, Profile, password};
+use crate::harness::{Law, PATIENCE, Phone, Profile, password};
 
 pub(crate) const PBX: &str = env!("CARGO_BIN_EXE_pbx");
 const SPY: &str = env!("CARGO_BIN_EXE_spy");
@@ -90,10 +90,16 @@ impl House {
 
     /// A registered phone of a user.
     pub(crate) async fn phone(&self, user: &str) -> Phone {
+        self.phone_with(user, &[Law::Ulaw, Law::Alaw]).await
+    }
+
+    /// The same with other codecs.
+    pub(crate) async fn phone_with(&self, user: &str, laws: &[Law]) -> Phone {
         let status = self.asks_json(&["status"]).await;
         let address = status["sip"][0].as_str().and_then(|url| url.strip_prefix("udp://")?.parse().ok());
         let server = address.expect("the server's address");
-        let mut phone = Profile { password: Some(password(user)), ..Profile::new(user, server) }.plug_in().await;
+        let (password, laws) = (Some(password(user)), laws.to_vec());
+        let mut phone = Profile { password, laws, ..Profile::new(user, server) }.plug_in().await;
         phone.registers().await;
         phone
     }

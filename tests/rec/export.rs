@@ -1,6 +1,16 @@
 //! `rec export`: what comes out is what was recorded, by the word of other people's programs.
 
+use std::fs::File;
+use std::io::Cursor;
 use std::process::Command;
+
+use ::ogg::PacketReader;
+use jiff::Timestamp;
+use wirechief::audio::ogg::{self, Framing, Packet};
+use wirechief::audio::source;
+use wirechief::audio::tone::amplitude;
+use wirechief::outbox::manifest::Audio;
+use wirechief::outbox::{Manifest, Outbox};
 
 use super::{Home, fails, ok, wav};
 use crate::interop::is_installed;
@@ -57,4 +67,67 @@ fn ok_bytes(home: &Home, words: &[&str]) -> Vec<u8> {
     let output = home.run(words);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     output.stdout
+}
+
+/// A recording of two streams of Opus, kept as they came: two voices that another encoder made.
+fn kept_in_opus(home: &Home) -> String {
+    let packets = |bytes: &[u8]| -> Vec<Vec<u8>> {
+        let mut reader = PacketReader::new(Cursor::new(bytes.to_vec()));
+        std::iter::from_fn(|| reader.read_packet().unwrap().map(|packet| packet.data)).skip(2).take(50).collect()
+    };
+    let left = packets(include_bytes!("../data/sounds/high.opus"));
+    let right = packets(include_bytes!("../data/sounds/low.opus"));
+    let (mut bytes, mut number) = (Vec::new(), 0);
+    for head in [ogg::Head::of_sides(2).print(), ogg::tags()] {
+        ogg::write_pages(&[(head, 0)], (1, &mut number), &mut bytes);
+    }
+    let last = bytes.len();
+    let both = left.iter().zip(&right).zip(1..).map(|((left, right), at)| {
+        let mut packet = Vec::new();
+        for (side, framing) in [(left, Framing::SelfDelimited), (right, Framing::Plain)] {
+            Packet::parse(side).unwrap().write(framing, &mut packet);
+        }
+        (packet, at * 960)
+    });
+    ogg::write_pages(&both.collect::<Vec<_>>(), (1, &mut number), &mut bytes);
+    ogg::end_at(&mut bytes[last..], 48_000);
+    let outbox = Outbox::open(&home.spool()).unwrap();
+    let mut manifest = Manifest::new("kept.opus", Timestamp::now());
+    manifest.ended = Some(Timestamp::now());
+    outbox.spool().write_whole(&manifest.file, &bytes).unwrap();
+    let format = "opus".to_owned();
+    manifest.audio =
+        Audio { format, rate_hz: 48_000, channels: 2, frames: 48_000, duration_s: 1.0, ..Audio::default() };
+    outbox.adopt(manifest).unwrap().id.to_string()
+}
+
+#[test]
+fn opus_kept_as_it_came_is_written_in_every_form_and_looked_at_to_its_last_page() {
+    let home = Home::with_folder();
+    home.recording("1001", "2001");
+    let id = kept_in_opus(&home);
+    for name in ["a.wav", "a.flac", "a.opus"] {
+        ok(home.run(&["export", &id, "-o", name]));
+        let mut source = source::open(File::open(home.path().join(name)).unwrap(), "").unwrap();
+        let (mut sides, mut block) = ([Vec::new(), Vec::new()], Vec::new());
+        assert_eq!((source.rate_hz(), source.channels()), (48_000, 2), "{name}");
+        while source.next(&mut block).is_ok() && !block.is_empty() {
+            block
+                .chunks_exact(2)
+                .for_each(|pair| sides.iter_mut().zip(pair).for_each(|(side, sample)| side.push(*sample)));
+        }
+        assert_eq!(sides[0].len(), 48_000, "{name}");
+        // What is heard beside the voices: 5 kHz left, 3.5 kHz right; the measure counts in samples of 8 kHz.
+        let loud = |side: usize, hz: f32| amplitude(&sides[side][6_000..42_000], hz / 6.0);
+        assert!(loud(0, 5_000.0) > 5.0 * loud(1, 5_000.0), "{name}: {} {}", loud(0, 5_000.0), loud(1, 5_000.0));
+        assert!(loud(1, 3_500.0) > 5.0 * loud(0, 3_500.0), "{name}: {} {}", loud(1, 3_500.0), loud(0, 3_500.0));
+    }
+    let whole = home.run(&["verify"]);
+    assert!(!String::from_utf8_lossy(&whole.stdout).contains("kept.opus"), "{whole:?}");
+    let file = home.spool().join("kept.opus");
+    let length = std::fs::metadata(&file).unwrap().len();
+    File::options().write(true).open(&file).unwrap().set_len(length - 1).unwrap();
+    let told = home.run(&["verify"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("it is cut short in the page at byte"), "{told}");
 }

@@ -1,0 +1,158 @@
+//! Calls whose sound is kept as it came (`form = "as-came"`): in Ogg Opus with a stream for each party, in WAV with a law's bytes.
+
+use std::fs::File;
+use std::path::Path;
+
+use wirechief::audio::source::{self, Source};
+use wirechief::outbox::verify::{Depth, Finding, Scope};
+use wirechief::outbox::{Manifest, Outbox, State};
+
+use super::talks;
+use crate::call::talk;
+use crate::harness::{Call, Law, Phone, Profile, Tape, TestPbx, Tone, Unusual, only};
+use crate::process::house::{House, settings};
+
+const AS_CAME: &str = "[recording]\nrecord = \"always\"\nform = \"as-came\"\n";
+
+async fn server(plan: &str, settings: &str, codecs: &'static str) -> TestPbx {
+    TestPbx::unusual(plan, Unusual { settings: settings.to_owned(), codecs: Some(codecs), ..Unusual::default() }).await
+}
+
+async fn phone(pbx: &TestPbx, user: &str, laws: &[Law]) -> Phone {
+    pbx.plugs_in(Profile { laws: laws.to_vec(), ..pbx.profile(user) }).await
+}
+
+/// Alice and bob talk, and say their tones for so many tenths of a second.
+async fn call(pbx: &TestPbx, laws: &[Law], tenths: u32) -> (Call, Call) {
+    let (alice, mut bob) = (phone(pbx, "alice", laws).await, phone(pbx, "bob", laws).await);
+    let (calling, called) = both(&alice, &mut bob).await;
+    tokio::join!(talks(&calling, tenths), talks(&called, tenths));
+    (calling, called)
+}
+
+async fn both(alice: &Phone, bob: &mut Phone) -> (Call, Call) {
+    let (mut calling, mut called) = talk(alice, bob, "bob").await;
+    calling.says(Tone::A).await;
+    called.says(Tone::B).await;
+    (calling, called)
+}
+
+async fn ends(pbx: &TestPbx, mut calling: Call, mut called: Call) {
+    calling.hangs_up().await;
+    called.is_hung_up().await;
+    pbx.is_idle().await;
+    pbx.records(1).await;
+}
+
+/// The only recording of a spool: what is known of it, and how it sounds.
+fn only_one(spool: &Path) -> (Manifest, Tape) {
+    let outbox = Outbox::open(spool).expect("an outbox");
+    let names = outbox.spool().names().expect("names");
+    let found: Vec<_> = names.iter().filter(|name| name.ends_with(".json")).collect();
+    assert_eq!(found.len(), 1, "{names:?}");
+    let manifest = Manifest::parse(&std::fs::read(spool.join(found[0])).expect("a manifest")).expect("a manifest");
+    let mut findings: Vec<Finding> = Vec::new();
+    let scope = Scope { since: None, depth: Depth::Deep, calls: None, rule: &|_| None };
+    outbox.verify(&scope, &mut |finding| findings.push(finding)).expect("verified");
+    assert!(findings.is_empty(), "{findings:?}");
+    let tape = heard(&spool.join(&manifest.file));
+    assert_eq!(manifest.audio.frames, tape.tracks[0].len() as u64);
+    assert_eq!(
+        (manifest.audio.rate_hz as usize, usize::from(manifest.audio.channels)),
+        (tape.rate_hz, tape.tracks.len())
+    );
+    (manifest, tape)
+}
+
+/// A file of any form, decoded.
+fn heard(path: &Path) -> Tape {
+    let mut source = source::open(File::open(path).expect("a file"), "").expect("a sound");
+    let (rate_hz, sides) = (source.rate_hz() as usize, usize::from(source.channels()));
+    let (mut tracks, mut block) = (vec![Vec::new(); sides], Vec::new());
+    while source.next(&mut block).is_ok() && !block.is_empty() {
+        for frame in block.chunks_exact(sides) {
+            tracks.iter_mut().zip(frame).for_each(|(track, sample)| track.push(*sample));
+        }
+    }
+    Tape { tracks, rate_hz }
+}
+
+fn is_most(tape: &Tape) -> bool {
+    [(0, Tone::A), (1, Tone::B)].iter().all(|(track, tone)| tape.has(*track, &only(*tone)) >= tape.ms() / 100 * 6 / 10)
+}
+
+#[tokio::test]
+async fn a_call_in_opus_is_kept_packet_by_packet_with_each_party_on_its_side() {
+    let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["opus", "ulaw"]"#).await;
+    let (calling, called) = call(&pbx, &[Law::Opus, Law::Ulaw], 15).await;
+    let said = [&calling, &called].map(|call| call.dialog.media.sent());
+    ends(&pbx, calling, called).await;
+    let (manifest, tape) = only_one(&pbx.spool());
+    assert!(manifest.file.ends_with(".opus"), "{}", manifest.file);
+    assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("opus", 48_000, 2));
+    assert!(is_most(&tape), "{} ms", tape.ms());
+    // What was said in the middle stands in the file, byte by byte, without the first byte of each packet.
+    let bytes = std::fs::read(pbx.spool().join(&manifest.file)).expect("the file");
+    for packets in said {
+        let inner = &packets[packets.len() / 4..packets.len() / 2];
+        assert!(inner.len() > 10);
+        for packet in inner {
+            let frame = &packet.payload[1..];
+            assert!(bytes.windows(frame.len()).any(|window| window == frame), "a frame is missing");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_in_a_law_is_kept_byte_by_byte() {
+    for (law, codecs, format) in [(Law::Ulaw, r#"["ulaw"]"#, "ulaw"), (Law::Alaw, r#"["alaw"]"#, "alaw")] {
+        let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, codecs).await;
+        let (calling, called) = call(&pbx, &[law], 12).await;
+        let said = calling.dialog.media.sent();
+        ends(&pbx, calling, called).await;
+        let (manifest, tape) = only_one(&pbx.spool());
+        assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), (format, 8_000, 2));
+        assert!(manifest.file.ends_with(".wav") && is_most(&tape), "{} ms", tape.ms());
+        let bytes = std::fs::read(pbx.spool().join(&manifest.file)).expect("the file");
+        let left: Vec<u8> = bytes[58..].iter().step_by(2).copied().collect();
+        let packet = &said[said.len() / 3].payload;
+        // A clock that is followed may leave a byte out of a packet, or say it twice.
+        let half = &packet[..packet.len() / 2 - 1];
+        assert!(left.windows(half.len()).any(|window| window == half), "as it came");
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_the_dialplan_stays_a_wav_file_and_what_cannot_be_kept_so_is_refused() {
+    let plan = "exten => bob,1,MixMonitor(named.wav)\n same => n,MixMonitor(louder.wav,v(3))\n\
+                same => n,Set(LOUDER=${MIXMONITOR_FILENAME})\n same => n,Monitor(wav,mixed,m)\n same => n,Dial(SIP/bob,10)";
+    let pbx = server(plan, &AS_CAME.replace("always", "never"), r#"["opus", "ulaw"]"#).await;
+    let (calling, called) = call(&pbx, &[Law::Opus, Law::Ulaw], 12).await;
+    ends(&pbx, calling, called).await;
+    let (manifest, tape) = only_one(&pbx.spool());
+    assert_eq!(
+        (manifest.file.as_str(), manifest.audio.format.as_str()),
+        ("named.wav", "pcm16"),
+        "the others are refused"
+    );
+    assert!(is_most(&tape), "{} ms", tape.ms());
+}
+
+#[tokio::test]
+async fn a_killed_servers_opus_plays_to_less_than_half_a_second_before_its_end() {
+    let house = House::new();
+    let text = settings("127.0.0.1:0", &format!("{AS_CAME}free_space_floor = \"0\"\n"));
+    house.writes("pbx.toml", &text.replace("[media]\n", "[media]\ncodecs = [\"opus\", \"ulaw\"]\n"));
+    let mut server = house.opens().await;
+    let laws = [Law::Opus, Law::Ulaw];
+    let (alice, mut bob) = (house.phone_with("alice", &laws).await, house.phone_with("bob", &laws).await);
+    let (calling, called) = both(&alice, &mut bob).await;
+    tokio::join!(talks(&calling, 15), talks(&called, 15));
+    let killed = jiff::Timestamp::now();
+    server.child.kill().await.expect("it runs");
+    let _server = house.opens().await;
+    let (manifest, tape) = only_one(&house.path("wirechief/recordings"));
+    assert_eq!((manifest.state, manifest.audio.format.as_str()), (State::Interrupted, "opus"));
+    let lost = killed.as_millisecond() - manifest.started.as_millisecond() - tape.ms() as i64;
+    assert!(lost < 500 && is_most(&tape), "{lost} ms of {} are lost", tape.ms());
+}
