@@ -97,13 +97,12 @@ impl<'a> Packet<'a> {
             return None;
         }
         let mut padding = 0usize;
-        while head & 0x40 != 0 {
+        let mut has_more = head & 0x40 != 0;
+        while has_more {
             let (&byte, after) = rest.split_first()?;
             rest = after;
             padding += usize::from(byte.min(254));
-            if byte < 255 {
-                break;
-            }
+            has_more = byte == 255;
         }
         if head & 0x80 == 0 {
             return Self::run(rest, (count.into(), padding), framing);

@@ -243,7 +243,7 @@ impl Kept {
     fn give_up(&mut self) {
         let oldest = self.packed - BACKLOG;
         let count = self.ready.iter().take_while(|(_, end)| *end <= oldest).count();
-        if let Some((_, end)) = self.ready.drain(..count).last() {
+        if let Some((_, end)) = self.ready.drain(..count).next_back() {
             self.marks.gap(&SIDES, self.ready_from..end, Why::Disk);
             self.ready_from = end;
         }
