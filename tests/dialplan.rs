@@ -141,3 +141,17 @@ async fn everything_is_given_back_after_the_calls() {
     };
     pbx.shows("nothing left", Duration::from_secs(40), nothing_left).await;
 }
+
+#[tokio::test]
+async fn tryexec_says_what_came_of_an_application_that_there_may_not_be() {
+    let tried = ["Set(X=1)", "Voicemail(1)", "Nope()", "${NONE}()"];
+    let lines =
+        tried.map(|call| format!(" same => n,TryExec({call})\n same => n,UserEvent(v,text:${{TRYSTATUS}}${{X}})\n"));
+    let pbx = TestPbx::with(&format!("exten => 100,1,Answer()\n{}", lines.concat())).await;
+    let mut alice = pbx.phone("alice").await.invite("100").await;
+    alice.expects([200]).await.ack().await.is_hung_up().await;
+    let (events, _) = pbx.pbx.exchange().journal.subscribe(Some(0));
+    let told = events.iter().filter(|event| event.kind == "user");
+    let told: Vec<_> = told.map(|event| event.fields["fields"]["text"].as_str().unwrap_or_default()).collect();
+    assert_eq!(told, ["SUCCESS1", "NOAPP1", "NOAPP1", "NOAPP1"]);
+}

@@ -11,7 +11,7 @@ use crate::call::{
     demands,
     exchange::Exchange,
     leg::{Leg, LegEvent},
-    place::{Calling, one_hop_less, place},
+    place::{Calling, one_hop_less, open},
     route,
     variables::Variables,
 };
@@ -79,7 +79,7 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
         return Err(Cause::NOT_AVAILABLE);
     }
     let until = Instant::now() + wanted.timeout;
-    let mut ringing = Vec::new();
+    let mut opened = Vec::new();
     let mut cause = Cause::NO_ROUTE;
     let (max_forwards, kin) = match wanted.origin {
         Some(Origin { max_forwards, kin }) => (Some(one_hop_less(max_forwards)?), Some(kin)),
@@ -95,8 +95,20 @@ pub async fn originate(exchange: &Arc<Exchange>, wanted: Originate) -> Result<Ch
         kin: kin.clone(),
     };
     for route in route::find(exchange, &wanted.endpoint).await? {
-        match place(exchange, route, &calling) {
-            Ok(leg) => ringing.push(leg),
+        match open(exchange, route, &calling) {
+            Ok(both) => opened.push(both),
+            Err(refused) => cause = refused,
+        }
+    }
+    let legs: Vec<_> = opened.iter().map(|(leg, _)| leg.facts.clone()).collect();
+    if let Err(refused) = exchange.can_record_any(&legs).await {
+        opened.into_iter().for_each(|(leg, _)| end(leg, refused));
+        return Err(refused);
+    }
+    let mut ringing = Vec::new();
+    for (leg, unsent) in opened {
+        match unsent.send(exchange, &leg, &calling) {
+            Ok(()) => ringing.push(leg),
             Err(refused) => cause = refused,
         }
     }

@@ -50,16 +50,6 @@ pub(super) struct Calling<'a> {
     pub kin: Option<Arc<str>>,
 }
 
-/// Places one leg.
-///
-/// # Errors
-/// A limit is reached, or no media port is free: the cause.
-pub(super) fn place(exchange: &Arc<Exchange>, route: Route, calling: &Calling<'_>) -> Result<Leg, Cause> {
-    let (leg, unsent) = open(exchange, route, calling)?;
-    unsent.send(exchange, &leg, calling)?;
-    Ok(leg)
-}
-
 /// What is still to be done for a leg that is open.
 pub(super) enum Unsent {
     /// Its INVITE.

@@ -58,7 +58,7 @@ const APPS: &[(&str, &str)] = &[
          ClearHash ControlPlayback DateTime DumpChan Else ElseIf EndIf ExitIf FollowMe ForkCDR \
          HangupCauseClear If Milliwatt Morsecode Proceeding RaiseException ResetCDR RetryDial SayAlphaCase \
          SayCountedAdj SayCountedNoun SayMoney SayOrdinal SayUnixTime StartMusicOnHold StatsD StopMusicOnHold \
-         TestClient TestServer Transfer TryExec WaitDigit WaitForCondition WaitUntil",
+         TestClient TestServer Transfer WaitDigit WaitForCondition WaitUntil",
     ),
     (
         GONE,

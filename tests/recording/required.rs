@@ -5,7 +5,7 @@ use wirechief::outbox::Outbox;
 
 use super::{finished, talks, with};
 use crate::call::DIAL_BOB;
-use crate::harness::{Call, Profile, TestPbx, Tone};
+use crate::harness::{Call, Profile, TestPbx, Tone, Unusual};
 use crate::process::house::{House, Running, settings};
 
 /// More than any disk has.
@@ -36,6 +36,17 @@ async fn a_call_that_must_be_recorded_and_cannot_be_is_refused_before_a_phone_ri
         assert_eq!(failed, 1, "{plan}");
         assert!(finished(&pbx).is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_phone_that_the_server_calls_does_not_ring_where_its_call_could_not_be_recorded() {
+    let plan = "exten => 1,1,Originate(SIP/bob,exten,internal,2,1)\n same => n,UserEvent(v,text:${ORIGINATE_STATUS})\nexten => 2,1,Wait(9)";
+    let rule = Unusual { user_keys: vec![("bob", "record = \"always\"")], ..with(FULL) };
+    let pbx = TestPbx::unusual(plan, rule).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    alice.invite("1").await.is_refused(&[603]).await;
+    pbx.is_idle().await;
+    assert!(bob.was_not_called());
 }
 
 #[tokio::test]

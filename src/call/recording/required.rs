@@ -37,6 +37,26 @@ impl Exchange {
         let is_meant = settings.recording.required && for_one(&settings, leg).is_some();
         if is_meant && !self.is_recorded_by_rule(&[leg]) { files::is_ready(self).await } else { Ok(()) }
     }
+
+    /// Before phones are called on behalf of no channel: the cause where a rule wants one of them recorded, and that cannot be.
+    ///
+    /// # Errors
+    /// None of them is to be called.
+    pub(in crate::call) async fn can_record_any(self: &Arc<Self>, called: &[Arc<LegFacts>]) -> Result<(), Cause> {
+        for leg in called {
+            if let Err(error) = self.can_record_one(leg).await {
+                self.tells_of_refusal(&leg.uuid, &error);
+                return Err(CAUSE);
+            }
+        }
+        Ok(())
+    }
+
+    fn tells_of_refusal(&self, call: &str, error: &RecordError) {
+        let error = error.to_string();
+        tracing::error!(call, error, "a call is refused, it could not be recorded: [recording] required");
+        self.journal.note("recording.failed", json!({"uuid": call, "error": error}));
+    }
 }
 
 impl Channel {
@@ -98,9 +118,7 @@ impl Channel {
     }
 
     fn is_refused_unrecorded(&mut self, error: &RecordError) -> Gone {
-        let (call, error) = (self.call.uuid.clone(), error.to_string());
-        tracing::error!(call, error, "a call is refused, it could not be recorded: [recording] required");
-        self.exchange.journal.note("recording.failed", json!({"uuid": call, "error": error}));
+        self.exchange.tells_of_refusal(&self.call.uuid, error);
         self.ends_unrecorded()
     }
 

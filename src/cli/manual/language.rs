@@ -244,6 +244,12 @@ fn recording() -> Vec<Block> {
              record-enable began is complete when the next Dial has ended: the priority behind it finds the file.",
         ),
         words(
+            "[recording] announce tells parties first, each once and those who join later too, and consent = \"key\" lets each of them \
+             agree by a key, which nobody else gets to see. Of a call that somebody refuses to have recorded nothing is kept but \
+             that he did: rec show of the call's UUID says so. Where recording is required a call that could not be recorded is \
+             refused with 503 before a phone rings, and DIALSTATUS is CONGESTION in the h extension.",
+        ),
+        words(
             "Nothing is overwritten: where there is a file of that name, the new one is called -2, -3 and so on, but for option a. \
              Of what is not written in the dialplan, as a caller's number, only letters, digits and +._- come into a name, and no \
              name leads out of the spool. Only .wav is written; rec export makes other files of it.",

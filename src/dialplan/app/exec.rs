@@ -2,6 +2,7 @@
 
 use super::{App, CheckError, Doing};
 use crate::call::Channel;
+use crate::dialplan::absent;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
 use crate::dialplan::risk::Risk;
@@ -55,6 +56,17 @@ pub(super) fn check_call(call: &Piece<'_>) -> Result<(), CheckError> {
         Some(name) => find(&name)?.check(&arguments),
         None => Ok(()),
     }
+}
+
+/// The name in `application(arguments)`.
+pub(super) fn name_of_call<'a>(call: &Piece<'a>) -> Piece<'a> {
+    let call = call.clone().trim();
+    call.split_once('(').map_or_else(|| call.clone(), |(name, _)| name.trim())
+}
+
+/// An application of that name does something here.
+pub(super) fn is_there(name: &str) -> bool {
+    super::find(name).is_some() && absent::why_app(name).is_none()
 }
 
 /// What is worth a second look in `application(arguments)`, as far as the application is written.

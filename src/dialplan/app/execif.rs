@@ -82,6 +82,7 @@ mod tests {
             ("ExecIfTime", "9:00-17:00,mon-fri,*,*?System(a & b)"),
             ("Exec", "System(a & b)"),
             ("Exec", "ExecIf(1?System(a & b))"),
+            ("TryExec", "System(a & b)"),
             ("ExecIf", "1?MixMonitor(a.wav,,a & b)"),
         ] {
             assert_eq!(told(app, args), sign, "{app}({args})");

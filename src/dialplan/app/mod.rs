@@ -56,6 +56,7 @@ mod stackpop;
 mod stopmixmonitor;
 mod stopplaytones;
 mod system;
+mod tryexec;
 mod userevent;
 mod verbose;
 mod wait;
@@ -355,6 +356,7 @@ pub static TABLE: &[&dyn App] = &[
     &musiconhold::StopMusicOnHold,
     &stopplaytones::StopPlaytones,
     &system::System,
+    &tryexec::TryExec,
     &system::TrySystem,
     &pausemonitor::UnpauseMonitor,
     &userevent::UserEvent,
