@@ -55,15 +55,18 @@ impl Tape {
         windows.filter(|(_, window)| sound_of(window).as_ref() == Some(sound)).map(|(at, _)| at).collect()
     }
 
-    /// Tenths of a second in which a track has a tone that is no voice, at −30 dB or more.
+    /// Tenths of a second in which a track has a tone that is no voice, at −30 dB or more, heard in pieces of 10 ms: what follows a
+    /// clock is a little higher or lower.
     pub(crate) fn tenths_with(&self, track: usize, hz: f64) -> Vec<usize> {
         let step = std::f64::consts::TAU * hz / self.rate_hz as f64;
-        let is_there = |window: &[i16]| {
+        let amplitude = |piece: &[i16]| {
             let sum = |wave: fn(f64) -> f64| -> f64 {
-                window.iter().enumerate().map(|(at, sample)| f64::from(*sample) * wave(step * at as f64)).sum()
+                piece.iter().enumerate().map(|(at, sample)| f64::from(*sample) * wave(step * at as f64)).sum()
             };
-            2.0 * sum(f64::sin).hypot(sum(f64::cos)) / window.len() as f64 > 1_000.0
+            2.0 * sum(f64::sin).hypot(sum(f64::cos)) / piece.len() as f64
         };
+        let is_there =
+            |window: &[i16]| window.chunks_exact(self.rate_hz / 100).map(amplitude).sum::<f64>() / 10.0 > 1_000.0;
         let windows = self.tracks[track].chunks_exact(self.rate_hz / 10).enumerate();
         windows.filter(|(_, window)| is_there(window)).map(|(at, _)| at).collect()
     }

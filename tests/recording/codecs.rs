@@ -88,8 +88,13 @@ async fn a_call_that_goes_from_law_to_g722_to_opus_and_back_is_heard_all_the_tim
         let heard = [tape.has(0, &only(Tone::A)), tape.has(1, &only(Tone::B))];
         assert!(heard.iter().all(|heard| is_most(*heard, &tape)), "{heard:?} of {} ms: {:?}", tape.ms(), manifest.gaps);
         let wide = tape.tenths_with(1, ABOVE_HZ[1]);
-        assert!(wide.len() >= SAID as usize && wide.len() < tape.ms() / 100 - 8, "{wide:?}");
-        assert!(wide.windows(2).all(|pair| pair[1] == pair[0] + 1), "in the middle: {wide:?}");
+        assert!(
+            wide.len() >= SAID as usize && wide.len() < tape.ms() / 100 - 8,
+            "{wide:?} at {rate_hz} Hz: {:?}",
+            manifest.gaps
+        );
+        // While one phone has changed already and the other has not, nothing is passed on.
+        assert!(wide[wide.len() - 1] - wide[0] < wide.len() + 4, "in the middle: {wide:?}");
         if rate_hz > 8_000 {
             assert!(tape.tenths_with(0, ABOVE_HZ[0]).len() >= SAID as usize);
         }
