@@ -240,7 +240,7 @@ async fn s134_shell_injection_values_reach_no_shell_and_no_name() {
     let mut names: Vec<_> =
         std::fs::read_dir(stage.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["downloads.jsonl", "link.key", "recordings", "token"]);
+    assert_eq!(names, ["downloads.jsonl", "link.key", "reader", "recordings", "token"]);
 }
 
 #[tokio::test]

@@ -144,9 +144,13 @@ async fn a_recording_arrives_in_pieces_and_is_filed_once_with_its_receipt() {
     assert_eq!(sender.look(&stage, &place).await.status, 404);
     let known = sender.begin(&stage).await;
     assert_eq!((known.status, offset(&known), receipt(&known)), (200, Some(size), Some(told.clone())));
-    let looked_up = stage.get(&format!("/api/recordings/{}", sender.manifest.id)).await;
+    let look_up = async |id: &str| {
+        let head = format!("GET /api/recordings/{id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        stage.ask(format!("{head}{}\r\n", sender.login)).await
+    };
+    let looked_up = look_up(&sender.manifest.id.to_string()).await;
     assert_eq!((looked_up.status, looked_up.json()), (200, told));
-    assert_eq!(stage.get("/api/recordings/6f9619ff-8b86-4d01-b42d-00cf4fc964ff").await.status, 404);
+    assert_eq!(look_up("6f9619ff-8b86-4d01-b42d-00cf4fc964ff").await.status, 404);
     assert_eq!(count(&stage), 1);
 }
 

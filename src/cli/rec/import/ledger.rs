@@ -19,22 +19,19 @@ const FILE: &str = ".imported";
 struct Entry {
     bytes: u64,
     modified_ns: i128,
-    #[serde(flatten)]
-    fate: Fate,
+    /// The recording that it has become.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<RecordingId>,
+    /// Why it became none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<Refused>,
 }
 
-/// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Fate {
-    Imported {
-        id: RecordingId,
-    },
-    /// `changed_ns`: when its content, its owner or its permissions were changed last.
-    Refused {
-        refused: String,
-        changed_ns: i128,
-    },
+struct Refused {
+    why: String,
+    /// When its content, its owner or its permissions had been changed last.
+    changed_ns: i128,
 }
 
 /// The list.
@@ -54,37 +51,38 @@ impl Ledger {
 
     /// Whether all files of it have been imported as they are.
     pub(super) fn has(&self, take: &Take) -> bool {
-        take.files().all(|file| self.fate(file).is_some_and(|fate| matches!(fate, Fate::Imported { .. })))
+        take.files().all(|file| self.entry(file).is_some_and(|entry| entry.id.is_some()))
     }
 
     /// Why it was refused, if all files of it are still as they were then.
     pub(super) fn refused(&self, take: &Take) -> Option<&str> {
-        let why = |file: &Found| match self.fate(file) {
-            Some(Fate::Refused { refused, changed_ns }) if *changed_ns == file.changed_ns => Some(refused.as_str()),
-            _ => None,
+        let why = |file: &Found| {
+            let refused = self.entry(file)?.refused.as_ref()?;
+            (refused.changed_ns == file.changed_ns).then_some(refused.why.as_str())
         };
         take.files().map(why).reduce(|first, next| first.and(next))?
     }
 
-    /// What became of a file, if it is still as long and as old as it was then.
-    fn fate(&self, file: &Found) -> Option<&Fate> {
+    /// What is known of a file, if it is still as long and as old as it was then.
+    fn entry(&self, file: &Found) -> Option<&Entry> {
         let entry = self.entries.get(&place(file))?;
-        ((entry.bytes, entry.modified_ns) == (file.bytes, file.modified_ns)).then_some(&entry.fate)
+        ((entry.bytes, entry.modified_ns) == (file.bytes, file.modified_ns)).then_some(entry)
     }
 
     /// Notes that it has been imported.
     pub(super) fn add(&mut self, take: &Take, id: RecordingId) {
-        self.note(take, |_| Fate::Imported { id });
+        self.note(take, |_| (Some(id), None));
     }
 
     /// Notes that it is not to be had.
     pub(super) fn refuse(&mut self, take: &Take, why: &str) {
-        self.note(take, |file| Fate::Refused { refused: why.to_owned(), changed_ns: file.changed_ns });
+        self.note(take, |file| (None, Some(Refused { why: why.to_owned(), changed_ns: file.changed_ns })));
     }
 
-    fn note(&mut self, take: &Take, fate: impl Fn(&Found) -> Fate) {
+    fn note(&mut self, take: &Take, fate: impl Fn(&Found) -> (Option<RecordingId>, Option<Refused>)) {
         for file in take.files() {
-            let entry = Entry { bytes: file.bytes, modified_ns: file.modified_ns, fate: fate(file) };
+            let (id, refused) = fate(file);
+            let entry = Entry { bytes: file.bytes, modified_ns: file.modified_ns, id, refused };
             self.entries.insert(place(file), entry);
             self.is_changed = true;
         }
