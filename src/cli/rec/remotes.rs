@@ -41,7 +41,7 @@ pub(super) struct Args {
 enum Command {
     /// List the remotes of the settings
     Ls,
-    Add(add::Args),
+    Add(Box<add::Args>),
     Test(TestArgs),
 }
 
