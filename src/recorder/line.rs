@@ -11,8 +11,9 @@ use super::rate::Rate;
 use super::tie::{Place, Tie};
 use crate::media::Copied;
 
-/// Nothing is laid further than this after the beginning of what is kept, in ms.
+/// Nothing is laid further than this after the beginning of what is kept, in ms, nor after its arrival.
 const FARTHEST: i64 = 60_000;
+const MOST_AHEAD: i64 = 3_000;
 /// So much is forgotten at once, in ms, since what is behind it has to move up.
 const FORGOTTEN_AT_ONCE: i64 = 1_000;
 /// Nothing coming for this long is told, in ms.
@@ -104,8 +105,8 @@ impl Line {
         }
         let tie = self.tie.as_mut()?;
         let Place { start, skipped, step } = tie.place(copied, arrived, length);
-        if self.ceiling.is_some_and(|ceiling| start >= ceiling) {
-            return None; // said in a pause
+        if start + length - arrived > self.rate.cells(MOST_AHEAD) || !self.cut_out_pauses(start, arrived, cells) {
+            return None;
         }
         stretch.apply(cells, step);
         if skipped > 0 {
@@ -123,8 +124,19 @@ impl Line {
             self.packets.lost = self.packets.lost.saturating_sub(1);
         }
         let follows = self.has_sound && start == self.end;
-        self.lay(start, cells, Laying::Replace);
-        Some(Laid { start, follows })
+        self.lay(start, cells, Laying::Replace).then_some(Laid { start, follows })
+    }
+
+    /// Takes away what of a packet was said in a pause, by its time stamp or by its arrival; `false` when that is all of it.
+    fn cut_out_pauses(&self, start: i64, arrived: i64, cells: &mut Vec<i16>) -> bool {
+        let earliest = arrived - cells.len() as i64;
+        if let Some(ceiling) = self.ceiling {
+            let count = usize::try_from(ceiling - start.max(earliest)).unwrap_or(0);
+            cells.truncate(count);
+        }
+        let before = usize::try_from(self.floor - earliest).unwrap_or(0).min(cells.len());
+        cells[..before].fill(self.silence);
+        before < cells.len()
     }
 
     /// Lays cells again that end at a place, now that it is known what follows them.
@@ -238,12 +250,13 @@ impl Line {
         self.gone.extend(holes);
     }
 
-    fn lay(&mut self, start: i64, cells: &[i16], laying: Laying) {
+    /// Lays cells; `false` where none of them may lie.
+    fn lay(&mut self, start: i64, cells: &[i16], laying: Laying) -> bool {
         let end = start + cells.len() as i64;
         let from = start.max(self.floor).max(self.base);
         let until = self.ceiling.map_or(end, |ceiling| end.min(ceiling));
         if from >= until || until - self.base > self.rate.cells(FARTHEST) {
-            return;
+            return false;
         }
         let silence = self.silence;
         let (first, last) = ((from - self.base) as usize, (until - self.base) as usize); // 0 to FARTHEST
@@ -259,6 +272,7 @@ impl Line {
         self.end = self.end.max(until);
         self.has_sound = true;
         self.changed = Some(self.changed.map_or(from, |changed| changed.min(from)));
+        true
     }
 
     /// So many packets before `start` are missing.

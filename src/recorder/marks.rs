@@ -75,6 +75,14 @@ impl Marks {
         self.masks.iter().cloned().chain(open).map(clip).filter(|mask| mask.start < mask.end)
     }
 
+    /// Silences what of a packet that arrived at a place came under a mask, wherever its time stamp lays it.
+    pub(super) fn silence(&self, arrived: i64, cells: &mut [i16], silence: i16) {
+        let start = arrived - cells.len() as i64;
+        for mask in self.masks_within(start..arrived) {
+            cells[(mask.start - start) as usize..(mask.end - start) as usize].fill(silence); // within
+        }
+    }
+
     /// Notes a gap.
     pub(super) fn gap(&mut self, sides: &[Side], at: Range<i64>, why: Why) {
         for &side in sides {

@@ -201,6 +201,9 @@ impl Session {
 
     fn take(&mut self, copied: &Copied) {
         let at = self.place(copied.at_us);
+        if matches!(copied.content, Content::Mark(Mark::Dropped(_))) {
+            return self.each_line(Line::note_dropped);
+        }
         let (form, levels) = (self.order.form, self.order.levels);
         let [left, right, supervisors] = &mut self.decoding;
         let (line, decoding, steps) = match copied.origin {
@@ -214,6 +217,7 @@ impl Session {
         match copied.content {
             Content::Sound(_) if self.rate == Rate::Hz8000 => {
                 form.cells(copied.content, &self.payload, steps, &mut self.cells);
+                self.marks.silence(at, &mut self.cells, form.silence());
                 line.take(copied, at, &mut self.cells, form.stretch());
             }
             Content::Sound(_) | Content::Foreign(_) => {
@@ -221,6 +225,7 @@ impl Session {
                     return line.take_broken();
                 };
                 form.fit(steps, &mut self.cells);
+                self.marks.silence(at, &mut self.cells, form.silence());
                 let before: Vec<i16> = self.cells.drain(..before).collect();
                 let laid = line.take(copied, at, &mut self.cells, form.stretch());
                 if let Some(laid) = laid.filter(|laid| laid.follows) {
@@ -243,7 +248,7 @@ impl Session {
             Content::Mark(Mark::Unheld) => line.returns(Why::Held, at),
             Content::Mark(Mark::Undecodable) => line.leaves(Why::Undecodable, at),
             Content::Mark(Mark::Decodable) => line.returns(Why::Undecodable, at),
-            Content::Mark(Mark::Dropped(_)) => self.lines.iter_mut().for_each(Line::note_dropped),
+            Content::Mark(Mark::Dropped(_)) => {}
         }
     }
 

@@ -95,7 +95,10 @@ impl Tie {
         let least = self.transits.least().unwrap_or(transit);
         let ahead = self.number(copied) - self.highest;
         let later = self.rate.cells(if ahead > 0 { LATER } else { LATEST });
+        // Each a little sooner than the one before: no clock is so far ahead.
+        let place = self.clock.cell(self.unwrap(copied)) + self.offset;
         self.is_of(copied)
+            && place - (arrived - length) <= self.rate.cells(LATER)
             && (BEHIND..AHEAD).contains(&ahead)
             && (-self.rate.cells(SOONER)..=later).contains(&(transit - least))
             && self.late_in_a_row < LATE_IN_A_ROW

@@ -28,6 +28,16 @@ impl Toc {
         }
     }
 
+    /// Whether a frame has what was said in the frame before once more, in case that is lost (§2.1.7). Its flags are the first bits
+    /// (§4.2.3): of each channel one for every 20 ms, and then this.
+    pub fn repeats(self, frame: &[u8]) -> bool {
+        let Some(flags) = frame.first().filter(|_| self.0 >> 3 < 16) else { return false };
+        let parts = self.frame_ticks().div_ceil(960); // 3 at most
+        let is_stereo = self.0 & 4 != 0;
+        let is_set = |bit: u32| flags << bit & 0x80 != 0;
+        is_set(parts) || is_stereo && is_set(2 * parts + 1)
+    }
+
     /// A packet of one frame.
     pub fn packet(self, frame: &[u8]) -> Vec<u8> {
         [&[self.0], frame].concat()
@@ -261,6 +271,18 @@ mod tests {
             };
             assert_eq!((mode(same), same.0 & 4), (mode(toc), toc.0 & 4));
         }
+    }
+
+    #[test]
+    fn a_frame_tells_whether_it_repeats_the_one_before() {
+        // 10, 20, 40 and 60 ms of SILK, 20 ms hybrid; then of two channels.
+        for (toc, bit) in [(0x40, 1), (0x48, 1), (0x50, 2), (0x58, 3), (0x78, 1), (0x4c, 1), (0x4c, 3), (0x5c, 7)] {
+            let flags = 0x80u8 >> bit;
+            assert!(Toc::of(toc).repeats(&[flags, 1]) && !Toc::of(toc).repeats(&[0, 255]), "{toc:x}");
+            assert!(!Toc::of(toc).repeats(&[]) && !Toc::of(toc | 0x80).repeats(&[255]), "nothing, and CELT");
+        }
+        assert!(!Toc::of(0x48).repeats(&[0x80]), "that is speech");
+        assert!(!Toc::of(0x48).repeats(&[0x10]), "one channel");
     }
 
     #[test]

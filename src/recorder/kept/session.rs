@@ -23,8 +23,9 @@ use crate::recorder::work::Work;
 
 /// Of the raster and of what is encoded here.
 const RATE: Rate = Rate::Hz8000;
-/// So far behind the present packets are written, in cells: those that are out of order have come by then.
+/// So far behind the present packets are written, in cells, and by the longest of them: those that are out of order have come by then.
 const LAG: i64 = RATE.cells(160);
+const MOST_LAG: i64 = RATE.cells(300);
 /// What cannot be written is kept for so long, in cells.
 const BACKLOG: i64 = RATE.cells(5_000);
 /// After so many failures in a row, and again after as many, a further file is tried.
@@ -35,8 +36,6 @@ const BEATS_PER_LOOK: u32 = 10;
 const FILLED_AT_ONCE: i64 = 3_000 * SLOT;
 /// The longest packet, in cells: 120 ms (RFC 6716 §3.4, R5).
 const BLOCK: i64 = 6 * SLOT;
-/// No frame lies this far from where it was said, in cells.
-const FARTHEST_OFF: i64 = 3 * SLOT;
 const SIDES: [order::Side; 2] = [order::Side::Left, order::Side::Right];
 
 /// A recording.
@@ -147,6 +146,7 @@ impl Kept {
                 let Some(before) = decoding.packet(copied, &self.payload, &mut self.cells) else {
                     return side.line.take_broken();
                 };
+                self.marks.silence(at, &mut self.cells, 0);
                 let before: Vec<i16> = self.cells.drain(..before).collect();
                 let laid = side.line.take(copied, at, &mut self.cells, Stretch::Lines);
                 if let Some(laid) = laid.filter(|laid| laid.follows) {
@@ -200,8 +200,8 @@ impl Kept {
 
     /// Makes one packet of what all sides say in a stretch.
     fn pack(&mut self, at: Range<i64>) {
-        // A frame lies near where it was said.
-        let masks: Vec<_> = self.marks.masks_within(at.start - FARTHEST_OFF..at.end + FARTHEST_OFF).collect();
+        // A frame may lie far from where it was said.
+        let masks: Vec<_> = self.marks.masks_within(0..i64::MAX).collect();
         let mut packet = Vec::new();
         let last = self.sides.len() - 1;
         for (nth, side) in self.sides.iter_mut().enumerate() {
@@ -313,7 +313,8 @@ impl Work for Kept {
     fn beat(&mut self, now_us: u64) {
         self.drain(now_us);
         self.beats = self.beats.wrapping_add(1);
-        self.flush(self.place(now_us) - LAG);
+        let longest = self.sides.iter().map(Side::longest).max().unwrap_or(0);
+        self.flush(self.place(now_us) - (LAG + longest).min(MOST_LAG));
     }
 
     fn obey(&mut self, wish: &Wish, at_us: u64) {

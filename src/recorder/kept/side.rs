@@ -27,9 +27,12 @@ pub(super) struct Side {
     last: Option<(Toc, i64)>,
     /// Everything before this place is in the file.
     written: i64,
-    /// Nothing said from this place on is taken.
+    /// Nothing said before this place, where a pause was cut out, is taken, nor from that one on.
+    floor: i64,
     ceiling: Option<i64>,
     encoder: Option<Box<OpusEncoder>>,
+    /// The longest packet that came.
+    longest: i64,
     /// Where sound came that could not be kept.
     unfit: Vec<Range<i64>>,
     cells: Vec<i16>,
@@ -48,6 +51,20 @@ struct Frame {
     cells: i64,
     /// When it was said: up to three quarters of it off the raster.
     said: Range<i64>,
+    /// When it was said at the latest, by its arrival: time stamps can say anything.
+    arrived: Range<i64>,
+}
+
+impl Frame {
+    /// The stretches that may be heard in it: one that repeats what was said before has that too.
+    fn reaches(&self) -> [Range<i64>; 2] {
+        let before = if self.toc.repeats(&self.bytes) { self.cells } else { 0 };
+        [&self.said, &self.arrived].map(|at| at.start - before..at.end)
+    }
+
+    fn is_under(&self, masks: &[Range<i64>]) -> bool {
+        self.reaches().iter().any(|reach| masks.iter().any(|mask| overlap(mask, reach)))
+    }
 }
 
 /// The newest packet: when it was said, where it went, how long its frames are.
@@ -66,8 +83,10 @@ impl Side {
             previous: None,
             last: None,
             written: 0,
+            floor: i64::MIN,
             ceiling: None,
             encoder: None,
+            longest: 0,
             unfit: Vec::new(),
             cells: Vec::new(),
         }
@@ -79,6 +98,7 @@ impl Side {
             return self.line.take_broken();
         };
         let length = i64::from(packet.ticks()) / TICKS_PER_CELL;
+        self.longest = self.longest.max(length);
         self.cells.clear();
         self.cells.resize(usize::try_from(length).unwrap_or(0), 0);
         let Some(Laid { start, .. }) = self.line.take(copied, arrived, &mut self.cells, Stretch::Bytes) else { return };
@@ -88,8 +108,8 @@ impl Side {
             self.previous = Some(Previous { start, at, step });
         }
         for (nth, frame) in (0..).zip(&packet.frames) {
-            let said = start + nth * step..start + (nth + 1) * step;
-            let frame = Frame { toc: packet.toc, bytes: frame.to_vec(), cells: step, said };
+            let [said, arrived] = [start, arrived - length].map(|from| from + nth * step..from + (nth + 1) * step);
+            let frame = Frame { toc: packet.toc, bytes: frame.to_vec(), cells: step, said, arrived };
             self.put(at + nth * step, frame);
         }
     }
@@ -102,7 +122,8 @@ impl Side {
     }
 
     fn put(&mut self, at: i64, frame: Frame) {
-        if self.ceiling.is_some_and(|ceiling| frame.said.end > ceiling) {
+        let (floor, ceiling) = (self.floor, self.ceiling.unwrap_or(i64::MAX));
+        if frame.reaches().iter().any(|reach| reach.start < floor || reach.end > ceiling) {
             return;
         }
         let place = match self.in_the_way(at, frame.cells) {
@@ -134,14 +155,19 @@ impl Side {
     pub(super) fn pause(&mut self, at: i64) {
         self.ceiling = Some(at);
         self.line.pause(at);
-        self.frames.retain(|_, frame| frame.said.end <= at);
+        self.frames.retain(|_, frame| frame.said.end.max(frame.arrived.end) <= at);
     }
 
     /// Takes up again at that place; so many cells were cut out.
     pub(super) fn resume(&mut self, at: i64, cut: i64) {
-        self.ceiling = None;
+        (self.floor, self.ceiling) = (at, None);
         self.line.resume(at, cut);
         self.previous = None;
+    }
+
+    /// How long the longest packet is that came, in cells.
+    pub(super) fn longest(&self) -> i64 {
+        self.longest
     }
 
     /// Whether a frame of so many cells begins in a stretch.
@@ -159,9 +185,11 @@ impl Side {
     pub(super) fn write(&mut self, at: Range<i64>, masks: &[Range<i64>], framing: Framing, out: &mut Vec<u8>) {
         let later = self.frames.split_off(&at.end);
         let mut here = std::mem::replace(&mut self.frames, later);
-        here.retain(|_, frame| !masks.iter().any(|mask| overlap(mask, &frame.said)));
+        here.retain(|_, frame| !frame.is_under(masks));
         if here.is_empty() {
             here = self.encoded(at.clone(), masks);
+        } else {
+            self.tell_unfit(at.clone(), masks);
         }
         self.written = at.end;
         let is_masked = masks.iter().any(|mask| overlap(mask, &at));
@@ -205,6 +233,16 @@ impl Side {
         chosen.filter(|_| !here.is_empty())
     }
 
+    /// Notes what did not come as Opus, beside frames that did: there is one packet for both.
+    fn tell_unfit(&mut self, at: Range<i64>, masks: &[Range<i64>]) {
+        let samples = self.line.read(at.clone());
+        let is_lost = |(place, sample): &(i64, &i16)| **sample != 0 && !masks.iter().any(|mask| mask.contains(place));
+        let mut lost = (at.start..).zip(samples).filter(is_lost).map(|(place, _)| place);
+        if let Some(first) = lost.next() {
+            self.unfit.push(first..lost.last().unwrap_or(first) + 1);
+        }
+    }
+
     /// The frames of what did not come as Opus.
     fn encoded(&mut self, at: Range<i64>, masks: &[Range<i64>]) -> BTreeMap<i64, Frame> {
         let mut samples = self.line.read(at.clone()).to_vec();
@@ -222,7 +260,7 @@ impl Side {
             let said = place..place + SLOT;
             match self.encode(samples) {
                 Some((toc, bytes)) => {
-                    frames.insert(place, Frame { toc, bytes, cells: SLOT, said });
+                    frames.insert(place, Frame { toc, bytes, cells: SLOT, arrived: said.clone(), said });
                 }
                 None => self.unfit.push(said),
             }

@@ -1,6 +1,7 @@
 //! What is in the files: layouts, forms, levels, pauses, masks, further parts, and recordings that go on.
 
 use super::*;
+use crate::recorder::Rate;
 use crate::recorder::order::{Form, Layout, Levels, RecorderError, Whispers};
 use std::time::Duration;
 
@@ -84,6 +85,30 @@ fn what_was_said_in_a_pause_is_not_kept_though_it_comes_after_it() {
     assert_eq!(finished.frames, 16_000);
     assert!(tone::level_db(&tracks[0], 1_500.0) < -60.0);
     assert!(sounds(&tracks[0], 1_200..2_000, LEFT_HZ));
+}
+
+#[test]
+fn a_time_stamp_takes_nothing_out_of_a_mask_or_a_pause() {
+    for rate in [Rate::Hz8000, Rate::Hz16000] {
+        for (begin, end) in [(Wish::Mask, Wish::Unmask), (Wish::Pause, Wish::Resume)] {
+            let mut stand = Stand::new(|order| order.rate = rate);
+            let mut left = Talker::left();
+            left.talk(&mut stand, 0, 1_000);
+            left.timestamp = left.timestamp.wrapping_add(190 * 8); // it says that it is later than it is
+            left.oscillator = Oscillator::new([1_500.0, 0.0], -10.0); // the number of a card
+            left.talk(&mut stand, 1_000, 1_180);
+            left.oscillator = Oscillator::new([LEFT_HZ, 0.0], -10.0);
+            left.talk(&mut stand, 1_180, 3_000);
+            stand.wish(1_000, &begin);
+            stand.wish(1_180, &end);
+            let (_, tracks) = stand.finish(3_000);
+            let (factor, per_ms) = (8_000.0 / rate.hz() as f32, rate.hz() as usize / 1_000);
+            let secret = &tracks[0][1_000 * per_ms..1_400 * per_ms];
+            let level = tone::level_db(secret, 1_500.0 * factor);
+            assert!(level < -45.0, "{rate:?}, {begin:?}: {level}");
+            assert!(tone::level_db(&tracks[0][..900 * per_ms], LEFT_HZ * factor) > -11.0);
+        }
+    }
 }
 
 #[test]

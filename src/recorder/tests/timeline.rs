@@ -209,6 +209,37 @@ fn copies_that_did_not_fit_are_counted_and_the_gap_is_ours() {
     assert!(sounds(&tracks[0], 11_001..11_999, LEFT_HZ));
 }
 
+#[test]
+fn a_loss_of_ours_is_told_as_such_whoever_was_copied_first_afterwards() {
+    let mut stand = Stand::new(|_| {});
+    let mut left = Talker::left();
+    left.talk(&mut stand, 0, 1_000);
+    stand.mark(1_050.0, Origin::Supervisor, Mark::Dropped(5));
+    (0..5).for_each(|_| left.next());
+    left.talk(&mut stand, 1_100, 2_000);
+    let (finished, _) = stand.finish(2_000);
+    assert_eq!(gaps(&finished), [(Side::Left, 1_000, 100, Why::Dropped)]);
+}
+
+#[test]
+fn nothing_is_laid_far_ahead_of_its_time() {
+    let mut line = Line::new(0, Rate::Hz8000, 0);
+    for number in 0..2_000u16 {
+        let arrived = i64::from(number) * 160 + 160;
+        let copied = Copied {
+            at_us: 0,
+            origin: Origin::Left,
+            content: Content::Sound(Codec::Pcmu),
+            sequence: number,
+            timestamp: u32::from(number) * 1_600,
+            ssrc: 1,
+        };
+        let laid = line.take(&copied, arrived, &mut vec![1; 160], Stretch::Bytes);
+        assert!(laid.is_some_and(|laid| laid.start - arrived <= 1_300 * 8), "{number}: {laid:?}");
+        line.forget_before(arrived - 8_000);
+    }
+}
+
 /// An hour of two parties whose clocks are apart; both say a click each second of real time. The greatest distance of two clicks.
 fn clicks_apart(ppm: i64, jitter_us: u64) -> i64 {
     let mut lines = [Line::new(0, Rate::Hz8000, 0), Line::new(0, Rate::Hz8000, 0)];
