@@ -74,7 +74,7 @@ impl Recorder {
     /// [`RecorderError`] when the file exists, cannot be made, or the order contradicts itself.
     pub fn open(&self, order: Order, events: mpsc::Sender<Event>) -> Result<(Running, Copies), RecorderError> {
         let (copies, reader) = Copies::new(events);
-        let path = order.path.clone();
+        let (path, notices) = (order.path.clone(), order.notices.clone());
         let disk = Arc::clone(&self.disk);
         let work: Box<dyn Work> = match order.container {
             Container::OggOpus => Box::new(Kept::open(order, reader, disk, now_us())?),
@@ -82,7 +82,7 @@ impl Recorder {
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let running = Running { id, path, messages: self.messages.clone() };
-        self.messages.send(Message::Begin(id, work)).map_err(|_| RecorderError::Ended)?;
+        self.messages.send(Message::Begin(id, work, notices)).map_err(|_| RecorderError::Ended)?;
         Ok((running, copies))
     }
 }

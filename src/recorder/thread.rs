@@ -2,10 +2,14 @@
 //! Above: `handle`. Below: `work`.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::Sender;
+
 use super::handle::{Wish, now_us};
+use super::order::{Finished, Notice};
 use super::work::Work;
 
 /// Time between two looks at the rings. With what is waited for stragglers, the file is at most 400 ms behind.
@@ -14,15 +18,31 @@ const BEAT: Duration = Duration::from_millis(200);
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// A recording begins.
-    Begin(u64, Box<dyn Work>),
+    /// A recording begins, and who is told of it.
+    Begin(u64, Box<dyn Work>, Option<Sender<Notice>>),
     /// Something is wanted of one, at a time in µs.
     Wish(u64, Wish, u64),
 }
 
+/// A recording, by its number.
+type Sessions = BTreeMap<u64, Session>;
+
+#[derive(Debug)]
+struct Session {
+    state: State,
+    notices: Option<Sender<Notice>>,
+}
+
+#[derive(Debug)]
+enum State {
+    Runs(Box<dyn Work>),
+    /// It could not go on, by a fault of ours; what came of it, as far as that is known.
+    Failed(Option<Box<Finished>>),
+}
+
 /// Runs until nobody has a handle any more.
 pub(super) fn run(inbox: &Receiver<Message>) {
-    let mut sessions: BTreeMap<u64, Box<dyn Work>> = BTreeMap::new();
+    let mut sessions = Sessions::new();
     let mut beat = Instant::now() + BEAT;
     loop {
         let message = if sessions.is_empty() {
@@ -36,9 +56,7 @@ pub(super) fn run(inbox: &Receiver<Message>) {
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if Instant::now() >= beat {
-            for session in sessions.values_mut() {
-                session.beat(now_us());
-            }
+            turn(&mut sessions, inbox, now_us());
             beat = Instant::now() + BEAT;
         }
     }
@@ -47,23 +65,158 @@ pub(super) fn run(inbox: &Receiver<Message>) {
     }
 }
 
-fn obey(sessions: &mut BTreeMap<u64, Box<dyn Work>>, message: Message) {
+/// Lets all recordings write what came until a time. However long one of them takes, none writes what was said after that time, and so
+/// nothing that a mask covers which is still in the inbox: everything that was asked for before is done first.
+fn turn(sessions: &mut Sessions, inbox: &Receiver<Message>, now_us: u64) {
+    while let Ok(message) = inbox.try_recv() {
+        obey(sessions, message);
+    }
+    for session in sessions.values_mut() {
+        session.work(now_us, |work| work.beat(now_us));
+    }
+}
+
+fn obey(sessions: &mut Sessions, message: Message) {
     match message {
-        Message::Begin(id, session) => {
-            sessions.insert(id, session);
+        Message::Begin(id, work, notices) => {
+            sessions.insert(id, Session { state: State::Runs(work), notices });
         }
         Message::Wish(id, Wish::Stop(reply), at_us) => {
-            let Some(session) = sessions.remove(&id) else { return };
-            let finished = session.finish(at_us);
-            if let Some(reply) = reply {
+            let finished = sessions.remove(&id).and_then(|session| session.finish(at_us));
+            if let Some((reply, finished)) = reply.zip(finished) {
                 // Who asked may have gone.
                 let _ = reply.send(finished);
             }
         }
         Message::Wish(id, wish, at_us) => {
             if let Some(session) = sessions.get_mut(&id) {
-                session.obey(&wish, at_us);
+                session.work(at_us, |work| work.obey(&wish, at_us));
             }
         }
+    }
+}
+
+impl Session {
+    /// Lets it do something. One that panics is closed; the others go on.
+    fn work(&mut self, at_us: u64, act: impl FnOnce(&mut dyn Work)) {
+        let State::Runs(work) = &mut self.state else { return };
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| act(work.as_mut()))) else { return };
+        let text = format!("the recording was given up by a fault of the recorder: {}", text_of(panic.as_ref()));
+        if let State::Runs(work) = std::mem::replace(&mut self.state, State::Failed(None)) {
+            let finished = catch_unwind(AssertUnwindSafe(|| work.finish(at_us))).ok();
+            let failed = finished.map(|finished| Box::new(Finished { error: Some(text.clone()), ..finished }));
+            self.state = State::Failed(failed);
+        }
+        if let Some(notices) = &self.notices {
+            let _ = notices.try_send(Notice::Failing(text));
+        }
+    }
+
+    /// Ends it; `None` when not even that can be done.
+    fn finish(self, at_us: u64) -> Option<Finished> {
+        match self.state {
+            State::Runs(work) => catch_unwind(AssertUnwindSafe(|| work.finish(at_us))).ok(),
+            State::Failed(finished) => finished.map(|finished| *finished),
+        }
+    }
+}
+
+/// What a panic says.
+fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no more is known")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::recorder::order::{Container, Form, Packets};
+
+    /// A recording that notes what is done with it, and that may panic at each beat.
+    #[derive(Debug)]
+    struct Spy {
+        name: &'static str,
+        panics: bool,
+        seen: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Spy {
+        fn note(&self, what: &str) {
+            self.seen.lock().expect("the notes").push(format!("{} {what}", self.name));
+        }
+    }
+
+    impl Work for Spy {
+        fn beat(&mut self, now_us: u64) {
+            assert!(!self.panics, "a fault");
+            self.note(&format!("beats at {now_us}"));
+        }
+
+        fn obey(&mut self, wish: &Wish, at_us: u64) {
+            self.note(&format!("{wish:?} at {at_us}"));
+        }
+
+        fn finish(self: Box<Self>, at_us: u64) -> Finished {
+            self.note(&format!("ends at {at_us}"));
+            Finished {
+                files: Vec::new(),
+                container: Container::Wav,
+                form: Form::Pcm16,
+                rate_hz: 8_000,
+                channels: 2,
+                frames: 5,
+                gaps: Vec::new(),
+                pauses: Vec::new(),
+                masks: Vec::new(),
+                packets: Packets::default(),
+                dropped: 0,
+                error: None,
+            }
+        }
+    }
+
+    fn begin(id: u64, spy: Spy) -> Message {
+        Message::Begin(id, Box::new(spy), None)
+    }
+
+    #[test]
+    fn what_was_asked_for_is_done_before_anything_is_written_and_all_write_up_to_one_time() {
+        let (messages, inbox) = channel();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let spy = |name| Spy { name, panics: false, seen: Arc::clone(&seen) };
+        let wanted = [
+            begin(1, spy("a")),
+            begin(2, spy("b")),
+            Message::Wish(1, Wish::Pause, 900),
+            Message::Wish(2, Wish::Mask, 950),
+        ];
+        wanted.into_iter().for_each(|message| messages.send(message).expect("an inbox"));
+        turn(&mut Sessions::new(), &inbox, 1_000);
+        let seen = seen.lock().expect("the notes");
+        assert_eq!(*seen, ["a Pause at 900", "b Mask at 950", "a beats at 1000", "b beats at 1000"]);
+    }
+
+    #[test]
+    fn a_recording_that_panics_is_closed_as_failed_and_the_others_go_on() {
+        let (_messages, inbox) = channel();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (notices, mut told) = tokio::sync::mpsc::channel(4);
+        let mut sessions = Sessions::new();
+        let spy = |name, panics| Spy { name, panics, seen: Arc::clone(&seen) };
+        obey(&mut sessions, Message::Begin(1, Box::new(spy("a", true)), Some(notices)));
+        obey(&mut sessions, begin(2, spy("b", false)));
+        turn(&mut sessions, &inbox, 1_000);
+        turn(&mut sessions, &inbox, 1_200);
+        assert_eq!(*seen.lock().expect("the notes"), ["a ends at 1000", "b beats at 1000", "b beats at 1200"]);
+        assert!(matches!(told.try_recv(), Ok(Notice::Failing(text)) if text.ends_with("a fault")));
+        let (reply, mut finished) = oneshot::channel();
+        obey(&mut sessions, Message::Wish(1, Wish::Stop(Some(reply)), 1_300));
+        let finished = finished.try_recv().expect("an answer");
+        assert!(finished.frames == 5 && finished.error.is_some_and(|error| error.ends_with("a fault")));
     }
 }
