@@ -5,7 +5,7 @@
 // A name from the network is compared and never becomes a path; a name from a call is text and never becomes HTML.
 declare(strict_types=1);
 
-const TYPES = ['mp3' => 'audio/mpeg', 'wav' => 'audio/x-wav', 'gsm' => 'audio/x-gsm'];
+const TYPES = ['mp3' => 'audio/mpeg', 'wav' => 'audio/x-wav', 'gsm' => 'audio/x-gsm', 'opus' => 'audio/ogg'];
 
 function stop(int $status, string $why): never
 {
@@ -55,6 +55,8 @@ function fits(string $extension, string $head): bool
 {
     return match ($extension) {
         'wav' => str_starts_with($head, 'RIFF') && substr($head, 8, 4) === 'WAVE',
+        // an Ogg page, whose first packet is the head of an Opus stream
+        'opus' => str_starts_with($head, 'OggS') && substr($head, 28, 8) === 'OpusHead',
         // a tag, or a frame of layer III
         'mp3' => str_starts_with($head, 'ID3') || (strlen($head) > 3 && $head[0] === "\xff" && (ord($head[1]) & 0xe6) === 0xe2),
         // each frame of 33 bytes has its signature in the upper half of its first

@@ -10,6 +10,7 @@ use crate::call::{
     channel::{CallerId, Channel},
     headers::InviteHeaders,
     live::{CallFacts, Described, LegFacts, LegState, Way},
+    recording::RecordingHandle,
 };
 
 /// Ended legs whose causes a channel remembers.
@@ -42,8 +43,8 @@ pub struct About {
     pub data: String,
     /// The ids of recordings whose end a beep is to tell.
     pub beep_after: Vec<String>,
-    /// The recordings that its script began: the file that was wished for, and the one that it is, below the spool.
-    pub recorded: Vec<(String, String)>,
+    /// The recordings that its script began, and the file, below the spool, that was wished for.
+    pub recorded: Vec<(String, RecordingHandle)>,
     /// The legs it dialled that have ended, by channel name, the latest last.
     causes: Vec<(String, Cause)>,
 }

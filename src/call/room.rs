@@ -261,8 +261,9 @@ impl Membership {
         let (id, parties) = exchange.rooms.enter(room, member.clone());
         member.leg.become_talking(Talks::Room(room.to_owned()));
         exchange.spies.settle(&[&member.leg]);
-        exchange.media.send(media::Command::EnterRoom { room: id, port: member.leg.port, muted: false });
+        // Recordings first: they pause for whoever has not agreed before he is heard.
         exchange.recordings.settle(&[&member.leg]);
+        exchange.media.send(media::Command::EnterRoom { room: id, port: member.leg.port, muted: false });
         exchange.room_is_entered(room);
         if parties > 1 {
             exchange.media.send(media::Command::PlayToRoom { room: id, source: sounds.entered });
@@ -290,6 +291,7 @@ impl Drop for Membership {
         member.leg.talks_with_nobody();
         exchange.spies.settle(&[&member.leg]);
         exchange.recordings.settle(&[&member.leg]);
+        exchange.recordings.settle_room(room);
         if parties > 0 {
             exchange.media.send(media::Command::PlayToRoom { room: *id, source: left.clone() });
         }

@@ -12,7 +12,9 @@ use super::pattern::MAX_NAME_BYTES;
 use super::piece::Piece;
 use super::recorded;
 use super::search::Query;
+use super::sounds::SoundProblem;
 use crate::call::{Channel, Gone};
+use crate::media::Source;
 
 /// The sounds of `a&b&c`: those that were written there, and those of variables that only the dialplan wrote.
 pub(super) fn names(args: &Args<'_>, chan: &mut Channel, piece: Option<&Piece<'_>>) -> Vec<String> {
@@ -31,22 +33,57 @@ pub(super) struct Played {
     pub(super) missing: usize,
 }
 
-/// Plays sounds one after the other until a key that `stops`; missing ones are passed over.
+/// Who has named a sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    /// The script: where there is no such sound, it may be what its channel recorded.
+    ByScript,
+    /// The server itself: no recording is played instead.
+    ByServer,
+}
+
+/// Plays sounds that the script names one after the other until a key that `stops`; missing ones are passed over.
 pub(super) async fn play(
     chan: &mut Channel,
     args: &Args<'_>,
     names: &[String],
     stops: impl Fn(char) -> bool,
 ) -> Result<Played, Gone> {
+    play_named(chan, args, (names, Named::ByScript), stops).await
+}
+
+/// The same of the server's own prompts and words.
+pub(super) async fn prompt(
+    chan: &mut Channel,
+    args: &Args<'_>,
+    names: &[String],
+    stops: impl Fn(char) -> bool,
+) -> Result<Played, Gone> {
+    play_named(chan, args, (names, Named::ByServer), stops).await
+}
+
+/// A whole path is that of the recording; of a relative name the sound comes first: a caller may be called as one is.
+async fn load(chan: &Channel, args: &Args<'_>, (name, named): (&str, Named)) -> Result<Source, SoundProblem> {
+    let sounds = args.env().sounds();
+    let own = || recorded::own(chan, name).filter(|_| named == Named::ByScript);
+    if let Some(file) = own().filter(|_| name.starts_with('/')) {
+        return sounds.load_file(file).await;
+    }
+    match (sounds.load_in(chan.language(), name).await, own()) {
+        (Err(_), Some(file)) => sounds.load_file(file).await,
+        (loaded, _) => loaded,
+    }
+}
+
+async fn play_named(
+    chan: &mut Channel,
+    args: &Args<'_>,
+    (names, named): (&[String], Named),
+    stops: impl Fn(char) -> bool,
+) -> Result<Played, Gone> {
     let mut played = Played::default();
     for name in names {
-        let language = chan.language().to_owned();
-        let sounds = args.env().sounds();
-        let sound = match recorded::own(chan, name) {
-            Some(file) => sounds.load_file(file).await,
-            None => sounds.load_in(&language, name).await,
-        };
-        match sound {
+        match load(chan, args, (name, named)).await {
             Ok(source) => played.key = chan.play_until(source, &stops).await?,
             Err(problem) => {
                 tracing::warn!(uuid = chan.uuid(), %problem, "a sound is missing");
@@ -65,7 +102,7 @@ pub(super) async fn say(chan: &mut Channel, args: &Args<'_>, names: &[String]) -
     Unanswered::EarlyMedia.meet(chan).await?;
     let wish = chan.var("SAY_DTMF_INTERRUPT").unwrap_or_default().to_ascii_lowercase();
     let interruptible = ["yes", "true", "y", "t", "1", "on"].contains(&wish.as_str());
-    match play(chan, args, names, |_| interruptible).await?.key {
+    match prompt(chan, args, names, |_| interruptible).await?.key {
         Some(key) => {
             let context = context(chan);
             let dialled = dial(chan, args.plan(), &context, key).await?;
@@ -75,10 +112,10 @@ pub(super) async fn say(chan: &mut Channel, args: &Args<'_>, names: &[String]) -
     }
 }
 
-/// Plays to the end, whatever is pressed.
+/// Plays the server's own prompts to the end, whatever is pressed.
 pub(super) async fn play_all(chan: &mut Channel, args: &Args<'_>, names: &[&str]) -> Result<(), Gone> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    play(chan, args, &names, |_| false).await.map(|_| ())
+    prompt(chan, args, &names, |_| false).await.map(|_| ())
 }
 
 /// What ends the collecting of digits.

@@ -5,11 +5,13 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::app::CheckError;
 use super::args::Args;
 use super::keypad;
 use super::piece::{Bit, Piece};
-use crate::call::recording::{self, By, RecordError, RecordingHandle, Wish};
+use crate::call::recording::{self, By, IfThere, RecordError, RecordingHandle, Wish};
 use crate::call::{Channel, Gone};
 
 /// What a recording is written as.
@@ -107,13 +109,17 @@ pub(super) async fn begin(chan: &mut Channel, wish: Wish) -> Result<Option<Recor
     match recording::start(chan.exchange(), chan.uuid(), wish.clone()).await {
         Ok(recording) => {
             let wished = wish.file.unwrap_or_default();
-            chan.about_mut().recorded.push((wished, recording.file()));
+            chan.about_mut().recorded.push((wished, recording.clone()));
             Ok(Some(recording))
         }
         Err(error) => {
             // What comes later has been told by the recording itself.
-            if matches!(error, RecordError::NoSuchCall(_) | RecordError::Ended(_)) {
+            if matches!(error, RecordError::NoSuchCall(_) | RecordError::Ended(_) | RecordError::AsCame { .. }) {
                 tracing::error!(uuid = chan.uuid(), %error, "not recorded");
+                let call = &chan.call().uuid;
+                chan.exchange()
+                    .journal
+                    .note("recording.failed", json!({"uuid": call, "file": wish.file, "error": error.to_string()}));
             }
             chan.goes_on_unrecorded(&wish).map(|()| None)
         }
@@ -128,11 +134,21 @@ pub(super) fn own(chan: &Channel, sound: &str) -> Option<PathBuf> {
         |file: &str, name: &str| file.strip_suffix(ENDING).and_then(|stem| stem.strip_suffix('.')) == Some(name);
     let whole = sound.strip_prefix(&*spool.to_string_lossy()).and_then(|rest| rest.strip_prefix('/'));
     let recorded = chan.about().recorded.iter().rev();
-    let mut fitting = recorded.filter(|(wished, file)| match whole {
-        Some(name) => is_named(file, name),
+    // One that is to continue another may have had to begin anew: how it is called is asked now, and it has sound by then.
+    let mut fitting = recorded.filter(|(_, one)| one.is_written()).filter(|(wished, one)| match whole {
+        Some(name) => is_named(&one.file(), name),
         None => is_named(wished, sound),
     });
-    fitting.next().map(|(_, file)| spool.join(file))
+    fitting.next().map(|(_, one)| one.path())
+}
+
+/// Where a recording lies that may continue another: once it is known whether it does, where its channel is answered.
+pub(super) async fn settled_path(chan: &Channel, recording: &RecordingHandle) -> PathBuf {
+    if chan.is_answered() && recording.wish().if_there == IfThere::Append {
+        // Whatever went wrong is in the log.
+        let _ = recording.begun().await;
+    }
+    recording.path()
 }
 
 /// The running recordings of this channel that these applications began.

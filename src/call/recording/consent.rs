@@ -16,9 +16,10 @@ use crate::{
     call::{
         cause::Cause,
         channel::next_play_id,
-        live::{LegFacts, Order},
+        exchange::Exchange,
+        live::LegFacts,
         recording::{
-            core::{Core, Follows},
+            core::{Core, Follows, Refusal, hang_up},
             facts,
             standing::{Answer, Telling, Told},
             wish::{Announced, RecordError},
@@ -38,6 +39,12 @@ const PLAYED_HZ: u64 = 8_000;
 
 /// Finds a sound by its name.
 pub type Sounds = Box<dyn Fn(String) -> Pin<Box<dyn Future<Output = Option<Source>> + Send>> + Send + Sync>;
+
+/// Who does not agree to be recorded is hung up, not put through unrecorded.
+pub(super) fn is_condition(exchange: &Exchange) -> bool {
+    let settings = exchange.settings.load();
+    settings.recording.required || settings.recording.without_consent == WithoutConsent::End
+}
 
 /// What the settings demand before somebody is recorded.
 #[derive(Clone)]
@@ -86,7 +93,7 @@ pub(super) async fn tell(core: &Arc<Core>) -> Result<(), RecordError> {
     let mut talks = core.talks();
     loop {
         listening.look();
-        if listening.is_empty() || core.is_over() {
+        if core.is_over() || (listening.is_empty() && has_voice(core)) {
             // Told at once: in the order of their sides.
             core.lock().manifest.consent.sort_by_key(|consent| consent.to == Some(Side::Right));
             return Ok(());
@@ -97,6 +104,12 @@ pub(super) async fn tell(core: &Arc<Core>) -> Result<(), RecordError> {
             () = talks.changed() => {}
         }
     }
+}
+
+/// Somebody here may be recorded: nobody has to be asked, or one has agreed.
+fn has_voice(core: &Core) -> bool {
+    let asked = must_agree(core);
+    asked.is_empty() || asked.iter().any(|leg| leg.consent.has_agreed())
 }
 
 /// Who must agree before anything of the present talk is recorded.
@@ -126,9 +139,14 @@ impl<'a> Listening<'a> {
     pub(super) fn look(&mut self) {
         let Some(policy) = Policy::of(self.core) else { return };
         let mut hearers = hearers(self.core, policy.to);
-        hearers.extend(supervisors(self.core, policy.to));
+        let parties: Vec<_> = hearers.iter().map(|hearer| hearer.leg.uuid.clone()).collect();
+        hearers.extend(supervisors(self.core, policy.to).into_iter().filter(|one| !parties.contains(&one.leg.uuid)));
         let known = self.core.lock().told.clone();
-        hearers.retain(|hearer| !known.contains(&hearer.leg.uuid) && !self.who.contains(&hearer.leg.uuid));
+        // A supervisor who was told and comes to take part is asked as well.
+        let is_to_be_asked =
+            |hearer: &Hearer| policy.clone().towards(hearer).key.is_some() && hearer.leg.consent.was_not_asked();
+        let is_known = |hearer: &Hearer| known.contains(&hearer.leg.uuid) && !is_to_be_asked(hearer);
+        hearers.retain(|hearer| !is_known(hearer) && !self.who.contains(&hearer.leg.uuid));
         for hearer in hearers {
             self.who.push(hearer.leg.uuid.clone());
             self.told.push(Box::pin(hears(self.core.clone(), hearer.clone(), policy.clone().towards(&hearer))));
@@ -150,8 +168,11 @@ impl<'a> Listening<'a> {
         self.who.retain(|leg| *leg != hearer.leg.uuid);
         match told {
             Some(told) => is_told(self.core, &hearer, &told),
-            // He went away meanwhile.
-            None => Ok(()),
+            // He went away meanwhile: nobody waits for his answer.
+            None => {
+                self.core.settle();
+                Ok(())
+            }
         }
     }
 }
@@ -159,8 +180,10 @@ impl<'a> Listening<'a> {
 /// Who is to hear it: where agent and customer are not clear, and in a room, everybody.
 fn hearers(core: &Core, to: AnnounceTo) -> Vec<Hearer> {
     let mut all = core.everybody();
+    let roommates = core.roommates();
     let users = all.iter().filter(|(_, leg)| leg.user.is_some()).count();
-    let is_clear = all.len() == 2 && users == 1 && core.leg().is_some();
+    let is_clear = all.len() == 2 && users == 1 && core.leg().is_some() && roommates.is_empty();
+    all.extend(roommates);
     all.retain(|(_, leg)| match to {
         AnnounceTo::Agent if is_clear => leg.user.is_some(),
         AnnounceTo::Customer if is_clear => leg.user.is_none(),
@@ -275,17 +298,19 @@ impl Drop for Playing<'_> {
 /// Returns when somebody is not heard in the recording any more.
 async fn leaves(core: &Core, hearer: &Hearer) {
     let (mut talks, mut spies) = (hearer.leg.talks.subscribe(), core.exchange.spies.changes());
+    let mut followed = core.talks();
     let is_here = |leg: &Arc<LegFacts>| Arc::ptr_eq(leg, &hearer.leg);
     loop {
         let stays = match hearer.side {
             Some(Side::Whisper) => supervisors(core, AnnounceTo::Both).iter().any(|other| is_here(&other.leg)),
-            _ => core.everybody().iter().any(|(_, leg)| is_here(leg)),
+            _ => core.everybody().iter().chain(&core.roommates()).any(|(_, leg)| is_here(leg)),
         };
         if !stays || matches!(*hearer.leg.talks.borrow(), Talks::Ended) {
             return;
         }
         tokio::select! {
             _ = talks.changed() => {}
+            () = followed.changed() => {}
             _ = spies.changed() => {}
         }
     }
@@ -314,19 +339,28 @@ fn is_told(core: &Arc<Core>, hearer: &Hearer, told: &Told) -> Result<(), RecordE
         state.told.push(leg.uuid.clone());
     }
     core.settle();
-    if !told.answer.is_refusal() {
-        return Ok(());
-    }
+    if told.answer.is_refusal() { refuses(core, leg, key) } else { Ok(()) }
+}
+
+/// Somebody does not agree: of a room he alone is sent out where nobody goes on without, and the others stay recorded.
+fn refuses(core: &Arc<Core>, leg: &Arc<LegFacts>, key: Option<char>) -> Result<(), RecordError> {
     core.exchange.journal.note(
         "recording.refused",
         json!({"uuid": core.call, "recording": core.id.to_string(), "leg": leg.uuid, "number": leg.number, "key": key}),
     );
-    let ends = core.exchange.settings.load().recording.without_consent == WithoutConsent::End;
-    if ends && core.leg().is_none() {
-        // He alone leaves; while he is there nothing is recorded. A full queue holds orders of somebody who ends it as well.
-        let _ = leg.orders.try_send(Order::Hangup(Cause::NORMAL));
+    let who = if leg.number.is_empty() { leg.name.clone() } else { leg.number.clone() };
+    let is_in_room = core.leg().is_none() || core.roommates().iter().any(|(_, other)| Arc::ptr_eq(other, leg));
+    let mut legs = vec![leg.clone()];
+    if !is_in_room {
+        let everybody = core.everybody().into_iter().map(|(_, leg)| leg).chain(core.leg().cloned());
+        legs.extend(everybody.filter(|other| !Arc::ptr_eq(other, leg)));
+    }
+    core.lock().refusal = Some(Refusal { who: who.clone(), legs });
+    if is_in_room && is_condition(&core.exchange) {
+        tracing::info!(call = core.call, recording = %core.id, who, "does not agree to be recorded: he is sent out of the room");
+        // While he is there nothing is recorded.
+        hang_up(std::slice::from_ref(leg), Cause::NORMAL);
         return Ok(());
     }
-    let who = if leg.number.is_empty() { leg.name.clone() } else { leg.number.clone() };
     Err(RecordError::Refused(who))
 }

@@ -92,6 +92,8 @@ pub(super) struct Core {
     pub(super) call: String,
     pub(super) began: Timestamp,
     tap: TapId,
+    /// Held while it looks where it belongs and goes there: of two who see it differently the later has the last word.
+    settling: Mutex<()>,
     state: Mutex<State>,
     pub(super) phase: watch::Sender<Phase>,
     /// Somebody wants its end, or it has reached it.
@@ -118,10 +120,21 @@ pub(super) struct State {
     pub(super) is_kept: bool,
     /// The UUIDs of the legs whose parties were told of it.
     pub(super) told: Vec<String>,
+    /// Who did not agree, and whose calls end with that where they do.
+    pub(super) refusal: Option<Refusal>,
     /// Everybody who was in it.
     pub(super) legs: Vec<(Side, Arc<LegFacts>)>,
     /// Who listens now: the session, its place among the manifest's listeners, its highest mode.
     pub(super) listening: Vec<(String, usize, Mode)>,
+}
+
+/// Somebody does not agree to be recorded.
+#[derive(Clone)]
+pub(super) struct Refusal {
+    /// Who, as the log names him.
+    pub(super) who: String,
+    /// Whoever must not go on unrecorded.
+    pub(super) legs: Vec<Arc<LegFacts>>,
 }
 
 impl Core {
@@ -134,6 +147,7 @@ impl Core {
             call: manifest.call.clone(),
             began: manifest.started,
             tap: next_tap_id(),
+            settling: Mutex::default(),
             state: Mutex::new(State {
                 manifest,
                 running: None,
@@ -143,6 +157,7 @@ impl Core {
                 has_talked: false,
                 is_kept: false,
                 told: Vec::new(),
+                refusal: None,
                 legs: Vec::new(),
                 listening: Vec::new(),
             }),
@@ -208,12 +223,41 @@ impl Core {
     pub(super) fn concerns(&self, legs: &[&Arc<LegFacts>]) -> bool {
         let is_one = |leg: &Arc<LegFacts>| legs.iter().any(|other| Arc::ptr_eq(other, leg));
         match &self.follows {
-            Follows::Leg { leg, .. } => is_one(leg) || peer_of(leg).as_ref().is_some_and(is_one),
+            Follows::Leg { leg, .. } => {
+                is_one(leg)
+                    || peer_of(leg).as_ref().is_some_and(is_one)
+                    || self.room_heard().is_some_and(|room| legs.iter().any(|leg| is_in(leg, &room)))
+            }
             Follows::Room(room) => {
-                legs.iter().any(|leg| matches!(&*leg.talks.borrow(), Talks::Room(name) if name == room))
+                legs.iter().any(|leg| is_in(leg, room))
                     || self.lock().on.is_some_and(|on| legs.iter().any(|leg| on.contains(&Some(leg.port))))
             }
         }
+    }
+
+    /// What is said in this conference room gets into it: it follows the room, or a leg that hears it.
+    pub(super) fn hears_room(&self, room: &str) -> bool {
+        match &self.follows {
+            Follows::Leg { .. } => self.room_heard().is_some_and(|heard| heard == room),
+            Follows::Room(name) => name == room,
+        }
+    }
+
+    /// The conference room that its leg hears while it is recorded.
+    fn room_heard(&self) -> Option<String> {
+        let is_heard = self.wish.voices != Voices::Own && self.wish.during == While::Answered;
+        match &*self.leg().filter(|_| is_heard)?.talks.borrow() {
+            Talks::Room(room) => Some(room.clone()),
+            _ => None,
+        }
+    }
+
+    /// The others in the room that its leg is in: what they say is what it hears, on its other side.
+    pub(super) fn roommates(&self) -> Vec<(Side, Arc<LegFacts>)> {
+        let (Follows::Leg { leg, side }, Some(room)) = (&self.follows, self.room_heard()) else { return Vec::new() };
+        let members = self.exchange.rooms.members(&room, None);
+        let others = members.iter().filter(|member| !Arc::ptr_eq(&member.leg, leg));
+        others.map(|member| (side.other(), member.leg.clone())).collect()
     }
 
     /// From now on it records: its tap exists, on these ports.
@@ -244,6 +288,8 @@ impl Core {
 
     /// Goes to where the leg, or the room, is now; at once, without waiting for anything.
     pub(super) fn settle(self: &Arc<Self>) {
+        // It protects nothing but the order.
+        let _settling = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = self.heard();
         let everybody = self.everybody();
         let must_agree = consent::must_agree(self);
@@ -262,7 +308,7 @@ impl Core {
             });
             state.on = Some(heard.ports());
         }
-        let has_agreed = |leg: &Arc<LegFacts>| state.told.contains(&leg.uuid) && !leg.consent.has_refused();
+        let has_agreed = |leg: &Arc<LegFacts>| state.told.contains(&leg.uuid) && leg.consent.has_agreed();
         let is_cut = (self.wish.during == While::Talking && !talks) || !must_agree.iter().all(has_agreed);
         if state.is_cut != is_cut {
             state.is_cut = is_cut;
@@ -283,10 +329,7 @@ impl Core {
     /// Ends its call: everybody whom it follows is hung up.
     pub(super) fn hangs_up(&self, cause: Cause) {
         let everybody = self.everybody().into_iter().map(|(_, leg)| leg);
-        for leg in self.leg().cloned().map_or_else(|| everybody.collect(), |leg| vec![leg]) {
-            // A full queue holds orders of somebody who ends it as well.
-            let _ = leg.orders.try_send(Order::Hangup(cause));
-        }
+        hang_up(&self.leg().cloned().map_or_else(|| everybody.collect(), |leg| vec![leg]), cause);
     }
 
     /// Everybody who can be heard in it now.
@@ -353,6 +396,19 @@ impl Heard {
     pub(super) fn is_talk(&self) -> bool {
         self.left.is_some() && self.right.is_some()
     }
+}
+
+/// Hangs these legs up.
+pub(super) fn hang_up(legs: &[Arc<LegFacts>], cause: Cause) {
+    for leg in legs {
+        // A full queue holds orders of somebody who ends it as well.
+        let _ = leg.orders.try_send(Order::Hangup(cause));
+    }
+}
+
+/// A leg is in this conference room.
+fn is_in(leg: &LegFacts, room: &str) -> bool {
+    matches!(&*leg.talks.borrow(), Talks::Room(name) if name == room)
 }
 
 /// Whom a leg talks with.

@@ -158,7 +158,8 @@ fn order(core: &Core, outbox: &Outbox, file: &str) -> Order {
         (_, Follows::Room(_), _) | (RecordChannels::Mix, ..) => Layout::Mix,
         (RecordChannels::Split, Follows::Leg { .. }, _) => Layout::Split,
     };
-    let [own, heard] = wish.volumes;
+    // One step up or down is none.
+    let [own, heard] = wish.volumes.map(|steps| if steps.unsigned_abs() > 1 { steps } else { 0 });
     let levels = match &core.follows {
         Follows::Leg { side: Side::B, .. } => Levels { spoken: heard, heard: own },
         _ => Levels { spoken: own, heard },

@@ -141,6 +141,16 @@ impl Recordings {
         }
     }
 
+    /// After somebody has left a conference room: whoever is left decides what is recorded of it.
+    pub(in crate::call) fn settle_room(&self, room: &str) {
+        if self.count() == 0 {
+            return;
+        }
+        // A copy, as below.
+        let running = self.lock().running.clone();
+        running.iter().filter(|core| core.hears_room(room)).for_each(|core| core.settle());
+    }
+
     /// Those that were made of a call: asked once, by whoever writes its record.
     pub(in crate::call) fn take_call(&self, call: &str) -> Vec<RecordingHandle> {
         let taken = self.lock().of_calls.remove(call);

@@ -5,12 +5,16 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::{
     call::{
+        cause::Cause,
         exchange::Exchange,
         live::{CallFacts, LegFacts},
         recording::{
-            core::Follows,
+            consent,
+            core::{Follows, hang_up},
             facts,
             session::{self, RecordingHandle},
             wish::{By, Wish},
@@ -26,8 +30,8 @@ impl Exchange {
     /// A script has answered its phone.
     pub(in crate::call) fn answered_by_script(self: &Arc<Self>, call: &CallFacts, leg: &Arc<LegFacts>) {
         let settings = self.settings.load_full();
-        let Some(rule) = for_one(&settings, leg).filter(|_| !leg.consent.has_refused()) else { return };
-        if !self.is_recorded_by_rule(&[leg]) {
+        let Some(rule) = for_one(&settings, leg) else { return };
+        if !self.is_recorded_by_rule(&[leg]) && !self.refuse_again(call, [leg]) {
             self.records_leg(rule, (call, leg), Side::A);
         }
     }
@@ -41,7 +45,7 @@ impl Exchange {
                 self.recordings.following(&pair).iter().filter(|one| is_by_rule(one)).for_each(RecordingHandle::ends);
             }
             Ruling::Records { .. } if self.is_recorded_by_rule(&pair) => {}
-            Ruling::Records { .. } if pair.iter().any(|leg| leg.consent.has_refused()) => {}
+            Ruling::Records { .. } if self.refuse_again(call, pair) => {}
             // The call at the other end of a Local pair is the one that all of it belongs to.
             Ruling::Records { rule, .. } if rule == ALWAYS && !self.is_first_of_kin(call, kin) => {}
             Ruling::Records { rule, side } => {
@@ -57,12 +61,31 @@ impl Exchange {
             return;
         }
         let has_refused = |member: &Arc<Member>| member.leg.consent.has_refused();
-        if self.recordings.is_room_recorded(room) || self.rooms.members(room, None).iter().any(has_refused) {
+        if self.recordings.is_room_recorded(room) {
+            return;
+        }
+        // Where nobody goes on without, he is sent out when it begins.
+        if !consent::is_condition(self) && self.rooms.members(room, None).iter().any(has_refused) {
             return;
         }
         let wish = Wish::new(By::Rule(format!("room {room}")));
         let manifest = facts::of_room(self, &wish, room);
         self.records((wish, Follows::Room(room.to_owned())), manifest);
+    }
+
+    /// Some of these have refused to be recorded before: they are not asked anew, and hung up where nobody goes on without.
+    fn refuse_again<const N: usize>(&self, call: &CallFacts, legs: [&Arc<LegFacts>; N]) -> bool {
+        let refusing: Vec<_> = legs.into_iter().filter(|leg| leg.consent.has_refused()).cloned().collect();
+        if consent::is_condition(self) {
+            for leg in &refusing {
+                let (call, number) = (&call.uuid, &leg.number);
+                tracing::info!(call, number, "does not agree to be recorded, as before: the call ends");
+                self.journal
+                    .note("recording.refused", json!({"uuid": call, "leg": leg.uuid, "number": number, "again": true}));
+            }
+            hang_up(&refusing, Cause::NORMAL);
+        }
+        !refusing.is_empty()
     }
 
     fn records_leg(self: &Arc<Self>, rule: String, (call, leg): (&CallFacts, &Arc<LegFacts>), side: Side) {

@@ -16,13 +16,12 @@ use crate::{
         live::{LegFacts, LegState},
         recording::{
             beep, consent,
-            core::{Core, Follows, Phase},
+            core::{Core, Follows, Phase, hang_up},
             facts, files, required,
             wish::{RecordError, Until, Wish},
         },
         talks::{Side, Talks},
     },
-    config::WithoutConsent,
     media::{self, Command},
     outbox::{Manifest, RecordingId},
     recorder::Notice,
@@ -93,8 +92,14 @@ pub(super) fn goes_on(core: &Arc<Core>, taken: Result<(), RecordError>) -> Resul
 async fn run(core: Arc<Core>) {
     let recorded = record(&core).await;
     let is_written = core.lock().running.is_some();
+    // It counts, whatever becomes of the file.
+    let refused = match &recorded {
+        Err(RecordError::Refused(who)) => Some(who.clone()),
+        _ => None,
+    };
     let ended = match recorded {
-        Err(refused @ RecordError::Refused(_)) if !is_written => files::refuse(&core).await.and(Err(refused)),
+        Err(RecordError::Refused(_)) if !is_written => files::refuse(&core).await,
+        Err(RecordError::Refused(_)) => files::finish(&core).await,
         recorded if is_written => files::finish(&core).await.and(recorded),
         // Nobody answered, or the call ended while the parties were told: there is nothing to keep.
         Ok(()) | Err(RecordError::Ended(_)) => files::abandon(&core).await,
@@ -103,19 +108,16 @@ async fn run(core: Arc<Core>) {
             Err(error)
         }
     };
-    match ended {
-        Ok(()) => is_finished(&core),
-        Err(RecordError::Refused(who)) => {
-            match is_written {
-                true => is_finished(&core),
-                false => drop(core.phase.send_replace(Phase::Refused(who.as_str().into()))),
-            }
-            is_refused(&core, &who);
-        }
-        Err(error) => {
+    match (ended, &refused) {
+        (Ok(()), Some(who)) if !is_written => drop(core.phase.send_replace(Phase::Refused(who.as_str().into()))),
+        (Ok(()), _) => is_finished(&core),
+        (Err(error), _) => {
             fails(&core, &error);
             files::finish_later(&core);
         }
+    }
+    if let Some(who) = &refused {
+        is_refused(&core, who);
     }
     core.exchange.recordings.ends(&core);
     core.exchange.recording_changed();
@@ -129,12 +131,11 @@ fn is_finished(core: &Core) {
 
 /// Somebody does not agree: nothing more is recorded, and the call goes on or ends as the settings say.
 fn is_refused(core: &Core, who: &str) {
-    let settings = core.exchange.settings.load();
-    let ends = settings.recording.required || settings.recording.without_consent == WithoutConsent::End;
     let call = &core.call;
-    if ends {
+    if consent::is_condition(&core.exchange) {
         tracing::info!(call, recording = %core.id, who, "does not agree to be recorded: the call ends");
-        core.hangs_up(Cause::NORMAL);
+        let legs = core.lock().refusal.take().map(|refusal| refusal.legs);
+        hang_up(&legs.unwrap_or_default(), Cause::NORMAL);
     } else {
         tracing::info!(call, recording = %core.id, who, "does not agree to be recorded: the call goes on, and is not");
     }
@@ -164,23 +165,27 @@ fn is_failing(core: &Core, (error, what): (&str, &str)) {
 async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
     answered(core).await?;
     consent::tell(core).await?;
-    if core.is_ending() {
-        return Err(RecordError::Ended(core.call.clone()));
+    if core.is_over() {
+        room_goes_on(core);
+        let refusal = core.lock().refusal.clone();
+        let ended = || RecordError::Ended(core.call.clone());
+        return Err(refusal.map_or_else(ended, |refusal| RecordError::Refused(refusal.who)));
     }
     let (events, told) = mpsc::channel(16);
     let (notices, noticed) = mpsc::channel(16);
     let (running, copies) = files::open(core, (events, notices)).await?;
-    let heard = core.heard();
-    let [left, right] = heard.ports();
-    core.exchange.media.send(Command::Record { tap: core.tap(), left, right, copies });
-    core.is_on([left, right]);
+    core.settle();
     {
         let mut state = core.lock();
+        // Before the first sound: who has not agreed is not heard for a moment.
         if state.is_cut {
             running.pause();
         }
         state.running = Some(running);
     }
+    let [left, right] = core.heard().ports();
+    core.exchange.media.send(Command::Record { tap: core.tap(), left, right, copies });
+    core.is_on([left, right]);
     // What has changed since it was asked where to begin.
     core.settle();
     let wanted = {
@@ -200,18 +205,24 @@ async fn record(core: &Arc<Core>) -> Result<(), RecordError> {
     core.exchange.recording_changed();
     files::describe(core).await;
     let followed = follow(core, (told, noticed)).await;
+    match followed {
+        Ok(()) => room_goes_on(core),
+        Err(_) => core.ends(),
+    }
+    core.exchange.media.send(Command::Detach { tap: core.tap() });
+    followed
+}
+
+/// It ends; who has come into its room before that was known begins another.
+fn room_goes_on(core: &Core) {
     let was_stopped = core.is_ending();
     core.ends();
-    core.exchange.media.send(Command::Detach { tap: core.tap() });
     if let Follows::Room(room) = &core.follows
         && !was_stopped
-        && followed.is_ok()
         && !core.exchange.rooms.members(room, None).is_empty()
     {
-        // Somebody came in before this one was known to end.
         core.exchange.room_is_entered(room);
     }
-    followed
 }
 
 /// Returns once the leg is answered.
@@ -447,6 +458,11 @@ impl RecordingHandle {
     pub fn is_of(&self, id: &str) -> bool {
         let ids = [Some(self.0.id), self.0.wish.beside];
         ids.into_iter().flatten().any(|own| own.to_string().eq_ignore_ascii_case(id))
+    }
+
+    /// There is sound of it, in the file that it is known by.
+    pub fn is_written(&self) -> bool {
+        !matches!(self.phase(), Phase::Beginning | Phase::Refused(_)) && self.0.lock().is_kept
     }
 
     /// Two handles of one recording.

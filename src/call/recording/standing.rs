@@ -67,6 +67,16 @@ impl Standing {
         matches!(&*self.state.borrow(), State::Told(told) if told.answer.is_refusal())
     }
 
+    /// It was asked, and agrees to be recorded.
+    pub(super) fn has_agreed(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Told(told) if matches!(told.answer, Answer::Agreed(_)))
+    }
+
+    /// It was told and not asked, as somebody who takes no part.
+    pub(super) fn was_not_asked(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Told(told) if told.answer == Answer::NotAsked)
+    }
+
     /// What came of telling it: waits for whoever tells it now; one who is to do so himself is given the right to.
     pub(super) async fn told(&self, is_enough: impl Fn(&Told) -> bool) -> Result<Arc<Told>, Telling<'_>> {
         let mut state = self.state.subscribe();
@@ -152,6 +162,7 @@ mod tests {
         let (heard, done) = tokio::join!(waits, done);
         assert_eq!(heard.ok(), Some(done), "whoever came second heard of it");
         let asks = |told: &Told| told.answer != Answer::NotAsked;
+        assert!(standing.was_not_asked() && !standing.has_agreed(), "who was only told has not agreed");
         assert!(standing.told(asks).await.is_err(), "one who is to be asked must be asked");
     }
 

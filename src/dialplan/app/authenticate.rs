@@ -56,14 +56,19 @@ impl App for Authenticate {
             let pieces = args.piece().arguments(4);
             let [password, _, most, _] = args.values(chan);
             let mut prompt = keypad::names(&args, chan, pieces.get(3));
-            if prompt.is_empty() {
+            let mut is_own = prompt.is_empty();
+            if is_own {
                 prompt.push("agent-pass".to_owned());
             }
             if !chan.is_answered() {
                 chan.answer().await?;
             }
             for _ in 0..ATTEMPTS {
-                if let Some(key) = keypad::play(chan, &args, &prompt, |_| true).await?.key {
+                let played = match is_own {
+                    true => keypad::prompt(chan, &args, &prompt, |_| true).await?,
+                    false => keypad::play(chan, &args, &prompt, |_| true).await?,
+                };
+                if let Some(key) = played.key {
                     chan.unread_digit(key);
                 }
                 let wanted = Wanted {
@@ -78,7 +83,7 @@ impl App for Authenticate {
                     keypad::play_all(chan, &args, &["auth-thankyou"]).await?;
                     return Ok(Next::Continue);
                 }
-                prompt = vec!["auth-incorrect".to_owned()];
+                (prompt, is_own) = (vec!["auth-incorrect".to_owned()], true);
             }
             tracing::warn!(uuid = chan.uuid(), "Authenticate: no right password was entered");
             keypad::play_all(chan, &args, &["vm-goodbye"]).await?;

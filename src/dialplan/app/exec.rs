@@ -30,6 +30,10 @@ impl App for Exec {
         sounds_of_call(args)
     }
 
+    fn records<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        records_of_call(args)
+    }
+
     fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
         risks_of_call(args)
     }
@@ -81,6 +85,13 @@ pub(super) fn sounds_of_call<'p>(call: &Piece<'p>) -> Vec<Piece<'p>> {
     let Ok((name, arguments)) = split(call.clone()) else { return Vec::new() };
     let app = name.literal().and_then(|name| super::find(&name));
     app.map(|app| app.sounds(&arguments)).unwrap_or_default()
+}
+
+/// The files that it would record into.
+pub(super) fn records_of_call<'p>(call: &Piece<'p>) -> Vec<Piece<'p>> {
+    let Ok((name, arguments)) = split(call.clone()) else { return Vec::new() };
+    let app = name.literal().and_then(|name| super::find(&name));
+    app.map(|app| app.records(&arguments)).unwrap_or_default()
 }
 
 /// Runs `application(arguments)` in the place of the step.

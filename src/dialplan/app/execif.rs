@@ -1,6 +1,6 @@
 //! `ExecIf(condition?application(arguments)[:application(arguments)])`: runs one of two applications.
 
-use super::exec::{check_call, risks_of_call, run, run_later, sounds_of_call};
+use super::exec::{check_call, records_of_call, risks_of_call, run, run_later, sounds_of_call};
 use super::{App, CheckError, Doing, Next};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
@@ -31,6 +31,10 @@ impl App for ExecIf {
 
     fn sounds<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
         split(args).map(|(_, calls)| calls.iter().flat_map(sounds_of_call).collect()).unwrap_or_default()
+    }
+
+    fn records<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        split(args).map(|(_, calls)| calls.iter().flat_map(records_of_call).collect()).unwrap_or_default()
     }
 
     fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {

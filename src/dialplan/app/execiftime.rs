@@ -1,6 +1,6 @@
 //! `ExecIfTime(times?application(arguments)[:application(arguments)])`: runs an application at certain times.
 
-use super::exec::{check_call, risks_of_call, run, run_later, sounds_of_call};
+use super::exec::{check_call, records_of_call, risks_of_call, run, run_later, sounds_of_call};
 use super::execif::split;
 use super::gotoiftime::{check_times, is_now};
 use super::{App, CheckError, Doing, Next};
@@ -33,6 +33,10 @@ impl App for ExecIfTime {
 
     fn sounds<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
         split(args).map(|(_, calls)| calls.iter().flat_map(sounds_of_call).collect()).unwrap_or_default()
+    }
+
+    fn records<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        split(args).map(|(_, calls)| calls.iter().flat_map(records_of_call).collect()).unwrap_or_default()
     }
 
     fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {

@@ -127,9 +127,9 @@ pub trait App: Sync {
     fn sounds<'p>(&self, _args: &Piece<'p>) -> Vec<Piece<'p>> {
         Vec::new()
     }
-    /// The file that it records into, whose name a sound may have afterwards.
-    fn records<'p>(&self, _args: &Piece<'p>) -> Option<Piece<'p>> {
-        None
+    /// The files that it records into, whose names sounds may have afterwards.
+    fn records<'p>(&self, _args: &Piece<'p>) -> Vec<Piece<'p>> {
+        Vec::new()
     }
     /// What in its arguments is right and worth a second look all the same.
     fn risks(&self, _args: &Piece<'_>) -> Vec<Risk> {

@@ -64,6 +64,10 @@ impl App for Monitor {
         pieces.get(2).map_or(Ok(()), |options| choose_among(options, &KNOWN).map(|_| ()))
     }
 
+    fn records<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        args.arguments(3).into_iter().skip(1).take(1).collect()
+    }
+
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
         Doing::waits(record(chan, args))
     }

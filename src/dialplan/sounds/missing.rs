@@ -10,7 +10,8 @@ impl Dialplan {
     pub fn missing_sounds(&self, sounds: &Sounds) -> Vec<PlanError> {
         let extensions = self.contexts.iter().flat_map(|context| &context.extensions);
         let steps: Vec<&Step> = extensions.flat_map(|extension| extension.steps.iter().map(|(_, step)| step)).collect();
-        let recorded = steps.iter().filter_map(|step| step.app.records(&step.args.piece())?.literal());
+        let recorded =
+            steps.iter().flat_map(|step| step.app.records(&step.args.piece())).filter_map(|file| file.literal());
         let recorded: Vec<String> = recorded.map(|file| file.trim().trim_end_matches(".wav").to_owned()).collect();
         let mut missing: Vec<PlanError> =
             steps.into_iter().flat_map(|step| missing_of(step, (sounds, &recorded))).collect();
@@ -36,7 +37,9 @@ mod tests {
     #[test]
     fn s200_sounds_that_are_nowhere_are_told_with_their_line() {
         let text = "[main]\nexten => 100,1,Playback(beep&nowhere)\n same => n,Read(P,${WHICH}&vm-goodbye&own,3)\n \
-                    same => n,Read(P,440,3,i)\n same => n,ExecIf(1?Playback(inside):NoOp())\n same => n,BackGround(silence/7)\n same => n,Record(said.wav)\n same => n,Playback(said)\n same => n,Authenticate(1,,,lost)\n";
+                    same => n,Read(P,440,3,i)\n same => n,ExecIf(1?Playback(inside):NoOp())\n same => n,BackGround(silence/7)\n same => n,Record(said.wav)\n same => n,Playback(said)\n same => n,Authenticate(1,,,lost)\n \
+                    same => n,ExecIf(1?Record(perhaps.wav))\n same => n,Exec(MixMonitor(all.wav,r(in.wav)))\n same => n,Monitor(wav,base)\n \
+                    same => n,Playback(perhaps&all&in&base)\n";
         let plan = Dialplan::parse(&[("extensions.conf".into(), text.to_owned())]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("en")).unwrap();

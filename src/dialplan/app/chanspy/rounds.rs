@@ -269,7 +269,7 @@ async fn announce(
         }
         names.extend(say::letters(bare));
     }
-    Ok(keypad::play(chan, args, &names, |_| true).await?.key)
+    Ok(keypad::prompt(chan, args, &names, |_| true).await?.key)
 }
 
 /// Tells why by ear and by variable.

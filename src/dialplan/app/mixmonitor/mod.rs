@@ -50,6 +50,13 @@ impl App for MixMonitor {
         Options::read(pieces.get(1), |_, piece| piece.literal()).map(|_| ())
     }
 
+    fn records<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        let pieces = args.arguments(3);
+        let options = pieces.get(1).and_then(|options| choose(options).ok()).unwrap_or_default();
+        let named = options.into_iter().filter(|option| "rt".contains(option.letter));
+        pieces.into_iter().take(1).chain(named.filter_map(|option| option.argument)).collect()
+    }
+
     fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
         args.arguments(3).get(2).map(risk::of_command).unwrap_or_default()
     }
@@ -67,14 +74,18 @@ async fn record(chan: &mut Channel, args: Args<'_>) -> Outcome {
     })?;
     let name = pieces.first().filter(|name| !name.is_empty()).map(|name| recorded::value(chan, &args, name));
     let wished = [(name, Voices::Both), (options.received.clone(), Voices::Own), (options.sent.clone(), Voices::Heard)];
+    // All names are known to be right before the first recording begins.
+    let named = wished.into_iter().filter_map(|(name, voices)| Some((name?, voices)));
+    let wishes = named.map(|(name, voices)| Ok(Wish { voices, ..wish(chan, &name, &options)? }));
+    let wishes = wishes.collect::<Result<Vec<_>, CheckError>>()?;
     let mut begun: Vec<RecordingHandle> = Vec::new();
-    for (name, voices) in wished {
-        let Some(name) = name else { continue };
-        let wish = Wish { voices, beside: begun.first().map(RecordingHandle::id), ..wish(chan, &name, &options)? };
-        begun.extend(begin(chan, wish).await?);
+    for wish in wishes {
+        let beside = begun.first().map(RecordingHandle::id);
+        begun.extend(begin(chan, Wish { beside, ..wish }).await?);
     }
     let Some(first) = begun.first() else { return Ok(Next::Continue) };
-    chan.set_var(FILENAME, first.path().to_string_lossy());
+    let path = recorded::settled_path(chan, first).await;
+    chan.set_var(FILENAME, path.to_string_lossy());
     if let Some(variable) = &options.id_variable {
         chan.set_var(variable, first.id().to_string());
     }

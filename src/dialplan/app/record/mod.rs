@@ -59,8 +59,8 @@ impl App for Record {
         Options::read(pieces.get(3)).map(|_| ())
     }
 
-    fn records<'p>(&self, args: &Piece<'p>) -> Option<Piece<'p>> {
-        args.arguments(4).into_iter().next()
+    fn records<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
+        args.arguments(4).into_iter().take(1).collect()
     }
 
     fn exec<'a>(&self, chan: &'a mut Channel, args: Args<'a>) -> Doing<'a> {
@@ -122,9 +122,11 @@ fn numbered(file: &str, spool: &Path) -> String {
 
 /// Closes it, and tells what it has become.
 async fn finish(chan: &mut Channel, recording: &RecordingHandle, word: &'static str) {
+    let stopped = recording.stop().await;
+    // By now it is known whether it continues another.
     let path = recording.path().with_extension("");
     chan.set_var("RECORDED_FILE", path.to_string_lossy());
-    match recording.stop().await {
+    match stopped {
         Ok(manifest) => {
             let ms = (manifest.audio.duration_s * 1_000.0).round();
             chan.set_var("RECORD_TIME", format!("{ms:.0}"));
