@@ -8,6 +8,7 @@ mod following;
 mod kept;
 mod kill;
 mod orders;
+mod refused;
 mod required;
 mod rules;
 

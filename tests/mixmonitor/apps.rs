@@ -1,10 +1,11 @@
 //! `MixMonitor`, `StopMixMonitor`, `Monitor`, `PauseMonitor`, `Record` and `ChanSpy(…,r)` on calls.
 
 use super::{
-    bob_hangs_up, both, conversation, holds, is_recorded, manifest, names, says, spool, tell, told, tracks, until,
+    PIECE, bob_hangs_up, both, conversation, holds, is_recorded, manifest, names, says, spool, tell, told, tracks,
+    until,
 };
 use crate::chanspy::{MAY_LISTEN, carol_may};
-use crate::harness::{TestPbx, Tone, Unusual, only};
+use crate::harness::{Law, TestPbx, Tone, Unusual, WINDOW, only, sound_of};
 
 const DIAL: &str = "Dial(SIP/bob)";
 
@@ -243,6 +244,60 @@ async fn playback_finds_what_the_channel_recorded_by_its_path_and_by_its_name_an
     other.expects([200]).await.ack().await.is_hung_up().await;
     assert_eq!(told(&pbx).last().map(String::as_str), Some("FAILED"), "another channel's");
     assert_eq!(names(&spool(&pbx)), ["said-2.wav", "said.wav"]);
+}
+
+#[tokio::test]
+async fn one_that_cannot_go_on_in_a_file_that_is_being_written_has_its_own_and_is_found_there() {
+    let plan = format!(
+        "exten => 1,1,Answer()\n same => n,MixMonitor(day.wav,a)\n same => n,{}\n same => n,Echo()\n \
+         same => n,StopMixMonitor()\n same => n,Playback(day)\n",
+        tell("${MIXMONITOR_FILENAME}"),
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let mut first = pbx.phone("alice").await.invite("1").await;
+    first.expects([200]).await.ack().await.says(Tone::A).await.hears(only(Tone::A)).await;
+    is_recorded(&spool(&pbx).join("day.wav")).await;
+    let mut second = pbx.phone("bob").await.invite("1").await;
+    second.expects([200]).await.ack().await.says(Tone::C).await.hears(only(Tone::C)).await;
+    let own = spool(&pbx).join("day-2.wav");
+    is_recorded(&own).await;
+    assert_eq!(told(&pbx).last(), Some(&own.display().to_string()));
+    second.falls_silent().await.hears(Vec::new()).await;
+    second.presses("#").await.hears(only(Tone::C)).await;
+    first.hangs_up().await;
+    second.is_hung_up().await;
+}
+
+#[tokio::test]
+async fn a_recording_that_is_called_as_a_sound_is_not_played_in_its_place() {
+    let plan = format!(
+        "exten => 1,1,Answer()\n same => n,Set(CALLERID(name)=beep)\n same => n,MixMonitor(${{CALLERID(name)}}.wav)\n same => n,Echo()\n \
+         same => n,StopMixMonitor()\n same => n,Playback(beep)\n same => n,{}\n same => n,Record(x.wav,,0.1)\n",
+        tell("${PLAYBACKSTATUS}"),
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let mut call = pbx.phone("alice").await.invite("1").await;
+    call.expects([200]).await.ack().await.says(Tone::A).await.hears(only(Tone::A)).await;
+    is_recorded(&spool(&pbx).join("beep.wav")).await;
+    call.falls_silent().await.hears(Vec::new()).await;
+    let mark = call.dialog.media.received().len();
+    call.presses("#").await.is_hung_up().await;
+    assert_eq!(told(&pbx), ["SUCCESS"]);
+    let heard = call.dialog.media.received().split_off(mark);
+    let heard: Vec<i16> = heard.iter().flat_map(|one| one.payload.iter().map(|byte| Law::Ulaw.decode(*byte))).collect();
+    let is_alice = |window: &[i16]| sound_of(window).as_ref() == Some(&only(Tone::A));
+    assert!(heard.len() > WINDOW && !heard.windows(WINDOW).step_by(PIECE).any(is_alice));
+}
+
+#[tokio::test]
+async fn where_one_of_its_names_is_wrong_none_of_its_recordings_begins() {
+    let plan = format!(
+        "exten => 1,1,Set(X=/etc/x)\n same => n,MixMonitor(a.wav,r(${{X}}.wav))\n same => n,MixMonitor(b.wav)\n same => n,{DIAL}\n"
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let (mut calling, mut called) = conversation(&pbx, "1").await;
+    bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+    assert_eq!(names(&spool(&pbx)), ["b.wav"]);
 }
 
 #[tokio::test]

@@ -13,7 +13,16 @@ use crate::harness::{Call, PATIENCE, TestPbx, Tone, Unusual, nothing, only};
 use crate::verbs::{ask, leg_of};
 
 /// A server whose announcement `told` is tone D, so many tenths of a second of it.
-async fn telling(plan: &str, tenths: u64, recording: &str) -> (TestPbx, TempDir) {
+pub(super) async fn telling(plan: &str, tenths: u64, recording: &str) -> (TestPbx, TempDir) {
+    telling_users(plan, tenths, (recording, &[])).await
+}
+
+/// The same, with these words of users.
+pub(super) async fn telling_users(
+    plan: &str,
+    tenths: u64,
+    (recording, keys): (&str, &[(&'static str, &'static str)]),
+) -> (TestPbx, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let spec = hound::WavSpec {
         channels: 1,
@@ -26,11 +35,11 @@ async fn telling(plan: &str, tenths: u64, recording: &str) -> (TestPbx, TempDir)
     wav.finalize().expect("a sound");
     let sounds = folder.path().display();
     let settings = format!("[dialplan]\nsounds = \"{sounds}\"\n[recording]\nannounce = \"told\"\n{recording}\n");
-    (TestPbx::unusual(plan, Unusual { settings, ..Unusual::default() }).await, folder)
+    (TestPbx::unusual(plan, Unusual { settings, user_keys: keys.to_vec(), ..Unusual::default() }).await, folder)
 }
 
 /// Where, and what was answered by which key.
-fn answers(manifest: &Manifest) -> Vec<(Option<Side>, Value, Value)> {
+pub(super) fn answers(manifest: &Manifest) -> Vec<(Option<Side>, Value, Value)> {
     let of = |consent: &Consent, name| consent.extra.get(name).cloned().unwrap_or_default();
     manifest.consent.iter().map(|one| (one.to, of(one, "answer"), of(one, "key"))).collect()
 }
@@ -189,29 +198,6 @@ async fn each_who_enters_a_recorded_room_hears_the_announcement_alone() {
     let parties: Vec<_> = manifest.parties.iter().map(|party| json!(party.uuid)).collect();
     assert_eq!((legs.len(), legs), (2, parties));
     assert_eq!(tape.has(0, &only(Tone::D)) + tape.has(0, &(Tone::A + Tone::D)), 0, "it is not recorded");
-}
-
-#[tokio::test]
-async fn who_refuses_leaves_the_room_where_calls_end_and_the_others_stay_recorded() {
-    let settings = "rooms = [\"8000\"]\nconsent = \"key\"\nwithout_consent = \"end\"";
-    let (pbx, _sounds) = telling("exten => 8000,1,ConfBridge(8000)", 1, settings).await;
-    let (alice, bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
-    let mut first = alice.invite("8000").await;
-    first.expects([200]).await.ack().await.presses("1").await;
-    pbx.shows("a recording", PATIENCE, |status| status.recordings == 1).await;
-    let mut second = bob.invite("8000").await;
-    second.expects([200]).await.ack().await.says(Tone::B).await;
-    first.says(Tone::A).await.hears(only(Tone::B)).await;
-    second.presses("0").await.is_hung_up().await;
-    first.hears(nothing()).await;
-    talks(&first, 8).await;
-    first.hangs_up().await;
-    pbx.is_idle().await;
-    pbx.shows("no recording", PATIENCE, |status| status.recordings == 0).await;
-    let (manifest, tape) = only_one(&pbx);
-    assert_eq!(answers(&manifest)[1], (None, json!("refused"), json!("0")));
-    assert!(tape.has(0, &only(Tone::A)) >= 5, "alice agreed");
-    assert_eq!(tape.has(0, &only(Tone::B)) + tape.has(0, &(Tone::A + Tone::B)), 0, "bob did not");
 }
 
 #[tokio::test]

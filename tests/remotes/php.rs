@@ -160,10 +160,13 @@ async fn s126_s133_the_page_of_a_real_php_shows_and_sends_as_it_should() {
     let remote = php.remote(&desk, php.address);
     let sound = wav(300);
     let gsm = [0xd2; 330];
+    let ogg = [b"OggS".as_slice(), &[0; 24], b"OpusHead", &[0; 300]].concat();
     for (file, called, bytes) in [
         ("2026/a.wav", "2026/a.wav", sound.as_slice()),
         ("B.WAV", "B.WAV", &sound),
         ("c.gsm", "c.gsm", &gsm),
+        ("i.wav", "i.opus", &ogg),
+        ("j.wav", "j.opus", &sound),
         ("d.wav", "d.wav", b"<?php system(1); ?> is no sound, and long enough to be one, if it were"),
         ("e.wav", "e.ogg", &sound),
         ("f.wav", EVIL, &sound),
@@ -199,6 +202,7 @@ async fn s126_s133_the_page_of_a_real_php_shows_and_sends_as_it_should() {
         ("a.wav", "audio/x-wav", &sound),
         ("B.WAV", "audio/x-wav", &sound),
         ("c.gsm", "audio/x-gsm", &gsm),
+        ("i.opus", "audio/ogg", &ogg),
     ] {
         let answer = call(name).await;
         assert_eq!(
@@ -227,6 +231,8 @@ async fn s126_s133_the_page_of_a_real_php_shows_and_sends_as_it_should() {
         let answer = call(name).await;
         assert_eq!((answer.status, answer.text().trim()), (404, "404 File not found!"), "{name}");
     }
-    assert_eq!(call("d.wav").await.status, 422, "a liar");
+    for liar in ["d.wav", "j.opus"] {
+        assert_eq!(call(liar).await.status, 422, "{liar}");
+    }
     assert_eq!(php.get("/recordings.php?call[]=a.wav", "ann:sesame").await.status, 404);
 }
