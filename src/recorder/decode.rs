@@ -3,12 +3,21 @@
 
 use super::rate::{Clock, Rate};
 use crate::audio::codec::{Codec, Foreign, g722, gsm, opus};
+use crate::audio::ogg::Packet;
 use crate::audio::polyphase::Polyphase;
 use crate::media::{Content, Copied};
 use crate::rtp::sequence;
 
 /// Streams of one track whose decoders are kept: supervisors who share it, or a sender who changes his mind.
 const MOST_STREAMS: usize = 4;
+/// A track is decoded for so much, in µs, and for twice the time that passes: one caller must not keep the thread that writes all
+/// recordings. What is not needed adds up to so much: the network may have stood still.
+const AT_FIRST_US: u64 = 1_000_000;
+const MOST_SAVED_US: u64 = 10_000_000;
+const TIMES: u64 = 2;
+/// A decoder that has to be made counts for so much, in µs, and so does a packet that does not say how long it is.
+const NEW_STREAM_US: u64 = 200_000;
+const UNKNOWN_US: u64 = 20_000;
 /// So far from its place a packet of the server's own may begin and still go on with the one before, in units of 8 kHz.
 const NEAR: i32 = 80;
 
@@ -20,6 +29,9 @@ pub(super) struct Decoding {
     streams: Vec<Stream>,
     /// What a packet means, at the rate of its codec.
     samples: Vec<i16>,
+    /// How much may still be decoded, in µs, as of a time.
+    left_us: u64,
+    at_us: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -46,14 +58,15 @@ enum Decoder {
 impl Decoding {
     /// Of a track of a recording with that rate.
     pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, streams: Vec::new(), samples: Vec::new() }
+        Self { rate, streams: Vec::new(), samples: Vec::new(), left_us: AT_FIRST_US, at_us: None }
     }
 
     /// The samples of a packet of the network, in the place of what is in `cells`. So many of them, the first, are the end of the packet
-    /// before once more, now that it is known what follows. `None`: it cannot be decoded.
+    /// before once more, now that it is known what follows. `None`: it cannot be decoded, or there is more of it than anybody says.
     pub(super) fn packet(&mut self, copied: &Copied, payload: &[u8], cells: &mut Vec<i16>) -> Option<usize> {
         cells.clear();
         self.samples.clear();
+        self.pay(copied, payload)?;
         let clock = Clock::of(copied.content, self.rate);
         let (stream, samples) = (stream(&mut self.streams, copied, self.rate)?, &mut self.samples);
         let follows = stream.next == Some((copied.sequence, copied.timestamp));
@@ -73,6 +86,17 @@ impl Decoding {
         let units = clock.units(cells.len() - before);
         stream.next = Some((copied.sequence.wrapping_add(1), copied.timestamp.wrapping_add(units)));
         Some(before)
+    }
+
+    /// Counts a packet; `None` where that is too much.
+    fn pay(&mut self, copied: &Copied, payload: &[u8]) -> Option<()> {
+        let passed_us = copied.at_us.saturating_sub(self.at_us.unwrap_or(copied.at_us));
+        self.at_us = self.at_us.max(Some(copied.at_us));
+        self.left_us = self.left_us.saturating_add(passed_us.saturating_mul(TIMES)).min(MOST_SAVED_US);
+        let is_new = !self.streams.iter().any(|stream| stream.is_of(copied));
+        let length_us = length_us(copied.content, payload) + if is_new { NEW_STREAM_US } else { 0 };
+        self.left_us = self.left_us.checked_sub(length_us)?;
+        Some(())
     }
 
     /// The same of samples of the server's own: a moment late where their rate is changed, since where several share a track nothing
@@ -95,9 +119,22 @@ impl Decoding {
     }
 }
 
+/// How long a packet is, before it is decoded.
+fn length_us(content: Content, payload: &[u8]) -> u64 {
+    let bytes = payload.len() as u64;
+    match content {
+        Content::Foreign(Foreign::Opus) => {
+            Packet::parse(payload).map_or(UNKNOWN_US, |packet| u64::from(packet.ticks()) * 1_000 / 48)
+        }
+        Content::Foreign(Foreign::Gsm) => bytes.div_ceil(gsm::FRAME_OCTETS as u64) * 20_000,
+        // 64 kbit/s.
+        _ => bytes * 125,
+    }
+}
+
 /// The stream that a packet is of.
 fn stream<'a>(streams: &'a mut Vec<Stream>, copied: &Copied, rate: Rate) -> Option<&'a mut Stream> {
-    let is_it = |stream: &Stream| (stream.content, stream.ssrc) == (copied.content, copied.ssrc);
+    let is_it = |stream: &Stream| stream.is_of(copied);
     if !streams.last().is_some_and(is_it) {
         let stream = match streams.iter().position(is_it) {
             Some(at) => streams.remove(at),
@@ -112,6 +149,10 @@ fn stream<'a>(streams: &'a mut Vec<Stream>, copied: &Copied, rate: Rate) -> Opti
 }
 
 impl Stream {
+    fn is_of(&self, copied: &Copied) -> bool {
+        (self.content, self.ssrc) == (copied.content, copied.ssrc)
+    }
+
     /// The beginning of a stream; `None` for what is no sound, or cannot be decoded.
     fn new(copied: &Copied, rate: Rate) -> Option<Self> {
         let (decoder, rate_hz) = match copied.content {

@@ -16,6 +16,8 @@ use super::wav::{Beginning, Shape};
 const FILL_BYTES: u64 = 65_536;
 /// Bytes before the samples, at most.
 const LONGEST_HEADER: usize = 64;
+/// Where a further file cannot be made, that is tried again after so long, in s.
+const AGAIN_AFTER_S: u64 = 10;
 
 /// The files of one recording. Frames are counted through all of them.
 #[derive(Debug)]
@@ -24,8 +26,11 @@ pub(super) struct Parts {
     names: Arc<dyn Names>,
     path: PathBuf,
     shape: Shape,
-    /// Frames of a file at most.
+    /// Frames of a file at most; of the present one more, where no further one could be made.
     most: u64,
+    limit: u64,
+    /// Why none could.
+    trouble: Option<io::Error>,
     done: Vec<Part>,
     medium: Box<dyn Medium>,
     present: PathBuf,
@@ -46,7 +51,8 @@ impl Parts {
         let mut medium = disk.create(path).map_err(failed)?;
         medium.write_at(&shape.header(0), 0).map_err(failed)?;
         let (path, present, names) = (path.clone(), path.clone(), Arc::clone(&order.names));
-        Ok(Self { disk, names, path, shape, most: most.max(1), done: Vec::new(), medium, present, first: 0, end: 0 })
+        let (most, done, first, end, trouble) = (most.max(1), Vec::new(), 0, 0, None);
+        Ok(Self { disk, names, path, shape, most, limit: most, trouble, done, medium, present, first, end })
     }
 
     /// Opens a file that is there to go on at its end.
@@ -65,7 +71,8 @@ impl Parts {
         }
         let end = repair::repair_on(disk.as_ref(), path).map_err(|_| other())?.frames;
         let (path, present, names) = (path.clone(), path.clone(), Arc::clone(&order.names));
-        Ok(Self { disk, names, path, shape, most: most.max(1), done: Vec::new(), medium, present, first: 0, end })
+        let (most, done, first, trouble) = (most.max(1), Vec::new(), 0, None);
+        Ok(Self { disk, names, path, shape, most, limit: most, trouble, done, medium, present, first, end })
     }
 
     /// The frame after the last one written.
@@ -103,10 +110,11 @@ impl Parts {
             (from, rest) = (self.first, rest.get(passed..).unwrap_or_default());
         }
         while !rest.is_empty() {
-            if from >= self.first + self.most {
-                self.roll()?;
+            if from >= self.first.saturating_add(self.limit) {
+                self.go_on()?;
             }
-            let room = usize::try_from((self.first + self.most - from) * frame_bytes).unwrap_or(usize::MAX);
+            let room = usize::try_from((self.first.saturating_add(self.limit) - from).saturating_mul(frame_bytes))
+                .unwrap_or(usize::MAX);
             let (now, later) = rest.split_at(room.min(rest.len()));
             self.medium.write_at(now, self.place(from))?;
             from += now.len() as u64 / frame_bytes;
@@ -132,7 +140,25 @@ impl Parts {
         self.trim();
         let done = self.part();
         self.done.push(done);
-        (self.medium, self.present, self.first) = (medium, path, self.end);
+        (self.medium, self.present, self.first, self.limit) = (medium, path, self.end, self.most);
+        Ok(())
+    }
+
+    /// Why no further file could be made when the present one was full, since the last time.
+    pub(super) fn take_trouble(&mut self) -> Option<io::Error> {
+        self.trouble.take()
+    }
+
+    /// Begins a further file where the present one is full. Where none can be made that one goes on, as far as its sizes can be written
+    /// down.
+    fn go_on(&mut self) -> io::Result<()> {
+        let Err(error) = self.roll() else { return Ok(()) };
+        let largest = (u64::from(u32::MAX) - LONGEST_HEADER as u64) / self.shape.frame_bytes();
+        let longer = self.limit.saturating_add(AGAIN_AFTER_S * u64::from(self.shape.rate_hz)).min(largest);
+        if longer <= self.limit {
+            return Err(error);
+        }
+        (self.limit, self.trouble) = (longer, Some(error));
         Ok(())
     }
 
@@ -174,10 +200,10 @@ impl Parts {
     /// Writes silence up to a frame.
     fn fill(&mut self, until: u64) -> io::Result<()> {
         while self.end < until {
-            if self.end >= self.first + self.most {
-                self.roll()?;
+            if self.end >= self.first.saturating_add(self.limit) {
+                self.go_on()?;
             }
-            let end = until.min(self.first + self.most);
+            let end = until.min(self.first.saturating_add(self.limit));
             match self.shape.form {
                 // Zeros are silence, and take no place on the disk. What a failed write left there goes first.
                 Form::Pcm16 => {

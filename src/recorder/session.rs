@@ -327,6 +327,9 @@ impl Session {
         if self.parts.count() > files {
             self.tell(Notice::Rolled(self.parts.present().to_owned()));
         }
+        if let Some(error) = self.parts.take_trouble() {
+            self.error.get_or_insert_with(|| format!("no file after {}: {error}", self.parts.present().display()));
+        }
         outcome
     }
 

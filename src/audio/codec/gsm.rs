@@ -4,7 +4,7 @@
 pub const RATE_HZ: u32 = 8_000;
 
 /// Octets of one frame of 20 ms.
-const FRAME_OCTETS: usize = 33;
+pub(crate) const FRAME_OCTETS: usize = 33;
 
 /// Samples of one frame, and of one of its four parts.
 const FRAME_SAMPLES: usize = 160;

@@ -1,5 +1,6 @@
 //! Ogg Opus (RFC 7845): one stream or several in each packet, as recordings that are kept as they came have one for each side.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -14,6 +15,8 @@ use crate::audio::ogg::{CLOCK_HZ, Head, LARGEST_PAGE, Page, Toc, streams};
 const BAD_PACKETS: usize = 1_000;
 /// Samples of a side in a block, at least: half a second.
 const BLOCK: usize = 24_000;
+/// Of samples that are missing before a page no more is made up: a minute.
+const MOST_MISSING: u64 = 60 * CLOCK_HZ as u64;
 /// More streams than this are no recording.
 const MOST_STREAMS: u8 = 16;
 
@@ -21,6 +24,11 @@ struct Opus {
     packets: PacketReader<BufReader<File>>,
     head: Head,
     decoders: Vec<Decoder>,
+    /// Packets of the present page, and samples of silence before them, in the place of a page that is damaged.
+    page: VecDeque<Vec<u8>>,
+    silence: u64,
+    /// The position after the last page that was read.
+    position: Option<u64>,
     frames: Option<u64>,
     /// Samples of each side that are still to be skipped, and that were given out.
     skip: u64,
@@ -48,7 +56,8 @@ pub(super) fn open(mut file: File) -> Result<Box<dyn Source>, SourceError> {
     }
     let skip = u64::from(head.pre_skip);
     let frames = end.map(|end| end.saturating_sub(skip));
-    Ok(Box::new(Opus { packets, head, decoders, frames, skip, given: 0, is_over: false }))
+    let (page, silence, position, given, is_over) = (VecDeque::new(), 0, None, 0, false);
+    Ok(Box::new(Opus { packets, head, decoders, page, silence, position, frames, skip, given, is_over }))
 }
 
 /// The position of the last whole page.
@@ -73,32 +82,77 @@ fn unreadable(error: OggReadError) -> SourceError {
 impl Opus {
     /// Samples of all sides of the next packet, each side whole; `None` at the end.
     fn packet(&mut self) -> Result<Option<Vec<Vec<i16>>>, SourceError> {
+        loop {
+            if self.silence > 0 {
+                let length = self.silence.min(BLOCK as u64);
+                self.silence -= length;
+                let sides = self.decoders.len() + usize::from(self.head.coupled);
+                return Ok(Some(vec![vec![0; usize::try_from(length).unwrap_or(0)]; sides]));
+            }
+            if let Some(packet) = self.page.pop_front() {
+                return Ok(Some(self.decode(&packet)));
+            }
+            if !self.read_page()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads the packets of the next page that has some; `false` at the end.
+    fn read_page(&mut self) -> Result<bool, SourceError> {
+        let mut length = 0;
         for _ in 0..BAD_PACKETS {
             let packet = match self.packets.read_packet() {
                 Ok(Some(packet)) => packet,
-                Ok(None) => return Ok(None),
+                Ok(None) => return Ok(!self.page.is_empty()),
                 // A file that was cut short.
                 Err(OggReadError::ReadError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                    return Ok(None);
+                    return Ok(!self.page.is_empty());
                 }
                 Err(OggReadError::ReadError(error)) => return Err(error.into()),
                 Err(_) => continue,
             };
-            let Some(parts) = streams(&packet.data, self.decoders.len()) else { continue };
-            let mut sides = Vec::new();
-            for (nth, (decoder, part)) in self.decoders.iter_mut().zip(&parts).enumerate() {
-                let channels = if nth < usize::from(self.head.coupled) { 2 } else { 1 };
-                let mut samples = Vec::new();
-                for frame in &part.frames {
-                    decode(decoder, (part.toc, frame), channels, &mut samples);
-                }
-                for channel in 0..channels {
-                    sides.push(samples.iter().skip(channel).step_by(channels).copied().collect());
-                }
+            let (is_last, end) = (packet.last_in_page(), packet.absgp_page());
+            if let Some(parts) = streams(&packet.data, self.decoders.len()) {
+                length += parts.first().map_or(0, |part| u64::from(part.ticks()));
+                self.page.push_back(packet.data);
             }
-            return Ok(Some(sides));
+            if is_last && !self.page.is_empty() {
+                self.note_end(end, length);
+                return Ok(true);
+            }
         }
-        Ok(None)
+        Ok(!self.page.is_empty())
+    }
+
+    /// Takes a page of so many samples that ends at a position: what is missing before it, since another is damaged, is silence, so that
+    /// nothing moves. The first may begin anywhere (RFC 7845 §4.5).
+    fn note_end(&mut self, end: u64, length: u64) {
+        if end == u64::MAX {
+            self.position = self.position.map(|position| position.saturating_add(length));
+            return;
+        }
+        let missing = self.position.map_or(0, |position| end.saturating_sub(position.saturating_add(length)));
+        if missing <= MOST_MISSING && self.frames.is_some() {
+            self.silence = missing;
+        }
+        self.position = Some(end);
+    }
+
+    fn decode(&mut self, packet: &[u8]) -> Vec<Vec<i16>> {
+        let mut sides = Vec::new();
+        let parts = streams(packet, self.decoders.len()).unwrap_or_default();
+        for (nth, (decoder, part)) in self.decoders.iter_mut().zip(&parts).enumerate() {
+            let channels = if nth < usize::from(self.head.coupled) { 2 } else { 1 };
+            let mut samples = Vec::new();
+            for frame in &part.frames {
+                decode(decoder, (part.toc, frame), channels, &mut samples);
+            }
+            for channel in 0..channels {
+                sides.push(samples.iter().skip(channel).step_by(channels).copied().collect());
+            }
+        }
+        sides
     }
 
     /// Which decoded side each channel is; of three the second is in the middle (RFC 7845 §5.1.1.2), and goes last.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::TICKS_PER_CELL;
+use super::{SLOT, TICKS_PER_CELL};
 use crate::audio::ogg::{self, Head};
 use crate::recorder::disk::{Disk, Medium};
 use crate::recorder::names::Names;
@@ -14,6 +14,9 @@ use crate::recorder::session::channels;
 
 /// The stream's number in each file, where it is the only one.
 const SERIAL: u32 = 1;
+
+/// Where a further file cannot be made, that is tried again after so long, in cells.
+const AGAIN_AFTER: i64 = 500 * SLOT;
 
 /// When a further file is begun.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +44,9 @@ pub(super) struct Pages {
     /// The place where the present file begins, and the one after its last packet.
     first: i64,
     end: i64,
+    /// Before this place no further file is tried, and why not.
+    again_at: i64,
+    trouble: Option<io::Error>,
 }
 
 impl Pages {
@@ -56,8 +62,23 @@ impl Pages {
         let (head, newest) = head(sides);
         medium.write_at(&head, 0).map_err(failed)?;
         let (at, present, names) = (head.len() as u64, path.clone(), Arc::clone(&order.names));
-        let (done, number) = (Vec::new(), 2);
-        Ok(Self { disk, names, path, sides, most, done, medium, present, at, number, newest, first: 0, end: 0 })
+        Ok(Self {
+            disk,
+            names,
+            path,
+            sides,
+            most,
+            done: Vec::new(),
+            medium,
+            present,
+            at,
+            number: 2,
+            newest,
+            first: 0,
+            end: 0,
+            again_at: 0,
+            trouble: None,
+        })
     }
 
     /// The present file.
@@ -89,20 +110,32 @@ impl Pages {
         if packets.is_empty() {
             return Ok(());
         }
-        if self.has_sound() && (self.at >= self.most.bytes || self.end - self.first >= self.most.cells) {
-            self.roll()?;
+        let is_full = self.at >= self.most.bytes || self.end - self.first >= self.most.cells;
+        if self.has_sound() && is_full && self.end >= self.again_at {
+            // Where there is none, the present one goes on.
+            self.trouble = self.roll().err();
+            self.again_at = if self.trouble.is_some() { self.end + AGAIN_AFTER } else { 0 };
         }
         let first = self.first;
         let placed: Vec<_> = packets.iter().map(|(bytes, end)| (bytes.clone(), position(end - first))).collect();
         let (mut bytes, mut number) = (Vec::new(), self.number);
         ogg::write_pages(&placed, (SERIAL, &mut number), &mut bytes);
-        self.medium.write_at(&bytes, self.at)?;
+        if let Err(error) = self.medium.write_at(&bytes, self.at) {
+            // Whole pages of it must not stay behind others. What the disk refuses is found by their numbers when the file is mended.
+            let _ = self.medium.set_length(self.at);
+            return Err(error);
+        }
         let newest = last_page(&bytes);
         self.newest = (self.at + newest as u64, bytes.split_off(newest));
         self.at = self.newest.0 + self.newest.1.len() as u64;
         self.number = number;
         self.end = packets.last().map_or(self.end, |(_, end)| *end);
         Ok(())
+    }
+
+    /// Why no further file could be made when the present one was full, since the last time.
+    pub(super) fn take_trouble(&mut self) -> Option<io::Error> {
+        self.trouble.take()
     }
 
     /// Begins a further file with the next packet.

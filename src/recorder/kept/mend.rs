@@ -12,6 +12,7 @@ use crate::recorder::repair::Repaired;
 struct Seen {
     head: Option<Head>,
     serial: u32,
+    number: u32,
     position: u64,
     /// The newest page: where it lies and how long it is, and whether it is marked as the last.
     newest: (u64, usize),
@@ -79,7 +80,7 @@ impl Seen {
         match &self.head {
             None => {
                 self.head = page.packets().next().filter(|_| page.is_first).and_then(|(packet, _)| Head::parse(packet));
-                self.serial = page.serial;
+                (self.serial, self.number) = (page.serial, page.number);
                 self.head.is_some()
             }
             Some(_) => {
@@ -87,9 +88,12 @@ impl Seen {
                     return false;
                 }
                 // −1: no packet ends there.
-                if page.position != u64::MAX {
-                    self.position = page.position;
+                let position = if page.position == u64::MAX { self.position } else { page.position };
+                // A write that failed may have left some that were written again.
+                if page.number <= self.number || position < self.position {
+                    return false;
                 }
+                (self.number, self.position) = (page.number, position);
                 self.is_ended = page.is_last;
                 true
             }

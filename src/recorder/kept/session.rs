@@ -221,6 +221,9 @@ impl Kept {
         if self.pages.count() > files {
             self.tell(Notice::Rolled(self.pages.present().to_owned()));
         }
+        if let Some(error) = self.pages.take_trouble() {
+            self.error.get_or_insert_with(|| format!("no file after {}: {error}", self.pages.present().display()));
+        }
         match outcome {
             Ok(()) => {
                 self.ready.clear();

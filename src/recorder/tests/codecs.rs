@@ -3,6 +3,7 @@
 use super::*;
 use crate::audio::codec::Foreign;
 use crate::recorder::Rate;
+use crate::recorder::decode::Decoding;
 use crate::recorder::order::{Form, Whispers};
 use opus_rs::{Application, OpusEncoder};
 use proptest::prelude::*;
@@ -314,6 +315,25 @@ fn pauses_masks_and_further_files_are_as_long_at_every_rate() {
         assert_eq!(spans, [(1_500, 1_000), (2_200, 500)]);
         assert!(is_quiet(&tracks[0], rate, 2_200..2_700) && says(&tracks[0], rate, 2_800..3_900, HIGH_HZ), "{rate:?}");
     }
+}
+
+#[test]
+fn who_sends_more_than_anybody_says_is_not_decoded_but_a_network_that_stood_still_is_caught_up() {
+    let mut decoding = Decoding::new(Rate::Hz8000);
+    let mut decoded = |at_ms: u64, ssrc: u32, payload: &[u8]| {
+        let (content, mut cells) = (Content::Foreign(Foreign::Opus), Vec::new());
+        let copied = Copied { at_us: at_ms * 1_000, origin: Origin::Left, content, sequence: 0, timestamp: 0, ssrc };
+        decoding.packet(&copied, payload, &mut cells).is_some()
+    };
+    let packet = &ogg_packets(HIGH_OPUS)[7];
+    let all = |count: usize| (0..count).map(move |at| at as u64 * 20);
+    assert!(all(500).all(|at| decoded(at, 1, packet)), "as everybody says it");
+    assert!((0..200).all(|_| decoded(14_000, 1, packet)), "four seconds at once, after as many of nothing");
+    let taken = (0..5_000).filter(|_| decoded(14_000, 1, packet)).count();
+    assert!(taken < 400, "{taken} of a hundred seconds at once");
+    let taken = (0..1_000).filter(|at| decoded(14_000 + u64::from(*at), at + 2, packet)).count();
+    assert!(taken < 30, "{taken} new streams in a second");
+    assert!(all(50).skip(10).all(|at| decoded(20_000 + at, 1, packet)), "and then as before");
 }
 
 proptest! {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use super::*;
+use crate::recorder::Names;
 use crate::recorder::disk::Medium;
 use crate::recorder::order::{Form, Notice, RecorderError};
 use crate::recorder::wav::Beginning;
@@ -200,6 +201,39 @@ fn a_file_that_takes_nothing_any_more_is_followed_by_another() {
     assert_eq!(finished.files.len(), 2);
     assert_eq!(finished.frames, 96_000);
     assert!(sounds(&tracks[0], 8_000..12_000, LEFT_HZ));
+}
+
+/// Hands out no name twice, and then one after the other.
+#[derive(Debug, Default)]
+struct Reluctant(Mutex<u32>);
+
+impl Names for Reluctant {
+    fn further(&self, first: &Path, _: u32) -> io::Result<PathBuf> {
+        let mut asked = self.0.lock().expect("a number");
+        *asked += 1;
+        if *asked < 3 {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let path = first.with_extension(asked.to_string());
+        System.create(&path).map(|_| path)
+    }
+}
+
+#[test]
+fn where_no_further_file_can_be_made_the_present_one_goes_on() {
+    for container in [Container::Wav, Container::OggOpus] {
+        let mut stand = Stand::new(|order| {
+            (order.container, order.segment) = (container, Some(std::time::Duration::from_secs(2)));
+            order.names = Arc::new(Reluctant::default());
+        });
+        call(&mut stand, 26_000);
+        stand.run(26_000);
+        let finished = stand.session.finish(START_US + 26_000_000);
+        let seconds = |nth: usize| finished.files[nth].frames / u64::from(finished.rate_hz);
+        assert_eq!((finished.files.len(), seconds(0), seconds(1)), (3, 22, 2), "{container:?}");
+        assert_eq!((finished.frames, gaps(&finished)), (u64::from(finished.rate_hz) * 26, vec![]), "{container:?}");
+        assert!(finished.error.is_some_and(|error| error.contains("call.wav")), "{container:?}");
+    }
 }
 
 #[test]

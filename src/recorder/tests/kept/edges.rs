@@ -92,3 +92,33 @@ fn packets_of_any_length_may_come_late() {
         assert_eq!(heard, (0..count).collect::<Vec<_>>(), "{toc:x}");
     }
 }
+
+#[test]
+fn pages_that_a_failed_write_left_are_not_taken_for_the_end() {
+    let (finished, _folder) = two_seconds();
+    let path = &finished.files[0].path;
+    let whole = std::fs::read(path).expect("the file");
+    let middle =
+        whole.len() / 2 + whole[whole.len() / 2..].windows(4).position(|four| four == b"OggS").expect("a page");
+    std::fs::write(path, [&whole[..], &whole[middle..]].concat()).expect("written");
+    let mended = repair(path).expect("mended");
+    assert_eq!((mended.frames, mended.bytes), (finished.frames, whole.len() as u64));
+    assert_eq!(std::fs::read(path).expect("the file"), whole);
+}
+
+#[test]
+fn a_damaged_page_moves_nothing_behind_it() {
+    let mut stand = stand(|_| {});
+    let (mut left, mut right) = (Singer::new(Origin::Left, LEFT_HZ), Singer::new(Origin::Right, RIGHT_HZ));
+    right.sing(&mut stand, 0..4_000);
+    left.sing(&mut stand, 3_000..4_000);
+    stand.run(4_000);
+    let finished = stand.session.finish(START_US + 4_000_000);
+    let path = &finished.files[0].path;
+    let mut bytes = std::fs::read(path).expect("the file");
+    let third = bytes.len() / 3;
+    bytes[third] ^= 1;
+    std::fs::write(path, &bytes).expect("written");
+    let sides = heard(&finished);
+    assert!(is_quiet(&sides[0], 0..2_960) && is_heard(&sides[0], 3_060..3_940, LEFT_HZ));
+}
