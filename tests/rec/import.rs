@@ -136,8 +136,23 @@ fn what_is_no_sound_is_named_and_the_rest_is_taken() {
     assert!(
         home.spool().read_dir().unwrap().all(|entry| !entry.unwrap().file_name().to_string_lossy().ends_with(".part"))
     );
+    let ledger: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(home.spool().join(".imported")).unwrap()).unwrap();
+    assert_eq!(ledger.as_object().unwrap().len(), 7, "five that are imported are still known beside two refused");
     fails(&home.run(&["import", "nowhere"]), 3, "nowhere");
     fails(&home.run(&["import", "--in-place", "monitor"]), 2, "does not lie within the spool");
+}
+
+#[test]
+fn a_list_of_what_is_imported_that_cannot_be_read_is_told_of_and_left_as_it_is() {
+    let home = Home::with_folder();
+    monitor(&home);
+    assert_eq!(import(&home)["imported"].as_array().unwrap().len(), 4);
+    let list = home.spool().join(".imported");
+    std::fs::write(&list, "{").unwrap();
+    let failed = home.run(&["import", "-q", "monitor", "--quiet-for", "0s"]);
+    assert!(!failed.status.success() && String::from_utf8_lossy(&failed.stderr).contains(".imported"), "{failed:?}");
+    assert_eq!(std::fs::read(&list).unwrap(), b"{");
 }
 
 #[test]

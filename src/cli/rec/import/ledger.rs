@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::folder::{Found, Take};
+use crate::control::protocol::{Fault, FaultCode};
 use crate::outbox::{RecordingId, Spool};
 
 /// Its name in the spool.
@@ -42,11 +44,22 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Reads it; one that cannot be read is empty.
-    pub(super) fn open(spool: &Arc<Spool>) -> Self {
-        let text = fs::read(spool.path().join(FILE)).unwrap_or_default();
-        let entries = serde_json::from_slice(&text).unwrap_or_default();
-        Self { spool: spool.clone(), entries, is_changed: false }
+    /// Reads it; one that is not there is empty.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no such list: what was refused would be said anew, and the list be lost with it.
+    pub(super) fn open(spool: &Arc<Spool>) -> Result<Self, Fault> {
+        let path = spool.path().join(FILE);
+        let wrong = |code, why: String| {
+            let hint = "without that file all files are looked at again; none is imported twice";
+            Fault::new(code, format!("{}: {why}", path.display())).hint(hint)
+        };
+        let entries = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| wrong(FaultCode::Invalid, error.to_string()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(wrong(FaultCode::Failure, error.to_string())),
+        };
+        Ok(Self { spool: spool.clone(), entries, is_changed: false })
     }
 
     /// Whether all files of it have been imported as they are.

@@ -112,7 +112,7 @@ fn all(args: &Args, takes: Vec<Take>, (desk, context): (&Desk, &Context), report
         desk.prepare()?;
         desk.outbox.spool().sweep(LEFT_OVER)?;
     }
-    let mut ledger = Ledger::open(desk.outbox.spool());
+    let mut ledger = Ledger::open(desk.outbox.spool())?;
     for take in takes {
         if ledger.has(&take) {
             report.already += 1;
