@@ -114,6 +114,7 @@ pub struct Pbx {
     bound: Arc<Bound>,
     control: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
+    deliveries: JoinHandle<()>,
     close_control: watch::Sender<bool>,
     stop_wanted: mpsc::Receiver<Stop>,
 }
@@ -128,6 +129,8 @@ pub(crate) struct House {
     pub(crate) state: PathBuf,
     pub(crate) files: ArcSwap<Vec<PathBuf>>,
     pub(crate) stop: mpsc::Sender<Stop>,
+    /// Ends the run of deliveries that goes on.
+    pub(crate) end_deliveries: push::Stop,
     /// One reload at a time.
     pub(crate) reloading: tokio::sync::Mutex<()>,
 }
@@ -164,13 +167,15 @@ impl Pbx {
             state: settings.state,
             files: ArcSwap::from_pointee(files),
             stop,
+            end_deliveries: push::Stop::default(),
             reloading: tokio::sync::Mutex::new(()),
         });
         let tasks = house.spawn_tasks(arrivals);
+        let deliveries = tokio::spawn(delivery::run(house.clone()));
         let bound = Arc::new(bound);
         let (close_control, closed) = watch::channel(false);
         let control = tokio::spawn(serve_control(bound.clone(), Arc::new(Desk::new(house.clone())), closed));
-        Ok(Self { house, bound, control, tasks, close_control, stop_wanted })
+        Ok(Self { house, bound, control, tasks, deliveries, close_control, stop_wanted })
     }
 
     /// A real SIP address of this server.
@@ -238,6 +243,11 @@ impl Pbx {
         if tokio::time::timeout(CLOSING, whole).await.is_err() {
             tracing::error!("recordings are not closed: the next start finishes them");
         }
+        self.house.end_deliveries.ask();
+        let mut deliveries = self.deliveries;
+        if tokio::time::timeout(GOODBYE, &mut deliveries).await.is_err() {
+            deliveries.abort();
+        }
         let _ = self.close_control.send(true);
         let _ = self.control.await;
         for task in &self.tasks {
@@ -258,7 +268,6 @@ impl House {
         vec![
             tokio::spawn(inbound::run(exchange.clone(), arrivals, channels)),
             tokio::spawn(self.clone().run_dialplans(incoming)),
-            tokio::spawn(delivery::run(self.clone())),
             tokio::spawn(async move {
                 let mut beat = tokio::time::interval(HOUSEKEEPING);
                 loop {

@@ -10,12 +10,13 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, FromArgMatches};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Done, Exit, Failure};
 use super::output::{Colour, Form, Output, Talk};
 use super::{astdb, complete, pbx, rec, spy};
 use crate::control::protocol::{Fault, FaultCode};
+use crate::outbox::push::Stop;
 
 /// The programs that are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,13 +127,46 @@ fn build(threads: Threads) -> std::io::Result<Runtime> {
 
 /// Ends a command at Ctrl-C (130) or SIGTERM (143) by dropping it.
 pub(super) async fn interruptible(command: impl Future<Output = Done>) -> Done {
-    let ends = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
-    let (mut interrupt, mut terminate) =
-        ends.map_err(|error| Fault::new(FaultCode::Failure, format!("catching signals: {error}")))?;
+    let mut ends = Ends::catch()?;
     tokio::select! {
         done = command => done,
-        _ = interrupt.recv() => Err(Failure::Silent(Exit::Interrupted)),
-        _ = terminate.recv() => Err(Failure::Silent(Exit::Terminated)),
+        exit = ends.next() => Err(Failure::Silent(exit)),
+    }
+}
+
+/// Asks a run of deliveries to end at Ctrl-C (130) or SIGTERM (143), and waits until it has kept what arrived; a second signal drops it.
+pub(super) async fn stoppable(stop: &Stop, command: impl Future<Output = Done>) -> Done {
+    let mut ends = Ends::catch()?;
+    let mut command = std::pin::pin!(command);
+    let exit = tokio::select! {
+        done = &mut command => return done,
+        exit = ends.next() => exit,
+    };
+    stop.ask();
+    tokio::select! {
+        done = command => done.and(Err(Failure::Silent(exit))),
+        exit = ends.next() => Err(Failure::Silent(exit)),
+    }
+}
+
+/// The signals that end a command.
+struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ends {
+    fn catch() -> Result<Self, Fault> {
+        let caught =
+            |kind| signal(kind).map_err(|error| Fault::new(FaultCode::Failure, format!("catching signals: {error}")));
+        Ok(Self { interrupt: caught(SignalKind::interrupt())?, terminate: caught(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
     }
 }
 

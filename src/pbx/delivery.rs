@@ -12,7 +12,7 @@ use crate::{
     config::{Config, PushWhen},
     outbox::{
         Outbox,
-        push::{self, Event, Options, Outcome, PushError, Summary, Watcher},
+        push::{self, Event, Options, Outcome, PushError, Stop, Summary, Watcher},
         remote::{self, Remotes},
     },
 };
@@ -32,7 +32,7 @@ pub(super) fn wanted_by(config: &Config, recordings: &Recordings) {
     }
 }
 
-/// Delivers until it is aborted.
+/// Delivers until it is asked to end; receipts that have come by then are kept.
 pub(super) async fn run(house: Arc<House>) {
     let exchange = house.exchange.clone();
     let mut changes = exchange.recordings.changes();
@@ -40,24 +40,25 @@ pub(super) async fn run(house: Arc<House>) {
     loop {
         changes.mark_unchanged();
         let settings = exchange.settings.load_full();
-        let again = once(&exchange, &settings).await;
+        let again = once(&exchange, &settings, &house.end_deliveries).await;
         tokio::select! {
             _ = changes.changed() => {}
             _ = reloads.changed() => {}
             () = sleep(again.unwrap_or_default()), if again.is_some() => {}
+            () = house.end_deliveries.asked() => return,
         }
     }
 }
 
 /// One run; when the next has to be, if nothing changes.
-async fn once(exchange: &Arc<Exchange>, settings: &Config) -> Option<Duration> {
+async fn once(exchange: &Arc<Exchange>, settings: &Config, stop: &Stop) -> Option<Duration> {
     let ended = settings.remotes.values().filter(|remote| remote.when == PushWhen::Ended);
     let names: Vec<_> = ended.map(|remote| remote.name.clone()).collect();
     if names.is_empty() || !exchange.recordings.spool().is_there() {
         return None;
     }
     let found = tools(exchange, settings).await?;
-    let options = Options { to: names, wait_lock: PATIENCE, ..Options::default() };
+    let options = Options { to: names, wait_lock: PATIENCE, stop: stop.clone(), ..Options::default() };
     match push::run(&found.0, &found.1, &options, &Teller(exchange.clone())).await {
         Ok(summary) => next(&summary),
         Err(PushError::Locked { .. }) => Some(AGAIN),

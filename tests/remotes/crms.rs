@@ -127,6 +127,39 @@ async fn hubspot_gets_a_private_file_in_its_folder_once() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_tell_whether_it_is_there_sends_nothing_again() {
+    let (desk, crm) = (desk(), StubCrm::start().await);
+    crm.page("/oauth/v2/token", token("grant_type=refresh_token&refresh_token=refresh-me"));
+    let answers = Arc::new(Mutex::new(vec![
+        json!({ "data": [], "info": { "more_records": true } }),
+        json!({ "data": null }),
+        json!("maintenance"),
+    ]));
+    let left = Arc::clone(&answers);
+    let sent = Arc::new(Mutex::new(0));
+    let posted = Arc::clone(&sent);
+    crm.page("/crm/v8/Calls/", move |asked| {
+        if asked.method == "GET" {
+            let next = left.lock().unwrap().pop();
+            return next.map_or_else(|| Reply::status(204), |next| Reply::json(200, &next));
+        }
+        *posted.lock().unwrap() += 1;
+        Reply::json(200, &json!({ "data": [{ "code": "SUCCESS", "details": { "id": "77" } }] }))
+    });
+    let places = [("https://www.zohoapis.com", ""), ("https://accounts.zoho.com", "")];
+    let remote = example(&desk, "zoho", &crm, &places);
+    let parcel = desk.parcel("2026/a.wav", &noise(5_000), |manifest| {
+        manifest.variables.insert("ZOHO_RECORD".into(), "42".into());
+    });
+    let again = Parcel { attempt: 2, ..parcel };
+    for _ in 0..3 {
+        assert!(is_later(&deliver(&remote, &again).await.unwrap_err()));
+    }
+    assert_eq!((*sent.lock().unwrap(), answers.lock().unwrap().len()), (0, 0));
+    assert_eq!(deliver(&remote, &again).await.unwrap().id, "77");
+}
+
+#[tokio::test]
 async fn zoho_gets_an_attachment_once_and_only_its_id_is_a_receipt() {
     let (desk, crm) = (desk(), StubCrm::start().await);
     crm.page("/oauth/v2/token", token("grant_type=refresh_token&refresh_token=refresh-me"));

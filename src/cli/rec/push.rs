@@ -9,7 +9,7 @@ use super::place::{Desk, Place, known};
 use super::progress::Bars;
 use crate::cli::common::Context;
 use crate::cli::complete;
-use crate::cli::entry::{Threads, in_runtime, interruptible};
+use crate::cli::entry::{Threads, in_runtime, stoppable};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::config::{parse_duration, print_duration};
 use crate::control::protocol::{Fault, FaultCode};
@@ -110,7 +110,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     let mut summary = Summary::default();
     let done = in_runtime(
         Threads::Delivery,
-        interruptible(async {
+        stoppable(&options.stop, async {
             summary = push::run(&desk.outbox, &remotes, &options, &bars).await?;
             Ok(Exit::Ok)
         }),

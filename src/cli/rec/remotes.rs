@@ -15,7 +15,7 @@ use crate::audio::tone::Oscillator;
 use crate::audio::wave::pcm_head;
 use crate::cli::common::Context;
 use crate::cli::complete;
-use crate::cli::entry::{Threads, in_runtime, interruptible};
+use crate::cli::entry::{Threads, in_runtime, stoppable};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::config::RemoteSettings;
 use crate::control::protocol::{Fault, FaultCode};
@@ -169,7 +169,7 @@ fn sent(remote: &RemoteSettings, outbox: &Outbox, context: &Context) -> Result<(
     let outcome = Mutex::new(None);
     in_runtime(
         Threads::One,
-        interruptible(async {
+        stoppable(&options.stop, async {
             let summary = push::run(outbox, &ready, &options, &()).await?;
             if let (Ok(mut outcome), Some((_, last))) = (outcome.lock(), summary.items.into_iter().next_back()) {
                 *outcome = Some(last);

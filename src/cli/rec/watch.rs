@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::place::{Place, known};
 use crate::cli::common::Context;
 use crate::cli::complete;
-use crate::cli::entry::{Threads, in_runtime};
+use crate::cli::entry::{Threads, in_runtime, stoppable};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::output::Output;
 use crate::config::parse_duration;
@@ -44,19 +43,21 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     let until = Until::Stopped;
     let options = Options { to: args.to.clone(), wait_lock: args.wait_lock, until, ..Options::default() };
     let lines = Lines(context.output);
-    in_runtime(Threads::Delivery, async {
-        let failed = |error| Fault::new(FaultCode::Failure, format!("catching signals: {error}"));
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        // Without a service manager nobody is told.
-        let _ = sd_notify::notify(false, &[NotifyState::Ready]);
-        context.output.note("watching; Ctrl-C ends");
-        tokio::select! {
-            ended = push::run(&desk.outbox, &remotes, &options, &lines) => ended.map(|_| Exit::Ok).map_err(Failure::from),
-            _ = interrupt.recv() => Ok(Exit::Ok),
-            _ = terminate.recv() => Ok(Exit::Ok),
-        }
-    })
+    let ended = in_runtime(
+        Threads::Delivery,
+        stoppable(&options.stop, async {
+            // Without a service manager nobody is told.
+            let _ = sd_notify::notify(false, &[NotifyState::Ready]);
+            context.output.note("watching; Ctrl-C ends");
+            push::run(&desk.outbox, &remotes, &options, &lines).await?;
+            Ok(Exit::Ok)
+        }),
+    );
+    match ended {
+        // That is how it ends.
+        Err(Failure::Silent(Exit::Interrupted | Exit::Terminated)) => Ok(Exit::Ok),
+        ended => ended,
+    }
 }
 
 /// A line an attempt: what arrived to stdout, what did not to stderr.

@@ -76,10 +76,16 @@ pub(super) async fn run(
 ) -> Result<Summary, PushError> {
     let names = names(remotes, options)?;
     let deadline = options.max_time.map(|time| Instant::now() + time);
-    if !options.jitter.is_zero() {
-        sleep(options.jitter.mul_f64(chance())).await;
-    }
-    let _lock = lock(outbox, options.wait_lock).await?;
+    let began = async {
+        if !options.jitter.is_zero() {
+            sleep(options.jitter.mul_f64(chance())).await;
+        }
+        lock(outbox, options.wait_lock).await
+    };
+    let _lock = tokio::select! {
+        lock = began => lock?,
+        () = options.stop.asked() => return Ok(Summary::default()),
+    };
     let (wanted, of) = (options.clone(), names.clone());
     blocking(outbox, move |outbox| pick::prepare(outbox, &wanted, &of)).await?;
     let line =
@@ -101,10 +107,14 @@ pub(super) async fn run(
         summary: Summary::default(),
     };
     let forever = Duration::from_secs(u64::from(u32::MAX));
-    tokio::select! {
-        done = run.go(&names) => done?,
-        () = sleep_until(deadline.unwrap_or_else(|| Instant::now() + forever)) => {}
-    }
+    let done = tokio::select! {
+        done = run.go(&names) => done,
+        () = sleep_until(deadline.unwrap_or_else(|| Instant::now() + forever)) => Ok(()),
+        () = options.stop.asked() => Ok(()),
+    };
+    // Whatever went wrong: what has arrived is kept first.
+    let kept = run.keep().await;
+    done.and(kept)?;
     run.end(&names).await
 }
 
@@ -154,7 +164,7 @@ impl<'a> Run<'a> {
             }
             tokio::select! {
                 Some(done) = self.attempts.next() => self.ended(done?),
-                (turn, claims) = taken(&mut self.turn) => self.turned(turn, claims?),
+                (turn, claims) = taken(&mut self.turn) => self.over(turn, claims)?,
                 () = sleep(LOOK_AGAIN) => self.look_again().await?,
             }
         }
@@ -359,25 +369,44 @@ impl<'a> Run<'a> {
         self.lines.iter_mut().find(|line| line.name == *remote)
     }
 
-    /// Ends what is on its way, and counts what is left.
-    async fn end(mut self, names: &[Arc<str>]) -> Result<Summary, PushError> {
+    /// A turn is over; when it has failed, its receipts are still to be kept.
+    fn over(&mut self, turn: Turn, claims: Result<Vec<Option<Claim>>, OutboxError>) -> Result<(), OutboxError> {
+        match claims {
+            Ok(claims) => self.turned(turn, claims),
+            Err(error) => {
+                self.next.arrived.extend(turn.arrived);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what is on its way, and keeps what has arrived, whatever the time and whatever has failed; the first thing that fails now.
+    async fn keep(&mut self) -> Result<(), OutboxError> {
+        let mut kept = Ok(());
         while let Some(Some(done)) = self.attempts.next().now_or_never() {
-            self.ended(done?);
+            kept = kept.and(done.map(|done| self.ended(done)));
         }
         drop(std::mem::take(&mut self.attempts));
         if self.turn.is_some() {
             let (turn, claims) = taken(&mut self.turn).await;
-            self.turned(turn, claims?);
+            kept = kept.and(self.over(turn, claims));
         }
-        // What has arrived is kept, whatever the time.
-        (self.next.next, self.next.put_back) = (Vec::new(), Vec::new());
-        let last = std::mem::take(&mut self.next);
-        let kept = blocking(self.outbox, move |outbox| {
-            let claims = if last.arrived.is_empty() { Ok(Vec::new()) } else { pick::turn(outbox, &last) };
-            claims.map(|claims| (last, claims))
+        let last = Turn { arrived: std::mem::take(&mut self.next.arrived), ..Turn::default() };
+        self.next = Turn::default();
+        if last.arrived.is_empty() {
+            return kept;
+        }
+        let turn = blocking(self.outbox, move |outbox| {
+            let claims = pick::turn(outbox, &last);
+            (last, claims)
         });
-        let (last, claims) = kept.await?;
-        self.turned(last, claims);
+        let (last, claims) = turn.await;
+        kept.and(self.over(last, claims))
+    }
+
+    /// Tells of what was cut short, and counts what is left.
+    async fn end(mut self, names: &[Arc<str>]) -> Result<Summary, PushError> {
         let flying = std::mem::take(&mut *self.flying.lock().unwrap_or_else(PoisonError::into_inner));
         for (key, item) in flying {
             self.watcher.event(&Event::Ended(&item, &Outcome::CutShort));

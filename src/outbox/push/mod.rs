@@ -6,7 +6,10 @@ mod back_off;
 mod engine;
 mod pick;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::manifest::RecordingId;
 use super::remote::Remotes;
@@ -35,6 +38,8 @@ pub struct Options {
     pub now: Eagerness,
     /// When it ends.
     pub until: Until,
+    /// Ends it when somebody asks for that, as [`Options::max_time`] does.
+    pub stop: Stop,
     /// Uploads at once.
     pub uploads: usize,
     /// An attempt of which nothing is heard for so long has failed.
@@ -65,6 +70,23 @@ pub enum Until {
     Stopped,
 }
 
+/// Asks a run to end. What has arrived by then is kept; what is on its way goes on in the next run. All clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<watch::Sender<bool>>);
+
+impl Stop {
+    /// Asks for it.
+    pub fn ask(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Done when it has been asked for.
+    pub async fn asked(&self) {
+        // It cannot be closed: we have the sender.
+        let _ = self.0.subscribe().wait_for(|asked| *asked).await;
+    }
+}
+
 /// How long to wait after failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackOff {
@@ -87,6 +109,7 @@ impl Default for Options {
             wait_lock: Duration::ZERO,
             now: Eagerness::Due,
             until: Until::Idle,
+            stop: Stop::default(),
             uploads: 8,
             stall: Duration::from_secs(60),
             back_off: BackOff { first: Duration::from_secs(1), most: Duration::from_secs(300) },
@@ -219,7 +242,8 @@ pub enum PushError {
     Outbox(#[from] OutboxError),
 }
 
-/// Delivers what is due. Dropping the future ends the run; nothing is lost by that.
+/// Delivers what is due, until [`Options::stop`] is asked for at the latest. Dropping the future ends the run too, but then what has
+/// arrived and waits for the disk is sent once more by the next.
 ///
 /// # Errors
 /// There was no run, or the queue failed in it.

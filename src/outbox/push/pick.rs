@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{Eagerness, Item, Options};
 use crate::outbox::list::number;
 use crate::outbox::manifest::Manifest;
-use crate::outbox::remote::{Receipt, Resume};
+use crate::outbox::remote::{BEGUN, Receipt, Resume};
 use crate::outbox::store::{Durable, Fault, now_ms};
 use crate::outbox::{Order, Outbox, OutboxError};
 
@@ -244,7 +244,8 @@ fn claim(tx: &Transaction<'_>, key: &Key) -> Result<Option<Found>, Fault> {
 /// and another id.
 pub(super) fn resume_at(outbox: &Outbox, claim: &Claim, resume: &Resume) -> Result<(), OutboxError> {
     let key = &claim.key;
-    outbox.write("keeping where an upload is", Durable::Soon, |tx| {
+    let durable = if resume.token == BEGUN { Durable::Yes } else { Durable::Soon };
+    outbox.write("keeping where an upload is", durable, |tx| {
         tx.prepare_cached(
             "UPDATE deliveries SET token = ?4, position = ?5 WHERE number = ?1 AND part = ?2 AND remote = ?3 AND state = 'uploading'
              AND number = (SELECT number FROM recordings WHERE id = ?6)",

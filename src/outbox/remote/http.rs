@@ -16,14 +16,14 @@ use super::facts::{content_type, facts, file_name, short_manifest};
 use super::guard::Lookup;
 use super::sign::sign;
 use super::web::{Ask, Web, render_url, shown_place};
-use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
+use super::{BEGUN, DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
 use crate::config::{ReceiptForm, ReceiptSettings, RemoteSettings, RemoteUrl, RequestMethod, RequestSettings, Secret};
 
 /// The manifest in a header stays below this, as servers take 8 KiB of headers.
 const HEADER_JSON_BYTES: usize = 4 * 1024;
 
-/// What is kept of an attempt that has begun.
-const BEGUN: &str = "begun";
+/// Where Zoho says that a list goes on.
+const MORE: &str = "/info/more_records";
 
 /// A page that takes recordings.
 pub(super) struct Http {
@@ -75,32 +75,51 @@ impl Http {
         }
         let answer = self.web.send(&ask, None).await?;
         match answer.status {
+            StatusCode::NOT_FOUND | StatusCode::NO_CONTENT => Ok(answer.receipt()),
             status if status.is_success() => {
+                if let Some(receipt) = answer.receipt() {
+                    return Ok(Some(receipt));
+                }
+                // An answer that says nothing does not say that it is not there.
+                let json = answer.json().ok_or_else(|| answer.unusable("it is no JSON, or not all of it"))?;
                 let id = match &self.request.exists_list {
-                    Some(list) => self.listed(&answer, list, facts)?,
+                    Some(list) => self.listed((&answer, &json), list, facts)?,
                     None => self.request.exists_id.as_deref().and_then(|pointer| answer.pointed(pointer)),
                 };
-                Ok(answer.receipt().or_else(|| id.map(|id| Receipt { id, ..Receipt::default() })))
+                Ok(id.map(|id| Receipt { id, ..Receipt::default() }))
             }
-            StatusCode::NOT_FOUND => Ok(None),
             _ => Err(answer.failure()),
         }
     }
 
     /// The id of the entry of a list that is this recording.
-    fn listed(&self, answer: &Answer, list: &str, facts: &Value) -> Result<Option<String>, DeliveryError> {
+    fn listed(
+        &self,
+        (answer, json): (&Answer, &Value),
+        list: &str,
+        facts: &Value,
+    ) -> Result<Option<String>, DeliveryError> {
         let mut wanted = Vec::new();
         for (key, template) in &self.request.exists_match {
             let value = template.render(facts).map_err(|why| never(format!("exists_match: {key}: {why}")))?;
             wanted.push((key, value));
         }
-        let json = answer.json();
-        let entries = json.as_ref().and_then(|json| json.pointer(list)?.as_array());
+        let entries = json.pointer(list).and_then(Value::as_array);
+        let entries = entries.ok_or_else(|| answer.unusable(&format!("{list} leads to no list in it")))?;
         let fits = |entry: &&Value| {
             wanted.iter().all(|(key, value)| entry.get(key).and_then(text_of).is_some_and(|text| text == *value))
         };
-        let found = entries.and_then(|entries| entries.iter().find(fits));
-        Ok(found.zip(self.request.exists_id.as_deref()).and_then(|(entry, pointer)| text_of(entry.pointer(pointer)?)))
+        let Some(found) = entries.iter().find(fits) else {
+            if json.pointer(MORE) == Some(&Value::Bool(true)) {
+                return Err(answer.unusable("the recording may be in the part of the list that is not told"));
+            }
+            return Ok(None);
+        };
+        let pointer = self.request.exists_id.as_deref().unwrap_or_default();
+        match found.pointer(pointer).and_then(text_of) {
+            Some(id) => Ok(Some(id)),
+            None => Err(answer.unusable("the recording is in it without an id")),
+        }
     }
 
     fn own_headers(&self, ask: &mut Ask, facts: &Value) -> Result<(), DeliveryError> {

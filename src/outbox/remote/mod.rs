@@ -99,6 +99,10 @@ pub struct Resume {
     pub offset: u64,
 }
 
+/// The token where a remote tells nothing but that an attempt has begun, and is asked before the next whether it has arrived. Unlike
+/// others it has to outlive a power failure: without it the remote is not asked.
+pub(super) const BEGUN: &str = "begun";
+
 /// Told by a remote how far it is.
 pub trait Progress: Send + Sync {
     /// So many bytes more have left; shown to the user, and the sign that the upload has not stalled.

@@ -21,6 +21,8 @@ use crate::config::{RemoteSettings, RemoteUrl};
 
 /// So much of an answer is read.
 const ANSWER_BYTES: usize = 64 * 1024;
+/// The same of an answer that is a list.
+const LIST_BYTES: usize = 1024 * 1024;
 
 /// The program's name in requests.
 const AGENT: &str = concat!("wirechief/", env!("CARGO_PKG_VERSION"));
@@ -185,11 +187,12 @@ pub(super) async fn exchange(
 
 async fn read(ask: &Ask, mut response: Response) -> Result<Answer, DeliveryError> {
     let (status, headers) = (response.status(), response.headers().clone());
+    let most = if ask.method == Method::GET { LIST_BYTES } else { ANSWER_BYTES };
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|error| broken(ask, &error))? {
-        let room = ANSWER_BYTES.saturating_sub(body.len());
+        let room = most.saturating_sub(body.len());
         body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
-        if body.len() >= ANSWER_BYTES {
+        if body.len() >= most {
             break;
         }
     }

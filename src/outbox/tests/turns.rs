@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::push::{Mood, Stub, push, remotes, slow, state, with};
-use crate::outbox::push::{Event, Options, Outcome, Watcher, run};
+use crate::outbox::push::{Event, Options, Outcome, PushError, Stop, Watcher, run};
+use crate::outbox::store::Durable;
 use crate::outbox::{DeliveryState, Outbox};
 
 /// Reads the queue whenever it is told that something has been delivered.
@@ -61,4 +62,54 @@ async fn attempts_that_were_put_into_the_queue_and_not_begun_are_not_counted() {
             "{delivery:?}"
         );
     }
+}
+
+/// Asks a run to end while an upload is on its way.
+struct Impatient(Stop);
+
+impl Watcher for Impatient {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Sent(..) = event {
+            self.0.ask();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_had_arrived_when_a_run_was_asked_to_end_is_kept() {
+    let (home, ids) = with(60);
+    let stub = Stub::in_moods(&[]);
+    for _ in 0..4 {
+        let options = slow();
+        let summary =
+            run(&home.outbox, &remotes(&[("crm", &stub)]), &options, &Impatient(options.stop.clone())).await.unwrap();
+        let kept = ids.iter().filter(|id| matches!(state(&home.outbox, **id).state, DeliveryState::Delivered(_)));
+        assert_eq!(kept.count(), stub.taken());
+        assert!(summary.waiting > 0, "it ended at once: {summary:?}");
+    }
+    let asked = slow();
+    asked.stop.ask();
+    let before = stub.asked();
+    push(&home, &stub, &asked).await;
+    assert_eq!(stub.asked(), before, "one that is asked before it has begun does nothing");
+    push(&home, &stub, &slow()).await;
+    assert_eq!(stub.taken(), 60);
+}
+
+#[tokio::test]
+async fn what_had_arrived_when_a_run_failed_is_kept_first() {
+    let (home, ids) = with(3);
+    let refuse = |tx: &rusqlite::Transaction<'_>| {
+        let last = "(SELECT max(number) FROM recordings)";
+        let when = "BEFORE UPDATE ON deliveries WHEN NEW.state = 'uploading' AND NEW.attempts = 1";
+        let end = format!("AND NEW.number = {last} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
+        Ok(tx.execute_batch(&format!("CREATE TRIGGER refuse {when} {end}"))?)
+    };
+    home.outbox.write("breaking it", Durable::Soon, refuse).unwrap();
+    let stub = Stub::in_moods(&[]);
+    let one = Options { uploads: 1, ..slow() };
+    let failed = run(&home.outbox, &remotes(&[("crm", &stub)]), &one, &()).await;
+    assert!(matches!(failed, Err(PushError::Outbox(_))), "{failed:?}");
+    let kept = ids.iter().filter(|id| matches!(state(&home.outbox, **id).state, DeliveryState::Delivered(_)));
+    assert_eq!((kept.count(), stub.taken()), (2, 2));
 }
