@@ -3,11 +3,13 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use crate::config::Match;
 
@@ -17,6 +19,10 @@ pub trait Lookup: Send + Sync {
     fn lookup(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 }
 
+/// So many names are looked up at once. One that nobody waits for any more holds its place until the system has answered, so that a
+/// resolver that is slow takes no more than these threads from the disk.
+static LOOKUPS: Semaphore = Semaphore::const_new(8);
+
 /// The system's resolver.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemLookup;
@@ -24,7 +30,16 @@ pub struct SystemLookup;
 impl Lookup for SystemLookup {
     fn lookup(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let name = name.to_owned();
-        Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+        Box::pin(async move {
+            // The semaphore is never closed.
+            let turn = LOOKUPS.acquire().await;
+            let found = spawn_blocking(move || {
+                let found = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect);
+                drop(turn);
+                found
+            });
+            found.await.map_err(io::Error::other)?
+        })
     }
 }
 
