@@ -19,6 +19,13 @@ function head(string $name): string
     return (string) ($_SERVER['HTTP_' . strtoupper(strtr($name, '-', '_'))] ?? '');
 }
 
+/** Brings a file to the disk: a receipt is only for what outlives a power failure. */
+function keep(string $path): bool
+{
+    $file = fopen($path, 'r+b');
+    return $file !== false && fsync($file) && fclose($file);
+}
+
 header('X-Content-Type-Options: nosniff');
 header('Cache-Control: no-store');
 if ($token === '' || $key === '') {
@@ -63,10 +70,18 @@ if (!is_file($target)) {
         @unlink($aside);
         stop(507, 'no room');
     }
-    file_put_contents("$aside.json", $manifest);
+    if (file_put_contents("$aside.json", $manifest) !== strlen($manifest) || !keep($aside) || !keep("$aside.json")) {
+        @unlink($aside);
+        @unlink("$aside.json");
+        stop(507, 'no room');
+    }
     rename("$aside.json", "$folder/$id.json");
     @link($aside, $target);
     unlink($aside);
+    clearstatcache();
+    if (!is_file($target)) {
+        stop(507, 'it cannot be kept here');
+    }
 }
 if (!hash_equals((string) hash_file('sha256', $target), $sha256)) {
     stop(409, 'another recording has this id');

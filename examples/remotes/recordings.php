@@ -17,12 +17,19 @@ function stop(int $status, string $why): never
 /** Whoever shows a name and password of the file; nobody else comes past this. */
 function let_in(string $folder): void
 {
-    $name = (string) ($_SERVER['PHP_AUTH_USER'] ?? '');
+    $name = $_SERVER['PHP_AUTH_USER'] ?? '';
+    $password = $_SERVER['PHP_AUTH_PW'] ?? '';
+    $is_login = is_string($name) && is_string($password) && $name !== '';
+    // Of a name that is not there another's hash is tried, and never fits: the answer takes as long.
+    [$found, $tried] = [false, ''];
     foreach (@file("$folder/.users", FILE_IGNORE_NEW_LINES | FILE_SKIP_EMPTY_LINES) ?: [] as $line) {
         [$user, $hash] = explode(':', $line, 2) + ['', ''];
-        if ($name !== '' && $user === $name && password_verify((string) ($_SERVER['PHP_AUTH_PW'] ?? ''), $hash)) {
-            return;
+        if ($tried === '' || ($is_login && !$found && $user === $name)) {
+            [$found, $tried] = [$is_login && $user === $name, $hash];
         }
+    }
+    if ($is_login && password_verify($password, $tried) && $found) {
+        return;
     }
     header('WWW-Authenticate: Basic realm="recordings", charset="UTF-8"');
     stop(401, '401 Log in first');
