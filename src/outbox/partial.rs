@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Mode, OFlags, openat};
 
@@ -100,6 +100,35 @@ impl Spool {
             *of_both = touched.max(*of_both);
         }
         Ok(found.into_iter().filter(|(id, _)| is_id(id)).collect())
+    }
+}
+
+impl Spool {
+    /// Removes notes that a process was writing aside when it died, and that nobody has written to for `quiet`.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or one is still there.
+    pub fn sweep_partials(&self, quiet: Duration) -> Result<(), OutboxError> {
+        let folder = self.path().join(FOLDER);
+        let failed = |error: io::Error| OutboxError::io("clearing up", &folder)(error);
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| name.starts_with('.') && name.ends_with(".part")) else {
+                continue;
+            };
+            // One that has gone meanwhile has its own name by now.
+            let Ok(touched) = entry.metadata().and_then(|facts| facts.modified()) else { continue };
+            let age = touched.elapsed().unwrap_or_else(|ahead| ahead.duration());
+            if age > quiet {
+                self.remove(&format!("{FOLDER}/{name}"))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -233,6 +262,27 @@ mod tests {
         spool.remove_partial("abc1").unwrap();
         assert_eq!(std::fs::read(path.join("day/a.wav")).unwrap(), b"012345xyz");
         assert!(spool.partials().unwrap().is_empty() && spool.open_partial("abc1").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_process_died_over_is_swept_away_though_the_clock_was_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&folder.path().join("spool")).unwrap();
+        let hour = Duration::from_secs(3_600);
+        spool.sweep_partials(hour).unwrap();
+        spool.begin_partial("abc1", b"a note").unwrap();
+        let uploads = spool.path().join(FOLDER);
+        for (name, time) in [
+            (".new.part", SystemTime::now()),
+            (".old.part", SystemTime::now() - 2 * hour),
+            (".ahead.part", SystemTime::now() + 2 * hour),
+        ] {
+            File::create(uploads.join(name)).unwrap().set_modified(time).unwrap();
+        }
+        spool.sweep_partials(hour).unwrap();
+        let mut left: Vec<_> = uploads.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".new.part", "abc1.json", "abc1.part"]);
     }
 
     #[test]

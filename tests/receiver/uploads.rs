@@ -265,6 +265,19 @@ async fn an_upload_that_is_not_what_was_announced_is_removed_and_begun_anew() {
 }
 
 #[tokio::test]
+async fn what_is_refused_when_it_is_whole_does_not_stay() {
+    let stage = Stage::new().await;
+    let mut liar = Sender::new("a.wav", 300);
+    liar.sound = b"<?php system(1); ?>".repeat(50);
+    liar.manifest.audio.bytes = liar.sound.len() as u64;
+    liar.manifest.audio.sha256 = Sha256::digest(&liar.sound).iter().map(|byte| format!("{byte:02x}")).collect();
+    let place = liar.begun(&stage).await;
+    let refused = liar.send(&stage, &place, 0, liar.sound.len()).await;
+    assert_eq!(refused.status, 415, "{}", refused.text());
+    assert_eq!((left(&stage).len(), count(&stage)), (0, 0));
+}
+
+#[tokio::test]
 async fn what_was_whole_when_the_server_was_killed_is_filed_when_it_is_asked_for() {
     let stage = Stage::new().await;
     let sender = Sender::new("a.wav", 300);
@@ -346,6 +359,13 @@ async fn r7_nothing_unsigned_reaches_the_disk() {
     let lines = format!("{text}{}", sender.signed_on("PATCH", &place, "0", ""));
     assert_eq!(stage.ask(sender.request("PATCH", &place, &lines, b"some bytes")).await.status, 400);
     assert_eq!(std::fs::metadata(stage.spool(&part(&place))).unwrap().len(), 0);
+    // signed, but it breaks off before it is known whether it is these bytes
+    let broken = sender.patch(&place, 0, 1_000);
+    let mut stream = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &broken[..broken.len() - 500]).await.unwrap();
+    until(|| std::fs::metadata(stage.spool(&part(&place))).unwrap().len() == 500).await;
+    drop(stream);
+    until(|| std::fs::metadata(stage.spool(&part(&place))).unwrap().len() == 0).await;
     let first = sender.patch(&place, 0, 1_000);
     assert_eq!(stage.ask(&first).await.status, 204);
     assert_eq!(stage.ask(&first).await.status, 409, "the very same again");

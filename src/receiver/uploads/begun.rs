@@ -1,7 +1,7 @@
 //! What an upload is: announced when it is begun, noted beside its bytes, found again by any later request or process, and removed
 //! when nobody has gone on with it for too long. Above: the handlers. Below: `outbox` keeps note and bytes.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
@@ -21,6 +21,11 @@ use crate::outbox::{Manifest, OutboxError, Partial};
 
 /// Uploads that are not whole, at most.
 const UNFINISHED: usize = 1_000;
+
+/// Bytes that stay free whatever is announced.
+const RESERVE: u64 = 64 * 1024 * 1024;
+/// What is written aside takes no longer. A time that is so far ahead of the clock is none.
+const AHEAD: Duration = Duration::from_secs(3_600);
 
 /// What is to arrive.
 #[derive(Clone, Debug)]
@@ -151,6 +156,10 @@ impl Standing {
         if sweep(desk).map_err(failed)? >= UNFINISHED {
             return Err(Untaken::new(StatusCode::SERVICE_UNAVAILABLE, "too many uploads are not finished"));
         }
+        let space = rustix::fs::statvfs(spool.path()).map_err(|error| full(&error))?;
+        if space.f_bavail.saturating_mul(space.f_frsize) < begun.length.saturating_add(RESERVE) {
+            return Err(full(&"too little space is free"));
+        }
         // what is left of one whose note was never written
         spool.remove_partial(id).map_err(failed)?;
         let partial = spool.begin_partial(id, &begun.print()?).map_err(failed)?;
@@ -177,12 +186,17 @@ impl Standing {
 }
 
 fn is_over(desk: &Desk, touched: SystemTime) -> bool {
-    touched.elapsed().is_ok_and(|since| since > desk.settings.upload_expires)
+    match touched.elapsed() {
+        Ok(since) => since > desk.settings.upload_expires,
+        // Written when the clock was wrong: it would never expire.
+        Err(ahead) => ahead.duration() > AHEAD,
+    }
 }
 
 /// Removes the uploads that have expired; how many are left. Blocks for the disk.
 pub(super) fn sweep(desk: &Desk) -> Result<usize, OutboxError> {
     let spool = desk.outbox.spool();
+    spool.sweep_partials(AHEAD)?;
     let mut left = 0;
     for (id, touched) in spool.partials()? {
         if is_over(desk, touched) {

@@ -215,7 +215,8 @@ async fn file(desk: &Arc<Desk>, partial: Partial, begun: Begun, from: IpAddr) ->
             begun.arrived(measure, head).and_then(|arrived| filing::file(&own, &arrived, partial.aside(), from));
         let is_over = match &filed {
             Ok(_) => true,
-            Err(untaken) => matches!(untaken.status, 409 | 460),
+            // That it is refused stays so: nobody sends the rest of what is whole.
+            Err(untaken) => (400..500).contains(&untaken.status),
         };
         if is_over && let Err(error) = own.outbox.spool().remove_partial(partial.id()) {
             tracing::warn!(%error, "what is left of an upload stays until it expires");

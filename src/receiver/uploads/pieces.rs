@@ -1,7 +1,8 @@
 //! The next bytes of an upload, written as they come. Above: the handler of PATCH. Below: the upload's file.
 //!
-//! Bytes whose request breaks off stay, checksum or not: the recording's own hash is judged at its end. Bytes whose request is whole
-//! and whose checksum is wrong are forgotten.
+//! Bytes whose request breaks off stay: the recording's own hash is judged at its end. But where signatures are demanded they are
+//! forgotten, as nobody has signed them until all of them have been compared with the checksum. Bytes whose request is whole and whose
+//! checksum is wrong are always forgotten.
 
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(super) struct Piece {
     offset: u64,
     length: Option<u64>,
     checksum: Option<(Algorithm, Vec<u8>)>,
+    /// Bytes that have not been compared with it do not stay.
+    must_be_bound: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -63,7 +66,7 @@ impl Piece {
             None => None,
             Some(text) => Some(checksum(text).ok_or_else(|| bad("Upload-Checksum is sha1 or sha256, and Base64"))?),
         };
-        Ok(Self { offset, length: number("content-length"), checksum })
+        Ok(Self { offset, length: number("content-length"), checksum, must_be_bound })
     }
 }
 
@@ -124,8 +127,9 @@ pub(super) async fn take<E: std::fmt::Display>(
             .checksum
             .as_ref()
             .is_some_and(|(_, checksum)| *checksum != std::mem::replace(&mut hash, Hasher::None).finish());
+    let is_unbound = piece.must_be_bound && matches!(end, End::Broken(_));
     standing = blocking(move || {
-        if is_wrong {
+        if is_wrong || is_unbound {
             standing.partial.cut(start).map_err(|error| full(&error))?;
         }
         // On the disk before it is acknowledged: after a power failure the upload goes on from what was answered.
@@ -178,11 +182,15 @@ async fn write<E: std::fmt::Display>(
         }
         hash.update(&piece);
         taken += piece.len() as u64;
-        standing = blocking(move || {
-            standing.partial.write_at(&piece, standing.offset).map_err(|error| full(&error))?;
-            standing.offset += piece.len() as u64;
-            Ok(standing)
+        let written;
+        (standing, written) = blocking(move || {
+            let written = standing.partial.write_at(&piece, standing.offset);
+            standing.offset += if written.is_ok() { piece.len() as u64 } else { 0 };
+            Ok((standing, written))
         })
         .await?;
+        if let Err(error) = written {
+            return Ok((standing, End::Broken(full(&error))));
+        }
     }
 }
