@@ -130,7 +130,7 @@ pub(crate) struct House {
     pub(crate) files: ArcSwap<Vec<PathBuf>>,
     pub(crate) stop: mpsc::Sender<Stop>,
     /// Ends the run of deliveries that goes on.
-    pub(crate) end_deliveries: push::Stop,
+    pub(crate) end_deliveries: crate::outbox::push::Stop,
     /// One reload at a time.
     pub(crate) reloading: tokio::sync::Mutex<()>,
 }
@@ -167,7 +167,7 @@ impl Pbx {
             state: settings.state,
             files: ArcSwap::from_pointee(files),
             stop,
-            end_deliveries: push::Stop::default(),
+            end_deliveries: crate::outbox::push::Stop::default(),
             reloading: tokio::sync::Mutex::new(()),
         });
         let tasks = house.spawn_tasks(arrivals);
