@@ -72,3 +72,28 @@ fn what_would_not_work_is_not_written() {
     std::fs::remove_file(home.path().join(".config/wirechief/pbx.toml")).unwrap();
     fails(&home.run(&["remotes", "add", "crm", "--path", "crm"]), 3, "no settings file");
 }
+
+#[test]
+fn a_secret_that_is_there_already_stays() {
+    let home = Home::with("");
+    std::fs::create_dir_all(home.path().join(SECRET).parent().unwrap()).unwrap();
+    std::fs::write(home.path().join(SECRET), "of somebody else").unwrap();
+    let words = ["remotes", "add", "crm", "--url", "https://crm.example/r", "--token-file", "-"];
+    let mut child = home.command(&words).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"open sesame\n").unwrap();
+    fails(&child.wait_with_output().unwrap(), 2, "it is there already");
+    assert_eq!(std::fs::read_to_string(home.path().join(SECRET)).unwrap(), "of somebody else");
+    assert!(!home.path().join(FILE).exists());
+}
+
+#[test]
+fn the_key_of_links_is_made_with_the_remote_and_not_by_a_dry_run() {
+    let home = Home::with("");
+    let key = home.path().join(".local/state/wirechief/link.key");
+    let words = ["remotes", "add", "crm", "--kind", "notice", "--url", "https://crm.example/n", "--link-base"];
+    let words = [&words[..], &["https://pbx.example"]].concat();
+    assert!(ok(home.run(&[&words[..], &["--dry-run"]].concat())).contains("link.key"));
+    assert!(!key.exists());
+    ok(home.run(&words));
+    assert_eq!((mode(&key), names(&home)), (0o600, vec!["crm".to_owned()]));
+}

@@ -109,13 +109,20 @@ fn kind(text: &str) -> Result<RemoteKind, String> {
 pub(super) fn run(args: &Args, context: &Context) -> Done {
     let place = Place::find(args, context)?;
     let mut asked = Asked { terminal: io::stdin().is_terminal() && io::stderr().is_terminal(), anything: false };
-    let (section, secret) = section(args, &place, &mut asked, context)?;
+    let New { section, secret, link_key } = section(args, &place, &mut asked, context)?;
     let text = section.text();
-    check(args, &place, (&text, &secret), context)?;
+    if let Some(secret) = secret.as_ref().filter(|secret| secret.path.symlink_metadata().is_ok()) {
+        let fault = Fault::new(FaultCode::Usage, format!("{}: it is there already", secret.path.display()));
+        return Err(fault.hint("remove it, or take another name").into());
+    }
+    check(args, &place, &text, (secret.as_ref(), link_key.as_deref()), context)?;
     if context.common.dry_run {
         context.output.note(&format!("would write {}:", place.file.display()));
         context.output.raw(&text)?;
         return Ok(Exit::Ok);
+    }
+    if let Some(key) = &link_key {
+        crate::receiver::link_key(key)?;
     }
     let mut files = vec![place.file.display().to_string()];
     if let Some(secret) = &secret {
@@ -214,13 +221,17 @@ struct Secret {
     text: Zeroizing<String>,
 }
 
-/// All of the section, and the secret that is not in a file yet.
-fn section(
-    args: &Args,
-    place: &Place,
-    asked: &mut Asked,
-    context: &Context,
-) -> Result<(Section, Option<Secret>), Failure> {
+/// What is to be written.
+struct New {
+    section: Section,
+    /// The secret that is not in a file yet.
+    secret: Option<Secret>,
+    /// The key of the links that the remote is told, which is made where there is none yet.
+    link_key: Option<PathBuf>,
+}
+
+/// All of the section, and what belongs to it.
+fn section(args: &Args, place: &Place, asked: &mut Asked, context: &Context) -> Result<New, Failure> {
     let folder_or_bucket = match (&args.path, &args.bucket, &args.link_base) {
         (Some(_), ..) => Some(RemoteKind::Folder),
         (_, Some(_), _) => Some(RemoteKind::S3),
@@ -235,7 +246,7 @@ fn section(
         }
     };
     let mut section = Section::new(&args.name, kind);
-    let mut secret = None;
+    let (mut secret, mut link_key) = (None, None);
     match kind {
         RemoteKind::Http | RemoteKind::Tus | RemoteKind::Notice => {
             let url = asked.text(args.url.as_deref(), ("url", "URL", ""))?;
@@ -245,8 +256,13 @@ fn section(
                 let base =
                     asked.text(args.link_base.as_deref(), ("link-base", "where others reach `rec serve` (URL)", ""))?;
                 let key = context.state_folder().join(&settings(context)?.serve.link_key_file);
-                crate::receiver::link_key(&key)?;
+                if place.owner.is_some_and(|(user, _)| user != 0) && !key.exists() {
+                    let message = format!("{}: there is no key for links yet, and root's is of no use", key.display());
+                    let fault = Fault::new(FaultCode::Usage, message);
+                    return Err(fault.hint("add it by the account of the server").into());
+                }
                 section.table("notice", &[("link_base", base), ("link_key_file", absolute(&key)?)]);
+                link_key = Some(key);
             }
         }
         RemoteKind::Folder => {
@@ -262,7 +278,7 @@ fn section(
             section.text_key(key, value);
         }
     }
-    Ok((section, secret))
+    Ok(New { section, secret, link_key })
 }
 
 /// Who we say we are.
@@ -347,7 +363,8 @@ fn absolute(path: &Path) -> Result<String, Failure> {
 fn check(
     args: &Args,
     place: &Place,
-    (text, secret): (&str, &Option<Secret>),
+    text: &str,
+    (secret, link_key): (Option<&Secret>, Option<&Path>),
     context: &Context,
 ) -> Result<(), Failure> {
     let invalid = |why: String| {
@@ -365,6 +382,8 @@ fn check(
     let read = |path: &Path| match secret {
         _ if path == place.file => Ok(text.to_owned()),
         Some(secret) if path == secret.path => Ok(secret.text.to_string()),
+        // It is made only when all else is right: until then any will do.
+        _ if link_key == Some(path) && !path.exists() => Ok("0".repeat(64)),
         _ => fs::read_to_string(path),
     };
     let settings = config::load(&paths, &read).map_err(|error| invalid(error.to_string()))?;
@@ -388,7 +407,8 @@ fn put(place: &Place, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         Failure::from(Fault::new(code, format!("{}: {error}", path.display())))
     };
     let own = |path: &Path| match place.owner {
-        Some((user, group)) => std::os::unix::fs::chown(path, Some(user), Some(group)),
+        // Not through a link that somebody who may write there has put in its place.
+        Some((user, group)) => std::os::unix::fs::lchown(path, Some(user), Some(group)),
         None => Ok(()),
     };
     let folder = path.parent().unwrap_or(Path::new("/"));
