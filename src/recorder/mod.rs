@@ -21,6 +21,7 @@ mod repair;
 mod session;
 mod thread;
 mod tie;
+mod trouble;
 mod wav;
 mod work;
 

@@ -11,6 +11,7 @@ use super::line::{Laying, Line};
 use super::marks::Marks;
 use super::order::{Finished, Form, Layout, Notice, Order, Packets, RecorderError, Side, Whispers, Why};
 use super::rate::Rate;
+use super::trouble::Trouble;
 use super::wav::Shape;
 use crate::media::{Content, Copied, CopyReader, Mark, Origin};
 
@@ -20,17 +21,12 @@ const LAG: i64 = 160;
 const PATIENCE: i64 = 1_000;
 /// What cannot be written is kept for so long, in ms.
 const BACKLOG: i64 = 5_000;
-/// After so many failures in a row, and again after as many, a further file is tried.
-const FAILURES_PER_FILE: u32 = 25;
-/// Beats between two looks at the free space.
-const BEATS_PER_LOOK: u32 = 10;
 
 /// A recording.
 #[derive(Debug)]
 pub(super) struct Session {
     order: Order,
     rate: Rate,
-    disk: Arc<dyn Disk>,
     reader: CopyReader,
     parts: Parts,
     lines: [Line; 2],
@@ -51,10 +47,7 @@ pub(super) struct Session {
     payload: Vec<u8>,
     cells: Vec<i16>,
     bytes: Vec<u8>,
-    /// Failures in a row, and the first of all.
-    failures: u32,
-    error: Option<String>,
-    beats: u32,
+    trouble: Trouble,
 }
 
 impl Session {
@@ -74,7 +67,7 @@ impl Session {
         if keeps_law && changes {
             return Err(RecorderError::NotAsCame);
         }
-        check_space(disk.as_ref(), &order)?;
+        let trouble = Trouble::new(Arc::clone(&disk), &order)?;
         let appends = order.append && order.path.exists();
         let rate = match order.form {
             Form::AsCame(_) => Rate::Hz8000,
@@ -99,7 +92,6 @@ impl Session {
             decoding: [(); 3].map(|()| Decoding::new(rate)),
             order,
             rate,
-            disk,
             reader,
             parts,
             start_us: now_us,
@@ -111,16 +103,14 @@ impl Session {
             payload: Vec::new(),
             cells: Vec::new(),
             bytes: Vec::new(),
-            failures: 0,
-            error: None,
-            beats: 0,
+            trouble,
         })
     }
 
     /// Takes what came, and writes what is old enough.
     pub(super) fn beat(&mut self, now_us: u64) {
         self.drain(now_us);
-        self.beats = self.beats.wrapping_add(1);
+        self.trouble.beat();
         let until = self.place(now_us) - self.rate.cells(LAG);
         self.flush(until);
     }
@@ -176,7 +166,7 @@ impl Session {
             masks,
             packets,
             dropped: self.reader.dropped(),
-            error: self.error,
+            error: self.trouble.into_error(),
         }
     }
 
@@ -263,13 +253,13 @@ impl Session {
         let from = changed.unwrap_or(self.written).min(self.written);
         if until > from {
             self.gather(from, until);
-            let space = self.has_space();
+            let space = self.trouble.has_space();
             let has_space = space.is_ok();
             match space.and_then(|()| self.write(from)) {
                 Ok(()) => self.succeed(until),
                 Err(error) => {
                     self.unsaved = Some(from);
-                    self.fail(&error);
+                    self.trouble.add(self.parts.present(), &error);
                     if has_space {
                         self.try_another_file();
                     }
@@ -325,51 +315,24 @@ impl Session {
         let files = self.parts.count();
         let outcome = self.parts.write(from.cast_unsigned(), &self.bytes);
         if self.parts.count() > files {
-            self.tell(Notice::Rolled(self.parts.present().to_owned()));
+            self.trouble.tell(Notice::Rolled(self.parts.present().to_owned()));
         }
         if let Some(error) = self.parts.take_trouble() {
-            self.error.get_or_insert_with(|| format!("no file after {}: {error}", self.parts.present().display()));
+            self.trouble.note(format!("no file after {}: {error}", self.parts.present().display()));
         }
         outcome
     }
 
-    fn has_space(&self) -> std::io::Result<()> {
-        // While it fails it is looked at every time.
-        let looks = self.order.floor_bytes > 0 && (self.failures > 0 || self.beats.is_multiple_of(BEATS_PER_LOOK));
-        match looks.then(|| check_space(self.disk.as_ref(), &self.order)) {
-            Some(Err(error @ RecorderError::Full { .. })) => Err(std::io::Error::other(error)),
-            // What cannot be asked is tried.
-            _ => Ok(()),
-        }
-    }
-
     fn succeed(&mut self, until: i64) {
         self.written = self.written.max(until);
-        if std::mem::take(&mut self.failures) > 0 {
-            self.tell(Notice::GoesOn);
-        }
-    }
-
-    fn fail(&mut self, error: &std::io::Error) {
-        self.failures += 1;
-        if self.failures == 1 {
-            let text = format!("{}: {error}", self.parts.present().display());
-            self.error.get_or_insert_with(|| text.clone());
-            self.tell(Notice::Failing(text));
-        }
+        self.trouble.is_over();
     }
 
     /// A file that cannot be written to is left after some failures; one with nothing in it is as good as any other.
     fn try_another_file(&mut self) {
-        let is_time = self.failures.is_multiple_of(FAILURES_PER_FILE) && self.parts.has_frames();
+        let is_time = self.trouble.wants_another_file() && self.parts.has_frames();
         if is_time && self.parts.roll().is_ok() {
-            self.tell(Notice::Rolled(self.parts.present().to_owned()));
-        }
-    }
-
-    fn tell(&self, notice: Notice) {
-        if let Some(notices) = &self.order.notices {
-            let _ = notices.try_send(notice);
+            self.trouble.tell(Notice::Rolled(self.parts.present().to_owned()));
         }
     }
 
@@ -382,17 +345,4 @@ impl Session {
 pub(super) fn channels(order: &Order) -> u16 {
     let parties = if order.layout == Layout::Split { 2 } else { 1 };
     parties + u16::from(order.whispers == Whispers::OwnTrack)
-}
-
-/// Whether as much is free as is to stay free.
-pub(super) fn check_space(disk: &dyn Disk, order: &Order) -> Result<(), RecorderError> {
-    let (path, floor) = (order.path.clone(), order.floor_bytes);
-    if floor == 0 {
-        return Ok(());
-    }
-    match disk.free_bytes(&path) {
-        Ok(free) if free < floor => Err(RecorderError::Full { path, free, floor }),
-        Ok(_) => Ok(()),
-        Err(source) => Err(RecorderError::File { path, source }),
-    }
 }

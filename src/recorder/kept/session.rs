@@ -18,7 +18,8 @@ use crate::recorder::line::{Laying, Line, Stretch};
 use crate::recorder::marks::Marks;
 use crate::recorder::order::{self, Finished, Layout, Notice, Order, Packets, RecorderError, Why};
 use crate::recorder::rate::Rate;
-use crate::recorder::session::{channels, check_space};
+use crate::recorder::session::channels;
+use crate::recorder::trouble::Trouble;
 use crate::recorder::work::Work;
 
 /// Of the raster and of what is encoded here.
@@ -28,10 +29,6 @@ const LAG: i64 = RATE.cells(160);
 const MOST_LAG: i64 = RATE.cells(300);
 /// What cannot be written is kept for so long, in cells.
 const BACKLOG: i64 = RATE.cells(5_000);
-/// After so many failures in a row, and again after as many, a further file is tried.
-const FAILURES_PER_FILE: u32 = 25;
-/// Beats between two looks at the free space.
-const BEATS_PER_LOOK: u32 = 10;
 /// Silence written at once, in cells, where the disk did not take what was said: a minute.
 const FILLED_AT_ONCE: i64 = 3_000 * SLOT;
 /// The longest packet, in cells: 120 ms (RFC 6716 §3.4, R5).
@@ -42,7 +39,6 @@ const SIDES: [order::Side; 2] = [order::Side::Left, order::Side::Right];
 #[derive(Debug)]
 pub(in crate::recorder) struct Kept {
     order: Order,
-    disk: Arc<dyn Disk>,
     reader: CopyReader,
     pages: Pages,
     /// Left, right, and what supervisors say, if it is wanted.
@@ -60,9 +56,7 @@ pub(in crate::recorder) struct Kept {
     waiting: Option<Copied>,
     payload: Vec<u8>,
     cells: Vec<i16>,
-    failures: u32,
-    error: Option<String>,
-    beats: u32,
+    trouble: Trouble,
 }
 
 impl Kept {
@@ -83,7 +77,7 @@ impl Kept {
         if order.append && order.path.exists() {
             return Err(RecorderError::NotAppended { path: order.path });
         }
-        check_space(disk.as_ref(), &order)?;
+        let trouble = Trouble::new(Arc::clone(&disk), &order)?;
         let sides = channels(&order);
         let cells = order.segment.map_or(i64::MAX, |time| RATE.cells(i64::try_from(time.as_millis()).unwrap_or(0)));
         let most = Most { bytes: order.roll_at_bytes, cells };
@@ -92,7 +86,6 @@ impl Kept {
             sides: (0..sides).map(|_| Side::new(Line::new(0, RATE, 0))).collect(),
             decoding: (0..sides).map(|_| Decoding::new(RATE)).collect(),
             order,
-            disk,
             reader,
             pages,
             start_us: now_us,
@@ -103,9 +96,7 @@ impl Kept {
             waiting: None,
             payload: Vec::new(),
             cells: Vec::new(),
-            failures: 0,
-            error: None,
-            beats: 0,
+            trouble,
         })
     }
 
@@ -214,26 +205,24 @@ impl Kept {
 
     /// Writes the packets that are ready. What the disk has not taken for too long becomes silence.
     fn save(&mut self) {
-        let space = self.has_space();
+        let space = self.trouble.has_space();
         let has_space = space.is_ok();
         let files = self.pages.count();
         let outcome = space.and_then(|()| self.fill()).and_then(|()| self.pages.write(&self.ready));
         if self.pages.count() > files {
-            self.tell(Notice::Rolled(self.pages.present().to_owned()));
+            self.trouble.tell(Notice::Rolled(self.pages.present().to_owned()));
         }
         if let Some(error) = self.pages.take_trouble() {
-            self.error.get_or_insert_with(|| format!("no file after {}: {error}", self.pages.present().display()));
+            self.trouble.note(format!("no file after {}: {error}", self.pages.present().display()));
         }
         match outcome {
             Ok(()) => {
                 self.ready.clear();
                 self.ready_from = self.packed;
-                if std::mem::take(&mut self.failures) > 0 {
-                    self.tell(Notice::GoesOn);
-                }
+                self.trouble.is_over();
             }
             Err(error) => {
-                self.fail(&error);
+                self.trouble.add(self.pages.present(), &error);
                 if has_space {
                     self.try_another_file();
                 }
@@ -278,36 +267,11 @@ impl Kept {
         }
     }
 
-    fn has_space(&self) -> io::Result<()> {
-        // While it fails it is looked at every time.
-        let looks = self.order.floor_bytes > 0 && (self.failures > 0 || self.beats.is_multiple_of(BEATS_PER_LOOK));
-        match looks.then(|| check_space(self.disk.as_ref(), &self.order)) {
-            Some(Err(error @ RecorderError::Full { .. })) => Err(io::Error::other(error)),
-            // What cannot be asked is tried.
-            _ => Ok(()),
-        }
-    }
-
-    fn fail(&mut self, error: &io::Error) {
-        self.failures += 1;
-        if self.failures == 1 {
-            let text = format!("{}: {error}", self.pages.present().display());
-            self.error.get_or_insert_with(|| text.clone());
-            self.tell(Notice::Failing(text));
-        }
-    }
-
     /// A file that cannot be written to is left after some failures; one with nothing in it is as good as any other.
     fn try_another_file(&mut self) {
-        let is_time = self.failures.is_multiple_of(FAILURES_PER_FILE) && self.pages.has_sound();
+        let is_time = self.trouble.wants_another_file() && self.pages.has_sound();
         if is_time && self.pages.roll().is_ok() {
-            self.tell(Notice::Rolled(self.pages.present().to_owned()));
-        }
-    }
-
-    fn tell(&self, notice: Notice) {
-        if let Some(notices) = &self.order.notices {
-            let _ = notices.try_send(notice);
+            self.trouble.tell(Notice::Rolled(self.pages.present().to_owned()));
         }
     }
 }
@@ -315,7 +279,7 @@ impl Kept {
 impl Work for Kept {
     fn beat(&mut self, now_us: u64) {
         self.drain(now_us);
-        self.beats = self.beats.wrapping_add(1);
+        self.trouble.beat();
         let longest = self.sides.iter().map(Side::longest).max().unwrap_or(0);
         self.flush(self.place(now_us) - (LAG + longest).min(MOST_LAG));
     }
@@ -375,7 +339,7 @@ impl Work for Kept {
             masks,
             packets,
             dropped: self.reader.dropped(),
-            error: self.error,
+            error: self.trouble.into_error(),
         }
     }
 }
