@@ -78,11 +78,8 @@ impl Session {
         let by_size = order.roll_at_bytes.saturating_sub(shape.header_bytes()) / shape.frame_bytes();
         let by_time = order.segment.map_or(u64::MAX, |time| time.as_millis() as u64 * u64::from(rate.hz()) / 1_000);
         let most = by_size.min(by_time);
-        let parts = if appends {
-            Parts::append(Arc::clone(&disk), &order, shape, most)?
-        } else {
-            Parts::create(Arc::clone(&disk), &order, shape, most)?
-        };
+        let parts =
+            if appends { Parts::append(disk, &order, shape, most)? } else { Parts::create(disk, &order, shape, most)? };
         let first = i64::try_from(parts.end()).unwrap_or(0);
         let line = || Line::new(first, rate, order.form.silence());
         let whispers = (order.whispers == Whispers::OwnTrack).then(line);

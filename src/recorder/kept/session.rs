@@ -81,7 +81,7 @@ impl Kept {
         let sides = channels(&order);
         let cells = order.segment.map_or(i64::MAX, |time| RATE.cells(i64::try_from(time.as_millis()).unwrap_or(0)));
         let most = Most { bytes: order.roll_at_bytes, cells };
-        let pages = Pages::create(Arc::clone(&disk), &order, most)?;
+        let pages = Pages::create(disk, &order, most)?;
         Ok(Self {
             sides: (0..sides).map(|_| Side::new(Line::new(0, RATE, 0))).collect(),
             decoding: (0..sides).map(|_| Decoding::new(RATE)).collect(),
