@@ -160,10 +160,15 @@ const LONGEST_SAMPLES: usize = 480;
 impl CopyReader {
     /// The next copy; its payload replaces what is in `payload`. `None` when there is none yet.
     pub fn next(&mut self, payload: &mut Vec<u8>) -> Option<Copied> {
+        self.next_until(u64::MAX, payload)
+    }
+
+    /// The next copy if it was made at a time, in µs, or before; a later one is left for another time.
+    pub(crate) fn next_until(&mut self, until_us: u64, payload: &mut Vec<u8>) -> Option<Copied> {
         payload.clear();
         let mut head = [0; HEAD];
         read(&mut self.ring, &mut head)?;
-        let (copied, length) = Copied::from_bytes(&head)?;
+        let (copied, length) = Copied::from_bytes(&head).filter(|(copied, _)| copied.at_us <= until_us)?;
         let chunk = self.ring.read_chunk(HEAD + usize::from(length)).ok()?;
         let (first, second) = chunk.as_slices();
         payload.extend_from_slice(first.get(HEAD..).unwrap_or_default());

@@ -42,8 +42,6 @@ pub(super) struct Session {
     written: i64,
     /// From this place on a write failed that was to change what is there.
     unsaved: Option<i64>,
-    /// The copy that was read but belongs after what is asked for.
-    waiting: Option<Copied>,
     payload: Vec<u8>,
     cells: Vec<i16>,
     bytes: Vec<u8>,
@@ -96,7 +94,6 @@ impl Session {
             marks: Marks::new(rate),
             written: first,
             unsaved: None,
-            waiting: None,
             payload: Vec::new(),
             cells: Vec::new(),
             bytes: Vec::new(),
@@ -174,15 +171,8 @@ impl Session {
 
     /// Takes the copies that were made before a time, and those of that time.
     fn drain(&mut self, until_us: u64) {
-        loop {
-            let next = self.waiting.take().or_else(|| self.reader.next(&mut self.payload));
-            match next {
-                Some(copied) if copied.at_us <= until_us => self.take(&copied),
-                later => {
-                    self.waiting = later;
-                    return;
-                }
-            }
+        while let Some(copied) = self.reader.next_until(until_us, &mut self.payload) {
+            self.take(&copied);
         }
     }
 

@@ -52,8 +52,6 @@ pub(in crate::recorder) struct Kept {
     /// Packets that are not in the file yet, each with the place after it; and where the first of them begins.
     ready: Vec<(Vec<u8>, i64)>,
     ready_from: i64,
-    /// The copy that was read but belongs after what is asked for.
-    waiting: Option<Copied>,
     payload: Vec<u8>,
     cells: Vec<i16>,
     trouble: Trouble,
@@ -93,7 +91,6 @@ impl Kept {
             packed: 0,
             ready: Vec::new(),
             ready_from: 0,
-            waiting: None,
             payload: Vec::new(),
             cells: Vec::new(),
             trouble,
@@ -107,15 +104,8 @@ impl Kept {
 
     /// Takes the copies that were made before a time, and those of that time.
     fn drain(&mut self, until_us: u64) {
-        loop {
-            let next = self.waiting.take().or_else(|| self.reader.next(&mut self.payload));
-            match next {
-                Some(copied) if copied.at_us <= until_us => self.take(&copied),
-                later => {
-                    self.waiting = later;
-                    return;
-                }
-            }
+        while let Some(copied) = self.reader.next_until(until_us, &mut self.payload) {
+            self.take(&copied);
         }
     }
 
