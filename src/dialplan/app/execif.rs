@@ -24,21 +24,19 @@ impl App for ExecIf {
     }
 
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
-        let (_, [yes, no]) = split(args)?;
-        check_call(&yes)?;
-        if no.is_empty() { Ok(()) } else { check_call(&no) }
+        check_calls(args)
     }
 
     fn sounds<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
-        split(args).map(|(_, calls)| calls.iter().flat_map(sounds_of_call).collect()).unwrap_or_default()
+        of_calls(args, sounds_of_call)
     }
 
     fn records<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
-        split(args).map(|(_, calls)| calls.iter().flat_map(records_of_call).collect()).unwrap_or_default()
+        of_calls(args, records_of_call)
     }
 
     fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
-        split(args).map(|(_, calls)| calls.iter().flat_map(risks_of_call).collect()).unwrap_or_default()
+        of_calls(args, risks_of_call)
     }
 
     fn read_first<'p>(&self, args: &Piece<'p>) -> Piece<'p> {
@@ -51,12 +49,7 @@ impl App for ExecIf {
                 if is_true(&args.value(chan, &condition)) { yes } else { no }
             },
         );
-        match chosen {
-            Ok(chosen) if chosen.is_empty() => Ok(Next::Continue).into(),
-            Ok(chosen) if chosen.waits() => run_later(chan, args, chosen),
-            Ok(chosen) => run(chan, &args, chosen),
-            Err(error) => Err(error.into()).into(),
-        }
+        run_chosen(chan, args, chosen)
     }
 }
 
@@ -65,6 +58,32 @@ pub(super) fn split<'a>(args: &Piece<'a>) -> Result<(Piece<'a>, [Piece<'a>; 2]),
     let (condition, applications) = args.split_once('?').ok_or(CheckError::Missing("`?`"))?;
     let (yes, no) = applications.split_outside(':').unwrap_or_else(|| (applications, Piece::default()));
     Ok((condition, [yes.trim(), no.trim()]))
+}
+
+/// Refuses what can be seen to be wrong with either application.
+pub(super) fn check_calls(args: &Piece<'_>) -> Result<(), CheckError> {
+    let (_, [yes, no]) = split(args)?;
+    check_call(&yes)?;
+    if no.is_empty() { Ok(()) } else { check_call(&no) }
+}
+
+/// What is to be said of both applications.
+pub(super) fn of_calls<'p, T>(args: &Piece<'p>, of_call: impl FnMut(&Piece<'p>) -> Vec<T>) -> Vec<T> {
+    split(args).map(|(_, calls)| calls.iter().flat_map(of_call).collect()).unwrap_or_default()
+}
+
+/// Runs the application that was chosen, if one was written.
+pub(super) fn run_chosen<'a>(
+    chan: &'a mut Channel,
+    args: Args<'a>,
+    chosen: Result<Piece<'a>, CheckError>,
+) -> Doing<'a> {
+    match chosen {
+        Ok(chosen) if chosen.is_empty() => Ok(Next::Continue).into(),
+        Ok(chosen) if chosen.waits() => run_later(chan, args, chosen),
+        Ok(chosen) => run(chan, &args, chosen),
+        Err(error) => Err(error.into()).into(),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! `ExecIfTime(times?application(arguments)[:application(arguments)])`: runs an application at certain times.
 
-use super::exec::{check_call, records_of_call, risks_of_call, run, run_later, sounds_of_call};
-use super::execif::split;
+use super::exec::{records_of_call, risks_of_call, sounds_of_call};
+use super::execif::{check_calls, of_calls, run_chosen, split};
 use super::gotoiftime::{check_times, is_now};
-use super::{App, CheckError, Doing, Next};
+use super::{App, CheckError, Doing};
 use crate::call::Channel;
 use crate::dialplan::args::Args;
 use crate::dialplan::piece::Piece;
@@ -26,21 +26,19 @@ impl App for ExecIfTime {
 
     fn check(&self, args: &Piece<'_>) -> Result<(), CheckError> {
         check_times(args)?;
-        let (_, [yes, no]) = split(args)?;
-        check_call(&yes)?;
-        if no.is_empty() { Ok(()) } else { check_call(&no) }
+        check_calls(args)
     }
 
     fn sounds<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
-        split(args).map(|(_, calls)| calls.iter().flat_map(sounds_of_call).collect()).unwrap_or_default()
+        of_calls(args, sounds_of_call)
     }
 
     fn records<'p>(&self, args: &Piece<'p>) -> Vec<Piece<'p>> {
-        split(args).map(|(_, calls)| calls.iter().flat_map(records_of_call).collect()).unwrap_or_default()
+        of_calls(args, records_of_call)
     }
 
     fn risks(&self, args: &Piece<'_>) -> Vec<Risk> {
-        split(args).map(|(_, calls)| calls.iter().flat_map(risks_of_call).collect()).unwrap_or_default()
+        of_calls(args, risks_of_call)
     }
 
     fn read_first<'p>(&self, args: &Piece<'p>) -> Piece<'p> {
@@ -52,11 +50,6 @@ impl App for ExecIfTime {
             let now = is_now(&args.value(chan, &times))?;
             Ok(if now { yes } else { no })
         });
-        match chosen {
-            Ok(chosen) if chosen.is_empty() => Ok(Next::Continue).into(),
-            Ok(chosen) if chosen.waits() => run_later(chan, args, chosen),
-            Ok(chosen) => run(chan, &args, chosen),
-            Err(error) => Err(error.into()).into(),
-        }
+        run_chosen(chan, args, chosen)
     }
 }
