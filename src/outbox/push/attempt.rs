@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 use super::back_off::chance;
-use super::pick::{self, Claim, Failure, Gate, Key, STRIKES};
+use super::pick::{self, Claim, Failure, Key};
 use super::{Event, Item, Options, Outcome, Watcher};
 use crate::outbox::receipt::{self, Sent};
 use crate::outbox::remote::{Configured, DeliveryError, Parcel, Progress, Receipt, Resume, Retry};
@@ -193,10 +193,9 @@ async fn fail(
 ) -> Result<Outcome, OutboxError> {
     let of = claim.clone();
     let read = move |outbox: &Outbox| {
-        let gate = pick::gate(outbox, &of.key.remote)?;
-        Ok::<_, OutboxError>((gate, pick::first_failure(outbox, &of.key)?, pick::is_renamed(outbox, &of)?))
+        Ok::<_, OutboxError>((pick::first_failure(outbox, &of.key)?, pick::is_renamed(outbox, &of)?))
     };
-    let (gate, ago, is_renamed) = blocking(outbox, read).await?;
+    let (ago, is_renamed) = blocking(outbox, read).await?;
     let kind = if is_renamed && matches!(kind, Kind::Vanished) { Kind::Disk } else { kind };
     let policy = &configured.policy;
     let is_given_up = claim.item.attempt >= policy.give_up_attempts && ago >= policy.give_up_after;
@@ -216,8 +215,9 @@ async fn fail(
         after,
         reason: reason.unwrap_or_default(),
         is_resumable: matches!(kind, Kind::Remote(_) | Kind::Disk),
-        close: is_remotes.then(|| closing(gate, options, asked)).flatten(),
         is_remotes,
+        back_off: options.back_off,
+        asked,
     };
     let claim = claim.clone();
     blocking(outbox, move |outbox| pick::failed(outbox, &claim, &failure)).await?;
@@ -225,13 +225,6 @@ async fn fail(
         Some(after) => Outcome::Waiting { error, after },
         None => Outcome::Parked { error, reason: reason.unwrap_or_default().to_owned() },
     })
-}
-
-/// How long a remote is left alone after another failure.
-fn closing(gate: Gate, options: &Options, asked: Option<Duration>) -> Option<Duration> {
-    let failures = gate.failures.saturating_add(1);
-    let beyond = failures.checked_sub(STRIKES)?;
-    Some(options.back_off.after(beyond + 1, chance(), asked))
 }
 
 /// What a remote tells of an upload.

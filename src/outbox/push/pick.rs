@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Eagerness, Item, Options};
+use super::back_off::chance;
+use super::{BackOff, Eagerness, Item, Options};
 use crate::outbox::list::number;
 use crate::outbox::manifest::Manifest;
 use crate::outbox::remote::{BEGUN, Receipt, Resume};
@@ -50,10 +51,19 @@ pub(super) struct Failure {
     pub(super) reason: &'static str,
     /// Whether it goes on where it was, or begins anew.
     pub(super) is_resumable: bool,
-    /// How long the remote is left alone, where this was one failure of many.
-    pub(super) close: Option<Duration>,
-    /// Whether it says something about the remote.
+    /// Whether it says something about the remote, which then is left alone for a time after many failures in a row.
     pub(super) is_remotes: bool,
+    /// What that time depends on, beside the number of failures.
+    pub(super) back_off: BackOff,
+    pub(super) asked: Option<Duration>,
+}
+
+impl Failure {
+    /// How long the remote is left alone when it has failed so often in a row, this time included.
+    fn closing(&self, failures: u32) -> Option<Duration> {
+        let beyond = failures.checked_sub(STRIKES)?;
+        Some(self.back_off.after(beyond + 1, chance(), self.asked))
+    }
 }
 
 /// What a remote may be given just now.
@@ -307,12 +317,18 @@ pub(super) fn failed(outbox: &Outbox, claim: &Claim, failure: &Failure) -> Resul
             claim.item.id.to_string()
         ])?;
         if failure.is_remotes {
-            let closed = failure.close.map_or(0, |close| now.saturating_add(millis(close)));
-            tx.prepare_cached(
-                "UPDATE remotes SET failures = failures + 1, failed_ms = ?2, error = ?3,
-                 closed_until_ms = max(closed_until_ms, ?4) WHERE name = ?1",
-            )?
-            .execute(params![key.remote.as_ref(), now, failure.error, closed])?;
+            // Counted here, since several fail at once.
+            let failures: Option<u32> = tx
+                .prepare_cached(
+                    "UPDATE remotes SET failures = failures + 1, failed_ms = ?2, error = ?3 WHERE name = ?1
+                     RETURNING failures",
+                )?
+                .query_row(params![key.remote.as_ref(), now, failure.error], |row| row.get(0))
+                .optional()?;
+            if let Some(closing) = failures.and_then(|failures| failure.closing(failures)) {
+                tx.prepare_cached("UPDATE remotes SET closed_until_ms = max(closed_until_ms, ?2) WHERE name = ?1")?
+                    .execute(params![key.remote.as_ref(), now.saturating_add(millis(closing))])?;
+            }
         }
         Ok(())
     })

@@ -31,7 +31,9 @@ async fn r12_a_remote_that_failed_often_is_not_left_alone_for_the_day_a_clock_wa
     let stub = Stub::always(Mood::Fail(None));
     // Long enough for it to be closed still when it is looked at, however busy the machine is.
     let minutes = Duration::from_secs(600);
-    push(&home, &stub, &Options { back_off: BackOff { first: minutes, most: minutes }, ..slow() }).await;
+    let back_off = BackOff { first: minutes, most: minutes };
+    // All at once, so that none of them knows that it is not the only one to fail.
+    push(&home, &stub, &Options { back_off, uploads: ids.len(), ..slow() }).await;
     assert!(home.outbox.remotes().unwrap()[0].closed_until.is_some());
     shift(&home, 24 * 3_600_000);
     let good = Stub::in_moods(&[]);
