@@ -4,6 +4,7 @@
 //! A cell is one sample: 16 bit, or the byte of a law where sound is kept as it came. Places count cells from the beginning of the
 //! recording. The newest second stays changeable, so a packet that comes late still finds its place.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::order::{Packets, Why};
@@ -14,8 +15,6 @@ use crate::media::Copied;
 /// Nothing is laid further than this after the beginning of what is kept, in ms, nor after its arrival.
 const FARTHEST: i64 = 60_000;
 const MOST_AHEAD: i64 = 3_000;
-/// So much is forgotten at once, in ms, since what is behind it has to move up.
-const FORGOTTEN_AT_ONCE: i64 = 1_000;
 /// Nothing coming for this long is told, in ms.
 const NOTHING: i64 = 2_000;
 /// Stretches waiting for late packets at most.
@@ -42,7 +41,7 @@ pub(super) struct Laid {
 pub(super) struct Line {
     rate: Rate,
     silence: i16,
-    cells: Vec<i16>,
+    cells: VecDeque<i16>,
     /// The place of the first cell kept.
     base: i64,
     /// After the newest sound.
@@ -72,7 +71,7 @@ impl Line {
         Self {
             rate,
             silence,
-            cells: Vec::new(),
+            cells: VecDeque::new(),
             base: start,
             end: start,
             floor: start,
@@ -213,21 +212,25 @@ impl Line {
         self.changed.take()
     }
 
-    /// The cells of a stretch; what was not laid is silence.
-    pub(super) fn read(&mut self, at: Range<i64>) -> &[i16] {
+    /// The cells of a stretch, in the place of what is in `into`; what was not laid is silence.
+    pub(super) fn read(&mut self, at: Range<i64>, into: &mut Vec<i16>) {
+        into.clear();
         let from = usize::try_from(at.start - self.base).unwrap_or(0);
         let until = usize::try_from(at.end - self.base).unwrap_or(0);
         if self.cells.len() < until {
             self.cells.resize(until, self.silence);
         }
-        self.cells.get(from..until).unwrap_or_default()
+        if from < until {
+            for slice in slices(&mut self.cells, from..until) {
+                into.extend_from_slice(slice);
+            }
+        }
     }
 
     /// Forgets what is before a place; what is missing there stays missing.
     pub(super) fn forget_before(&mut self, place: i64) {
         self.floor = self.floor.max(place);
-        let count = usize::try_from(place - self.base).unwrap_or(0);
-        if place - self.base >= self.rate.cells(FORGOTTEN_AT_ONCE) {
+        if let Ok(count @ 1..) = usize::try_from(place - self.base) {
             self.cells.drain(..count.min(self.cells.len()));
             self.base = place;
         }
@@ -259,16 +262,20 @@ impl Line {
             return false;
         }
         let silence = self.silence;
-        let (first, last) = ((from - self.base) as usize, (until - self.base) as usize); // 0 to FARTHEST
-        if self.cells.len() < last {
-            self.cells.resize(last, silence);
-        }
+        let first = (from - self.base) as usize; // 0 to FARTHEST
         let new = &cells[(from - start) as usize..(until - start) as usize]; // start ≤ from < until ≤ end
-        let cells = &mut self.cells[first..last];
-        match laying {
-            Laying::Replace => cells.copy_from_slice(new),
-            Laying::Add(add) => cells.iter_mut().zip(new).for_each(|(cell, &new)| *cell = add(*cell, new)),
+        self.cells.resize(self.cells.len().max(first), silence);
+        let (over, beyond) = new.split_at((self.cells.len() - first).min(new.len()));
+        let mut rest = over;
+        for cells in slices(&mut self.cells, first..first + over.len()) {
+            let (now, later) = rest.split_at(cells.len());
+            match laying {
+                Laying::Replace => cells.copy_from_slice(now),
+                Laying::Add(add) => cells.iter_mut().zip(now).for_each(|(cell, &new)| *cell = add(*cell, new)),
+            }
+            rest = later;
         }
+        self.cells.extend(beyond); // over nothing
         self.end = self.end.max(until);
         self.has_sound = true;
         self.changed = Some(self.changed.map_or(from, |changed| changed.min(from)));
@@ -306,6 +313,15 @@ impl Line {
         }
         true
     }
+}
+
+/// A stretch of cells that are there, in the two pieces in which they lie.
+fn slices(cells: &mut VecDeque<i16>, at: Range<usize>) -> [&mut [i16]; 2] {
+    let (first, second) = cells.as_mut_slices();
+    let border = first.len();
+    let (start, end) = (at.start.min(border), at.end.min(border));
+    let (next, last) = (at.start.saturating_sub(border), at.end.saturating_sub(border));
+    [&mut first[start..end], &mut second[next..last]]
 }
 
 /// How new cells go over what is there.

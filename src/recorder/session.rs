@@ -1,6 +1,7 @@
 //! One recording: copies come out of its ring, go onto the tracks, and from there into the file, never more than a moment behind.
 //! Above: `thread`, which says when. Below: `line` (tracks), `cells` (bytes), `file`. Time is an argument, so tests need no clock.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::decode::Decoding;
@@ -13,10 +14,11 @@ use super::order::{Finished, Form, Layout, Notice, Order, Packets, RecorderError
 use super::rate::Rate;
 use super::trouble::Trouble;
 use super::wav::Shape;
+use super::work::Scratch;
 use crate::media::{Content, Copied, CopyReader, Mark, Origin};
 
 /// So far behind the present samples are written, in ms: packets that are out of order have come by then.
-const LAG: i64 = 160;
+const LAG: i64 = 100;
 /// So long, in ms, a packet can come too late and still be put in its place, in the file too.
 const PATIENCE: i64 = 1_000;
 /// What cannot be written is kept for so long, in ms.
@@ -42,9 +44,6 @@ pub(super) struct Session {
     written: i64,
     /// From this place on a write failed that was to change what is there.
     unsaved: Option<i64>,
-    payload: Vec<u8>,
-    cells: Vec<i16>,
-    bytes: Vec<u8>,
     trouble: Trouble,
 }
 
@@ -94,24 +93,21 @@ impl Session {
             marks: Marks::new(rate),
             written: first,
             unsaved: None,
-            payload: Vec::new(),
-            cells: Vec::new(),
-            bytes: Vec::new(),
             trouble,
         })
     }
 
     /// Takes what came, and writes what is old enough.
-    pub(super) fn beat(&mut self, now_us: u64) {
-        self.drain(now_us);
+    pub(super) fn beat(&mut self, now_us: u64, scratch: &mut Scratch) {
+        self.drain(now_us, scratch);
         self.trouble.beat();
         let until = self.place(now_us) - self.rate.cells(LAG);
-        self.flush(until);
+        self.flush(until, scratch);
     }
 
     /// Does what is wanted as of a time.
     pub(super) fn obey(&mut self, wish: &Wish, at_us: u64) {
-        self.drain(at_us);
+        self.drain(at_us, &mut Scratch::default());
         let at = self.place(at_us);
         match wish {
             Wish::Pause => {
@@ -132,9 +128,10 @@ impl Session {
 
     /// Writes everything until a time, and says what came of it all.
     pub(super) fn finish(mut self, at_us: u64) -> Finished {
-        self.drain(at_us);
+        let mut scratch = Scratch::default();
+        self.drain(at_us, &mut scratch);
         let end = self.marks.clip(self.place(at_us)).max(self.written);
-        self.flush(end);
+        self.flush(end, &mut scratch);
         if self.written < end {
             self.marks.gap(&[Side::Left, Side::Right], self.written..end, Why::Disk);
         }
@@ -170,13 +167,13 @@ impl Session {
     }
 
     /// Takes the copies that were made before a time, and those of that time.
-    fn drain(&mut self, until_us: u64) {
-        while let Some(copied) = self.reader.next_until(until_us, &mut self.payload) {
-            self.take(&copied);
+    fn drain(&mut self, until_us: u64, scratch: &mut Scratch) {
+        while let Some(copied) = self.reader.next_until(until_us, &mut scratch.payload) {
+            self.take(&copied, (&scratch.payload, &mut scratch.cells));
         }
     }
 
-    fn take(&mut self, copied: &Copied) {
+    fn take(&mut self, copied: &Copied, (payload, cells): (&[u8], &mut Vec<i16>)) {
         let at = self.place(copied.at_us);
         if matches!(copied.content, Content::Mark(Mark::Dropped(_))) {
             return self.each_line(Line::note_dropped);
@@ -193,32 +190,32 @@ impl Session {
         };
         match copied.content {
             Content::Sound(_) if self.rate == Rate::Hz8000 => {
-                form.cells(copied.content, &self.payload, steps, &mut self.cells);
-                self.marks.silence(at, &mut self.cells, form.silence());
-                line.take(copied, at, &mut self.cells, form.stretch());
+                form.cells(copied.content, payload, steps, cells);
+                self.marks.silence(at, cells, form.silence());
+                line.take(copied, at, cells, form.stretch());
             }
             Content::Sound(_) | Content::Foreign(_) => {
-                let Some(before) = decoding.packet(copied, &self.payload, &mut self.cells) else {
+                let Some(before) = decoding.packet(copied, payload, cells) else {
                     return line.take_broken();
                 };
-                form.fit(steps, &mut self.cells);
-                self.marks.silence(at, &mut self.cells, form.silence());
-                let before: Vec<i16> = self.cells.drain(..before).collect();
-                let laid = line.take(copied, at, &mut self.cells, form.stretch());
+                form.fit(steps, cells);
+                self.marks.silence(at, cells, form.silence());
+                let before: Vec<i16> = cells.drain(..before).collect();
+                let laid = line.take(copied, at, cells, form.stretch());
                 if let Some(laid) = laid.filter(|laid| laid.follows) {
                     line.amend(laid.start, &before);
                 }
             }
             Content::Samples => {
                 if self.rate == Rate::Hz8000 {
-                    form.cells(copied.content, &self.payload, steps, &mut self.cells);
+                    form.cells(copied.content, payload, steps, cells);
                 } else {
-                    decoding.made(copied, &self.payload, &mut self.cells);
-                    form.fit(steps, &mut self.cells);
+                    decoding.made(copied, payload, cells);
+                    form.fit(steps, cells);
                 }
                 // Several supervisors share a track.
                 let is_whisper = copied.origin == Origin::Supervisor;
-                line.take_made(at, &self.cells, if is_whisper { Laying::Add(form.add()) } else { Laying::Replace });
+                line.take_made(at, cells, if is_whisper { Laying::Add(form.add()) } else { Laying::Replace });
             }
             Content::Digit => line.take_silent(copied),
             Content::Mark(Mark::Held) => line.leaves(Why::Held, at),
@@ -230,7 +227,7 @@ impl Session {
     }
 
     /// Writes what changed, up to a place.
-    fn flush(&mut self, until: i64) {
+    fn flush(&mut self, until: i64, scratch: &mut Scratch) {
         let mut until = self.marks.clip(until);
         if self.order.form != Form::Pcm16 {
             until -= (until - self.first) % 2; // chunks of a WAV file have an even length
@@ -239,10 +236,10 @@ impl Session {
         let changed = changed.into_iter().chain(self.unsaved.take()).min();
         let from = changed.unwrap_or(self.written).min(self.written);
         if until > from {
-            self.gather(from, until);
+            self.gather(from..until, scratch);
             let space = self.trouble.has_space();
             let has_space = space.is_ok();
-            match space.and_then(|()| self.write(from)) {
+            match space.and_then(|()| self.write(from, &scratch.bytes)) {
                 Ok(()) => self.succeed(until),
                 Err(error) => {
                     self.unsaved = Some(from);
@@ -267,40 +264,43 @@ impl Session {
     }
 
     /// The bytes of a stretch of all tracks.
-    fn gather(&mut self, from: i64, until: i64) {
+    fn gather(&mut self, at: Range<i64>, Scratch { tracks, bytes, .. }: &mut Scratch) {
         let form = self.order.form;
-        self.bytes.clear();
-        let [left, right] = &mut self.lines;
-        let (left, right) = (left.read(from..until), right.read(from..until));
-        let mixed: Vec<i16>;
-        let mut tracks: [&[i16]; 3] = [left, right, &[]];
-        let mut count = 2;
+        bytes.clear();
+        let ([left, right], [first, second, third]) = (&mut self.lines, &mut *tracks);
+        let mut count = 1;
         match self.order.layout {
-            Layout::Split => {}
-            Layout::Mix => {
-                mixed = left.iter().zip(right).map(|(left, right)| left.saturating_add(*right)).collect();
-                (tracks[0], count) = (&mixed, 1);
+            Layout::Split => {
+                left.read(at.clone(), first);
+                right.read(at.clone(), second);
+                count = 2;
             }
-            Layout::One(Side::Left) => count = 1,
-            Layout::One(Side::Right) => (tracks[0], count) = (right, 1),
+            Layout::Mix => {
+                left.read(at.clone(), first);
+                right.read(at.clone(), second);
+                first.iter_mut().zip(&*second).for_each(|(cell, other)| *cell = cell.saturating_add(*other));
+            }
+            Layout::One(Side::Left) => left.read(at.clone(), first),
+            Layout::One(Side::Right) => right.read(at.clone(), first),
         }
         if let Some(line) = &mut self.whispers {
-            tracks[count] = line.read(from..until);
+            line.read(at.clone(), if count == 1 { second } else { third });
             count += 1;
         }
-        form.write(&tracks[..count], &mut self.bytes);
-        let frame_bytes = self.bytes.len() / usize::try_from(until - from).unwrap_or(1).max(1);
-        for mask in self.marks.masks_within(from..until) {
-            let bytes = (mask.start - from) as usize * frame_bytes..(mask.end - from) as usize * frame_bytes; // within
-            if let Some(bytes) = self.bytes.get_mut(bytes) {
-                bytes.fill(form.silence() as u8); // 0, or a law's byte
+        let [first, second, third] = tracks.each_ref().map(Vec::as_slice);
+        form.write(&[first, second, third][..count], bytes);
+        let frame_bytes = bytes.len() / usize::try_from(at.end - at.start).unwrap_or(1).max(1);
+        for mask in self.marks.masks_within(at.clone()) {
+            let within = (mask.start - at.start) as usize * frame_bytes..(mask.end - at.start) as usize * frame_bytes;
+            if let Some(masked) = bytes.get_mut(within) {
+                masked.fill(form.silence() as u8); // 0, or a law's byte
             }
         }
     }
 
-    fn write(&mut self, from: i64) -> std::io::Result<()> {
+    fn write(&mut self, from: i64, bytes: &[u8]) -> std::io::Result<()> {
         let files = self.parts.count();
-        let outcome = self.parts.write(from.cast_unsigned(), &self.bytes);
+        let outcome = self.parts.write(from.cast_unsigned(), bytes);
         if self.parts.count() > files {
             self.trouble.tell(Notice::Rolled(self.parts.present().to_owned()));
         }

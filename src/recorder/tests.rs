@@ -18,14 +18,14 @@ use super::handle::Wish;
 use super::kept::Kept;
 use super::order::{Container, Finished, Order, Side, Why};
 use super::session::Session;
-use super::work::Work;
+use super::work::{Scratch, Work};
 use crate::audio::codec::Codec;
 use crate::audio::tone::{self, Oscillator};
 use crate::media::{Content, Copied, Copies, Mark, Origin};
 
 /// When recordings begin, in µs: at no round number.
 const START_US: u64 = 5_000_123;
-const BEAT_US: u64 = 200_000;
+const BEAT_US: u64 = 250_000;
 const LEFT_HZ: f32 = 450.0;
 const RIGHT_HZ: f32 = 700.0;
 
@@ -37,6 +37,7 @@ struct Stand {
     /// What is on its way, by arrival.
     queue: Vec<(Copied, Vec<u8>)>,
     beat_us: u64,
+    scratch: Scratch,
 }
 
 impl Stand {
@@ -48,8 +49,13 @@ impl Stand {
         let folder = tempfile::tempdir().expect("a folder");
         let mut order = Order::new(folder.path().join("call.wav"));
         change(&mut order);
+        Self::within(folder, disk, order)
+    }
+
+    /// A recording in a folder that is there.
+    fn within(folder: TempDir, disk: Arc<dyn Disk>, order: Order) -> Self {
         let (session, copies) = open(disk, order);
-        Self { folder, session, copies, queue: Vec::new(), beat_us: START_US + BEAT_US }
+        Self { folder, session, copies, queue: Vec::new(), beat_us: START_US + BEAT_US, scratch: Scratch::default() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -73,7 +79,7 @@ impl Stand {
         self.queue.sort_by_key(|(copied, _)| copied.at_us);
         while self.beat_us <= until {
             self.arrive(self.beat_us);
-            self.session.beat(self.beat_us);
+            self.session.beat(self.beat_us, &mut self.scratch);
             self.beat_us += BEAT_US;
         }
         self.arrive(until);

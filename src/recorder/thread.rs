@@ -10,10 +10,10 @@ use tokio::sync::mpsc::Sender;
 
 use super::handle::{Wish, now_us};
 use super::order::{Finished, Notice};
-use super::work::Work;
+use super::work::{Scratch, Work};
 
-/// Time between two looks at the rings. With what is waited for stragglers, the file is at most 400 ms behind.
-const BEAT: Duration = Duration::from_millis(200);
+/// Time between two looks at the rings. With what is waited for stragglers, a file is at most 350 ms behind.
+const BEAT: Duration = Duration::from_millis(250);
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ enum State {
 
 /// Runs until nobody has a handle any more.
 pub(super) fn run(inbox: &Receiver<Message>) {
-    let mut sessions = Sessions::new();
+    let (mut sessions, mut scratch) = (Sessions::new(), Scratch::default());
     let mut beat = Instant::now() + BEAT;
     loop {
         let message = if sessions.is_empty() {
@@ -56,7 +56,7 @@ pub(super) fn run(inbox: &Receiver<Message>) {
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if Instant::now() >= beat {
-            turn(&mut sessions, inbox, now_us());
+            turn(&mut sessions, inbox, (now_us(), &mut scratch));
             beat = Instant::now() + BEAT;
         }
     }
@@ -67,12 +67,12 @@ pub(super) fn run(inbox: &Receiver<Message>) {
 
 /// Lets all recordings write what came until a time. However long one of them takes, none writes what was said after that time, and so
 /// nothing that a mask covers which is still in the inbox: everything that was asked for before is done first.
-fn turn(sessions: &mut Sessions, inbox: &Receiver<Message>, now_us: u64) {
+fn turn(sessions: &mut Sessions, inbox: &Receiver<Message>, (now_us, scratch): (u64, &mut Scratch)) {
     while let Ok(message) = inbox.try_recv() {
         obey(sessions, message);
     }
     for session in sessions.values_mut() {
-        session.work(now_us, |work| work.beat(now_us));
+        session.work(now_us, |work| work.beat(now_us, scratch));
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
     }
 
     impl Work for Spy {
-        fn beat(&mut self, now_us: u64) {
+        fn beat(&mut self, now_us: u64, _: &mut Scratch) {
             assert!(!self.panics, "a fault");
             self.note(&format!("beats at {now_us}"));
         }
@@ -196,7 +196,7 @@ mod tests {
             Message::Wish(2, Wish::Mask, 950),
         ];
         wanted.into_iter().for_each(|message| messages.send(message).expect("an inbox"));
-        turn(&mut Sessions::new(), &inbox, 1_000);
+        turn(&mut Sessions::new(), &inbox, (1_000, &mut Scratch::default()));
         let seen = seen.lock().expect("the notes");
         assert_eq!(*seen, ["a Pause at 900", "b Mask at 950", "a beats at 1000", "b beats at 1000"]);
     }
@@ -210,8 +210,8 @@ mod tests {
         let spy = |name, panics| Spy { name, panics, seen: Arc::clone(&seen) };
         obey(&mut sessions, Message::Begin(1, Box::new(spy("a", true)), Some(notices)));
         obey(&mut sessions, begin(2, spy("b", false)));
-        turn(&mut sessions, &inbox, 1_000);
-        turn(&mut sessions, &inbox, 1_200);
+        turn(&mut sessions, &inbox, (1_000, &mut Scratch::default()));
+        turn(&mut sessions, &inbox, (1_200, &mut Scratch::default()));
         assert_eq!(*seen.lock().expect("the notes"), ["a ends at 1000", "b beats at 1000", "b beats at 1200"]);
         assert!(matches!(told.try_recv(), Ok(Notice::Failing(text)) if text.ends_with("a fault")));
         let (reply, mut finished) = oneshot::channel();

@@ -20,7 +20,7 @@ use crate::recorder::order::{self, Finished, Layout, Notice, Order, Packets, Rec
 use crate::recorder::rate::Rate;
 use crate::recorder::session::channels;
 use crate::recorder::trouble::Trouble;
-use crate::recorder::work::Work;
+use crate::recorder::work::{Scratch, Work};
 
 /// Of the raster and of what is encoded here.
 const RATE: Rate = Rate::Hz8000;
@@ -52,8 +52,6 @@ pub(in crate::recorder) struct Kept {
     /// Packets that are not in the file yet, each with the place after it; and where the first of them begins.
     ready: Vec<(Vec<u8>, i64)>,
     ready_from: i64,
-    payload: Vec<u8>,
-    cells: Vec<i16>,
     trouble: Trouble,
 }
 
@@ -91,8 +89,6 @@ impl Kept {
             packed: 0,
             ready: Vec::new(),
             ready_from: 0,
-            payload: Vec::new(),
-            cells: Vec::new(),
             trouble,
         })
     }
@@ -103,13 +99,13 @@ impl Kept {
     }
 
     /// Takes the copies that were made before a time, and those of that time.
-    fn drain(&mut self, until_us: u64) {
-        while let Some(copied) = self.reader.next_until(until_us, &mut self.payload) {
-            self.take(&copied);
+    fn drain(&mut self, until_us: u64, scratch: &mut Scratch) {
+        while let Some(copied) = self.reader.next_until(until_us, &mut scratch.payload) {
+            self.take(&copied, (&scratch.payload, &mut scratch.cells));
         }
     }
 
-    fn take(&mut self, copied: &Copied) {
+    fn take(&mut self, copied: &Copied, (payload, cells): (&[u8], &mut Vec<i16>)) {
         let at = self.place(copied.at_us);
         if matches!(copied.content, Content::Mark(Mark::Dropped(_))) {
             return self.sides.iter_mut().for_each(|side| side.line.note_dropped());
@@ -122,23 +118,23 @@ impl Kept {
         // Without a track of theirs supervisors are left out.
         let Some((side, decoding)) = self.sides.get_mut(nth).zip(self.decoding.get_mut(nth)) else { return };
         match copied.content {
-            Content::Foreign(Foreign::Opus) => side.take(copied, at, &self.payload),
+            Content::Foreign(Foreign::Opus) => side.take(copied, at, payload),
             Content::Sound(_) | Content::Foreign(_) => {
-                let Some(before) = decoding.packet(copied, &self.payload, &mut self.cells) else {
+                let Some(before) = decoding.packet(copied, payload, cells) else {
                     return side.line.take_broken();
                 };
-                self.marks.silence(at, &mut self.cells, 0);
-                let before: Vec<i16> = self.cells.drain(..before).collect();
-                let laid = side.line.take(copied, at, &mut self.cells, Stretch::Lines);
+                self.marks.silence(at, cells, 0);
+                let before: Vec<i16> = cells.drain(..before).collect();
+                let laid = side.line.take(copied, at, cells, Stretch::Lines);
                 if let Some(laid) = laid.filter(|laid| laid.follows) {
                     side.line.amend(laid.start, &before);
                 }
             }
             Content::Samples => {
-                decoding.made(copied, &self.payload, &mut self.cells);
+                decoding.made(copied, payload, cells);
                 let is_whisper = copied.origin == Origin::Supervisor;
                 let laying = if is_whisper { Laying::Add(i16::saturating_add) } else { Laying::Replace };
-                side.line.take_made(at, &self.cells, laying);
+                side.line.take_made(at, cells, laying);
             }
             Content::Digit => side.line.take_silent(copied),
             Content::Mark(Mark::Held) => side.line.leaves(Why::Held, at),
@@ -267,15 +263,15 @@ impl Kept {
 }
 
 impl Work for Kept {
-    fn beat(&mut self, now_us: u64) {
-        self.drain(now_us);
+    fn beat(&mut self, now_us: u64, scratch: &mut Scratch) {
+        self.drain(now_us, scratch);
         self.trouble.beat();
         let longest = self.sides.iter().map(Side::longest).max().unwrap_or(0);
         self.flush(self.place(now_us) - (LAG + longest).min(MOST_LAG));
     }
 
     fn obey(&mut self, wish: &Wish, at_us: u64) {
-        self.drain(at_us);
+        self.drain(at_us, &mut Scratch::default());
         let at = self.place(at_us);
         match wish {
             // Time is cut out in whole slots: of what is said before or behind a pause rather less than more is there.
@@ -297,7 +293,7 @@ impl Work for Kept {
     }
 
     fn finish(mut self: Box<Self>, at_us: u64) -> Finished {
-        self.drain(at_us);
+        self.drain(at_us, &mut Scratch::default());
         let end = self.marks.clip(self.place(at_us)).max(self.packed);
         while self.packed < end {
             self.pack(self.packed..self.piece_end());

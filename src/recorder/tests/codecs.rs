@@ -290,8 +290,7 @@ fn a_recording_that_goes_on_keeps_the_rate_that_it_had() {
     let (path, folder) = (stand.path("call.wav"), stand.folder);
     stand.session.finish(START_US + 1_000_000);
     let again = Order { append: true, rate: Rate::Hz16000, ..Order::new(&path) };
-    let (session, copies) = open(Arc::new(System), again);
-    let mut stand = Stand { folder, session, copies, queue: Vec::new(), beat_us: START_US + BEAT_US };
+    let mut stand = Stand::within(folder, Arc::new(System), again);
     Phone::new(Origin::Right, Foreign::G722).talk(&mut stand, 0, 1_000);
     let (finished, tracks) = stand.finish(1_000);
     assert_eq!((finished.rate_hz, finished.frames), (8_000, 16_000));
