@@ -9,6 +9,7 @@ use super::bridge::Passing;
 use super::clock::{Moment, Slot};
 use super::command::{Event, PortId, TapId};
 use super::copies::Content;
+use super::copies::CopyWriter;
 use super::port::{Kind, Port, Route};
 use super::recording::Recording;
 use super::report::Epoch;
@@ -76,6 +77,8 @@ pub(super) struct Board {
     pub(super) ports: Vec<Option<Box<Port>>>,
     pub(super) taps: Vec<Option<Box<Tap>>>,
     pub(super) recordings: Vec<Option<Box<Recording>>>,
+    /// Where their copies go.
+    pub(super) copying: Option<CopyWriter>,
     pub(super) rooms: Vec<Option<Box<Room>>>,
     pub(super) by_id: HashMap<PortId, Seat>,
     pub(super) by_tap: HashMap<TapId, usize>,
@@ -111,6 +114,7 @@ impl Board {
             ports: Vec::new(),
             taps: Vec::new(),
             recordings: Vec::new(),
+            copying: None,
             rooms: Vec::new(),
             by_id: HashMap::new(),
             by_tap: HashMap::new(),

@@ -15,8 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::board::Settings;
 use super::clock::Moment;
 use super::command::{Command, Event, PortId, RoomId, Source, TapId};
+use super::copies::{Copies, Provided};
 use super::numbers::Numbers;
 use super::port::{Port, Seed};
+use super::recording::Watcher;
 use super::report::Epoch;
 use super::setup::{MediaConfig, MediaError, OpenPort};
 use super::shard::{Order, Shard};
@@ -54,6 +56,8 @@ struct Inner {
 struct Homes {
     ports: HashMap<PortId, usize>,
     taps: HashMap<TapId, usize>,
+    /// The ring for the copies of recordings that each thread has.
+    rings: HashMap<usize, Option<Provided>>,
 }
 
 #[derive(Debug)]
@@ -147,6 +151,9 @@ impl Engine {
             (Command::Close { port }, _) => homes.ports.remove(port),
             (_, port) => port.and_then(|port| homes.ports.get(&port).copied()),
         };
+        if let (Some(home), Command::Record { copies, .. }) = (home, &command) {
+            inner.provide(&mut homes, home, copies);
+        }
         drop(homes);
         if let Some(home) = home {
             inner.order(home, Order::Obey(command));
@@ -240,7 +247,17 @@ impl Inner {
         }
         let Ok(Some(released)) = released.recv_timeout(HANDOVER) else { return false };
         homes.taps.insert(tap, to);
+        if let Watcher::Recording(recording) = &released {
+            self.provide(homes, to, &recording.copies);
+        }
         self.order(to, Order::AdoptTap(released))
+    }
+
+    /// Sees to it that a thread that gets a recording has a ring for its copies.
+    fn provide(&self, homes: &mut Homes, home: usize, copies: &Copies) {
+        if let Some(ring) = copies.provide(homes.rings.entry(home).or_default()) {
+            self.order_later(home, Order::Copy(Box::new(ring)));
+        }
     }
 
     /// The thread of a new tap: that of its ports, else any. One of the same id elsewhere ends.

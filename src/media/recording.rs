@@ -22,7 +22,7 @@ pub(super) struct Recording {
     seats: [Option<Seat>; 2],
     /// What it was last told of each: whether it is on hold, and whether it speaks what cannot be recorded.
     told: [[bool; 2]; 2],
-    copies: Copies,
+    pub(super) copies: Copies,
 }
 
 /// A tap or a recording, on its way to another thread.
@@ -114,7 +114,7 @@ impl Board {
         let Some(port) = self.ports.get(seat.index()).and_then(Option::as_ref) else { return };
         for &(at, side) in &port.recordings {
             if let Some(recording) = self.recordings.get_mut(at).and_then(Option::as_mut) {
-                recording.copies.packet(side, content, packet, now);
+                recording.copies.packet(side, content, packet, (now, &mut self.copying));
             }
         }
     }
@@ -131,7 +131,7 @@ impl Board {
                 Side::Right => Side::Left,
             };
             if recording.ports[other.index()].is_none() {
-                recording.copies.samples(other.into(), 0, samples, now);
+                recording.copies.samples((other.into(), 0), samples, (now, &mut self.copying));
             }
         }
     }
@@ -144,7 +144,8 @@ impl Board {
                 let Some(recording) = self.recordings.get_mut(at).and_then(Option::as_mut) else { continue };
                 // Who is on both ports was given it with the first.
                 if nth == 0 || !recording.seats.contains(&tap.seats[0]) {
-                    recording.copies.samples(Origin::Supervisor, tap.id.0 as u32, said, now); // the low bits tell few apart
+                    let origin = (Origin::Supervisor, tap.id.0 as u32); // the low bits tell few apart
+                    recording.copies.samples(origin, said, (now, &mut self.copying));
                 }
             }
         }
@@ -162,7 +163,7 @@ impl Board {
             let Some(recording) = self.recordings.get_mut(at).and_then(Option::as_mut) else { continue };
             for (told, (is_so, marks)) in recording.told[side.index()].iter_mut().zip(states) {
                 if std::mem::replace(told, is_so) != is_so {
-                    recording.copies.mark(side, marks[usize::from(is_so)], now);
+                    recording.copies.mark(side, marks[usize::from(is_so)], (now, &mut self.copying));
                 }
             }
         }

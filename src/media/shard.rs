@@ -18,6 +18,7 @@ use rustix::time::{
 use super::board::{Board, MAX_DATAGRAM, Settings, WATCH_SLOTS};
 use super::clock::{Moment, SLOTS_PER_TICK, Slot};
 use super::command::{Command, PortId, TapId};
+use super::copies::CopyWriter;
 use super::port::Port;
 use super::recording::Watcher;
 use super::socket::{self, Pair, Sockets, Which};
@@ -43,6 +44,8 @@ pub(super) enum Order {
     AdoptTap(Watcher),
     /// Hand a tap or a recording over, to be taken to another thread.
     ReleaseTap(TapId, SyncSender<Option<Watcher>>),
+    /// Put the copies of all recordings into this ring from now on.
+    Copy(Box<CopyWriter>),
     /// Close every port and end.
     Stop,
 }
@@ -190,6 +193,7 @@ impl Shard {
                     let tap = self.board.release_tap(id).map(Watcher::Tap);
                     let _ = reply.try_send(tap.or_else(|| self.board.release_recording(id).map(Watcher::Recording)));
                 }
+                Ok(Order::Copy(ring)) => self.board.copying = Some(*ring),
                 Ok(Order::Stop) => {
                     self.close_all();
                     return Goes::Ends;

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -15,14 +14,14 @@ use super::order::{Container, Finished, Order, RecorderError};
 use super::session::Session;
 use super::thread::{self, Message};
 use super::work::Work;
-use crate::media::{Copies, Event};
+use crate::media::{Copies, CopyLink, Event};
 
 /// The recorder: one thread for all recordings. Clones are handles to the same one; it ends with the last handle and recording.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     messages: Sender<Message>,
     disk: Arc<dyn Disk>,
-    next_id: Arc<AtomicU64>,
+    link: CopyLink,
 }
 
 /// A recording that runs. Dropped, it is closed as by [`Running::stop`].
@@ -62,8 +61,9 @@ impl Recorder {
     pub(super) fn on(disk: Arc<dyn Disk>) -> Result<Self, RecorderError> {
         let (messages, inbox) = channel();
         let builder = std::thread::Builder::new().name("recorder".to_owned());
-        builder.spawn(move || thread::run(&inbox)).map_err(RecorderError::Start)?;
-        Ok(Self { messages, disk, next_id: Arc::default() })
+        let (link, intake) = CopyLink::new();
+        builder.spawn(move || thread::run(&inbox, intake)).map_err(RecorderError::Start)?;
+        Ok(Self { messages, disk, link })
     }
 
     /// Creates the file of a recording, whose time begins now. What comes back beside its handle goes into
@@ -73,14 +73,14 @@ impl Recorder {
     ///
     /// [`RecorderError`] when the file exists, cannot be made, or the order contradicts itself.
     pub fn open(&self, order: Order, events: mpsc::Sender<Event>) -> Result<(Running, Copies), RecorderError> {
-        let (copies, reader) = Copies::new(events);
+        let (copies, key) = self.link.recording(events);
+        let id = key.number();
         let (path, notices) = (order.path.clone(), order.notices.clone());
         let disk = Arc::clone(&self.disk);
         let work: Box<dyn Work> = match order.container {
-            Container::OggOpus => Box::new(Kept::open(order, reader, disk, now_us())?),
-            Container::Wav => Box::new(Session::open(order, reader, disk, now_us())?),
+            Container::OggOpus => Box::new(Kept::open(order, key, disk, now_us())?),
+            Container::Wav => Box::new(Session::open(order, key, disk, now_us())?),
         };
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let running = Running { id, path, messages: self.messages.clone() };
         self.messages.send(Message::Begin(id, work, notices)).map_err(|_| RecorderError::Ended)?;
         Ok((running, copies))

@@ -1,4 +1,4 @@
-//! One recording: copies come out of its ring, go onto the tracks, and from there into the file, never more than a moment behind.
+//! One recording: its copies come in, go onto the tracks, and from there into the file, never more than a moment behind.
 //! Above: `thread`, which says when. Below: `line` (tracks), `cells` (bytes), `file`. Time is an argument, so tests need no clock.
 
 use std::ops::Range;
@@ -14,8 +14,8 @@ use super::order::{Finished, Form, Layout, Notice, Order, Packets, RecorderError
 use super::rate::Rate;
 use super::trouble::Trouble;
 use super::wav::Shape;
-use super::work::Scratch;
-use crate::media::{Content, Copied, CopyReader, Mark, Origin};
+use super::work::{Scratch, Tools};
+use crate::media::{Content, Copied, CopyKey, Mark, Origin};
 
 /// So far behind the present samples are written, in ms: packets that are out of order have come by then.
 const LAG: i64 = 100;
@@ -29,7 +29,7 @@ const BACKLOG: i64 = 5_000;
 pub(super) struct Session {
     order: Order,
     rate: Rate,
-    reader: CopyReader,
+    key: CopyKey,
     parts: Parts,
     lines: [Line; 2],
     /// What supervisors say, if it is wanted.
@@ -53,12 +53,7 @@ impl Session {
     /// # Errors
     ///
     /// [`RecorderError`] when that cannot be.
-    pub(super) fn open(
-        order: Order,
-        reader: CopyReader,
-        disk: Arc<dyn Disk>,
-        now_us: u64,
-    ) -> Result<Self, RecorderError> {
+    pub(super) fn open(order: Order, key: CopyKey, disk: Arc<dyn Disk>, now_us: u64) -> Result<Self, RecorderError> {
         let keeps_law = matches!(order.form, Form::AsCame(_));
         let changes = order.layout == Layout::Mix || order.levels != super::Levels::default();
         if keeps_law && changes {
@@ -86,7 +81,7 @@ impl Session {
             decoding: [(); 3].map(|()| Decoding::new(rate)),
             order,
             rate,
-            reader,
+            key,
             parts,
             start_us: now_us,
             first,
@@ -98,16 +93,16 @@ impl Session {
     }
 
     /// Takes what came, and writes what is old enough.
-    pub(super) fn beat(&mut self, now_us: u64, scratch: &mut Scratch) {
-        self.drain(now_us, scratch);
+    pub(super) fn beat(&mut self, now_us: u64, tools: &mut Tools) {
+        self.drain(now_us, tools);
         self.trouble.beat();
         let until = self.place(now_us) - self.rate.cells(LAG);
-        self.flush(until, scratch);
+        self.flush(until, &mut tools.scratch);
     }
 
     /// Does what is wanted as of a time.
-    pub(super) fn obey(&mut self, wish: &Wish, at_us: u64) {
-        self.drain(at_us, &mut Scratch::default());
+    pub(super) fn obey(&mut self, wish: &Wish, at_us: u64, tools: &mut Tools) {
+        self.drain(at_us, tools);
         let at = self.place(at_us);
         match wish {
             Wish::Pause => {
@@ -127,11 +122,10 @@ impl Session {
     }
 
     /// Writes everything until a time, and says what came of it all.
-    pub(super) fn finish(mut self, at_us: u64) -> Finished {
-        let mut scratch = Scratch::default();
-        self.drain(at_us, &mut scratch);
+    pub(super) fn finish(mut self, at_us: u64, tools: &mut Tools) -> Finished {
+        self.drain(at_us, tools);
         let end = self.marks.clip(self.place(at_us)).max(self.written);
-        self.flush(end, &mut scratch);
+        self.flush(end, &mut tools.scratch);
         if self.written < end {
             self.marks.gap(&[Side::Left, Side::Right], self.written..end, Why::Disk);
         }
@@ -156,7 +150,7 @@ impl Session {
             pauses,
             masks,
             packets,
-            dropped: self.reader.dropped(),
+            dropped: self.key.dropped(),
             error: self.trouble.into_error(),
         }
     }
@@ -167,9 +161,9 @@ impl Session {
     }
 
     /// Takes the copies that were made before a time, and those of that time.
-    fn drain(&mut self, until_us: u64, scratch: &mut Scratch) {
-        while let Some(copied) = self.reader.next_until(until_us, &mut scratch.payload) {
-            self.take(&copied, (&scratch.payload, &mut scratch.cells));
+    fn drain(&mut self, until_us: u64, tools: &mut Tools) {
+        while let Some((copied, payload)) = tools.intake.next_until(&self.key, until_us) {
+            self.take(&copied, (payload, &mut tools.scratch.cells));
         }
     }
 

@@ -18,10 +18,10 @@ use super::handle::Wish;
 use super::kept::Kept;
 use super::order::{Container, Finished, Order, Side, Why};
 use super::session::Session;
-use super::work::{Scratch, Work};
+use super::work::{Scratch, Tools, Work};
 use crate::audio::codec::Codec;
 use crate::audio::tone::{self, Oscillator};
-use crate::media::{Content, Copied, Copies, Mark, Origin};
+use crate::media::{Content, Copied, Copies, CopyKey, CopyLink, CopyWriter, Mark, Origin};
 
 /// When recordings begin, in µs: at no round number.
 const START_US: u64 = 5_000_123;
@@ -37,7 +37,8 @@ struct Stand {
     /// What is on its way, by arrival.
     queue: Vec<(Copied, Vec<u8>)>,
     beat_us: u64,
-    scratch: Scratch,
+    ring: Option<CopyWriter>,
+    tools: Tools,
 }
 
 impl Stand {
@@ -54,8 +55,12 @@ impl Stand {
 
     /// A recording in a folder that is there.
     fn within(folder: TempDir, disk: Arc<dyn Disk>, order: Order) -> Self {
-        let (session, copies) = open(disk, order);
-        Self { folder, session, copies, queue: Vec::new(), beat_us: START_US + BEAT_US, scratch: Scratch::default() }
+        let (link, intake) = CopyLink::new();
+        let (copies, key) = link.recording(mpsc::channel(1).0);
+        let ring = copies.provide(&mut None);
+        let session = open(disk, order, key);
+        let tools = Tools { intake, scratch: Scratch::default() };
+        Self { folder, session, copies, queue: Vec::new(), beat_us: START_US + BEAT_US, ring, tools }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -79,7 +84,8 @@ impl Stand {
         self.queue.sort_by_key(|(copied, _)| copied.at_us);
         while self.beat_us <= until {
             self.arrive(self.beat_us);
-            self.session.beat(self.beat_us, &mut self.scratch);
+            self.session.beat(self.beat_us, &mut self.tools);
+            self.tools.intake.tidy(self.beat_us);
             self.beat_us += BEAT_US;
         }
         self.arrive(until);
@@ -88,31 +94,30 @@ impl Stand {
     fn arrive(&mut self, until: u64) {
         let here = self.queue.partition_point(|(copied, _)| copied.at_us <= until);
         for (copied, payload) in self.queue.drain(..here) {
-            self.copies.put(&copied, &payload);
+            self.copies.put(&copied, &payload, &mut self.ring);
         }
+        self.tools.intake.gather();
     }
 
     fn wish(&mut self, ms: u64, wish: &Wish) {
         self.run(ms);
-        self.session.obey(wish, START_US + ms * 1_000);
+        self.session.obey(wish, START_US + ms * 1_000, &mut self.tools);
     }
 
     /// Ends the recording, and reads its tracks.
     fn finish(mut self, ms: u64) -> (Finished, Vec<Vec<i16>>) {
         self.run(ms);
-        let finished = self.session.finish(START_US + ms * 1_000);
+        let finished = self.session.finish(START_US + ms * 1_000, &mut self.tools);
         let tracks = tracks(&finished);
         (finished, tracks)
     }
 }
 
-fn open(disk: Arc<dyn Disk>, order: Order) -> (Box<dyn Work>, Copies) {
-    let (copies, reader) = Copies::new(mpsc::channel(1).0);
-    let work: Box<dyn Work> = match order.container {
-        Container::OggOpus => Box::new(Kept::open(order, reader, disk, START_US).expect("a recording")),
-        Container::Wav => Box::new(Session::open(order, reader, disk, START_US).expect("a recording")),
-    };
-    (work, copies)
+fn open(disk: Arc<dyn Disk>, order: Order, key: CopyKey) -> Box<dyn Work> {
+    match order.container {
+        Container::OggOpus => Box::new(Kept::open(order, key, disk, START_US).expect("a recording")),
+        Container::Wav => Box::new(Session::open(order, key, disk, START_US).expect("a recording")),
+    }
 }
 
 /// The tracks of all files, read by `hound`.

@@ -10,10 +10,14 @@ use tokio::sync::mpsc::Sender;
 
 use super::handle::{Wish, now_us};
 use super::order::{Finished, Notice};
-use super::work::{Scratch, Work};
+use super::work::{Scratch, Tools, Work};
+use crate::media::Intake;
 
 /// Time between two looks at the rings. With what is waited for stragglers, a file is at most 350 ms behind.
 const BEAT: Duration = Duration::from_millis(250);
+
+/// Recordings that have their turn between two looks at the rings, at most.
+const FEW: usize = 64;
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -41,8 +45,8 @@ enum State {
 }
 
 /// Runs until nobody has a handle any more.
-pub(super) fn run(inbox: &Receiver<Message>) {
-    let (mut sessions, mut scratch) = (Sessions::new(), Scratch::default());
+pub(super) fn run(inbox: &Receiver<Message>, intake: Intake) {
+    let (mut sessions, mut tools) = (Sessions::new(), Tools { intake, scratch: Scratch::default() });
     let mut beat = Instant::now() + BEAT;
     loop {
         let message = if sessions.is_empty() {
@@ -51,38 +55,45 @@ pub(super) fn run(inbox: &Receiver<Message>) {
             inbox.recv_timeout(beat.saturating_duration_since(Instant::now()))
         };
         match message {
-            Ok(message) => obey(&mut sessions, message),
+            Ok(message) => obey(&mut sessions, message, &mut tools),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if Instant::now() >= beat {
-            turn(&mut sessions, inbox, (now_us(), &mut scratch));
+            turn(&mut sessions, inbox, (now_us(), &mut tools));
             beat = Instant::now() + BEAT;
         }
     }
+    tools.intake.gather();
     for session in sessions.into_values() {
-        session.finish(now_us());
+        session.finish(now_us(), &mut tools);
     }
 }
 
 /// Lets all recordings write what came until a time. However long one of them takes, none writes what was said after that time, and so
 /// nothing that a mask covers which is still in the inbox: everything that was asked for before is done first.
-fn turn(sessions: &mut Sessions, inbox: &Receiver<Message>, (now_us, scratch): (u64, &mut Scratch)) {
+fn turn(sessions: &mut Sessions, inbox: &Receiver<Message>, (now_us, tools): (u64, &mut Tools)) {
     while let Ok(message) = inbox.try_recv() {
-        obey(sessions, message);
+        obey(sessions, message, tools);
     }
-    for session in sessions.values_mut() {
-        session.work(now_us, |work| work.beat(now_us, scratch));
+    for (nth, session) in sessions.values_mut().enumerate() {
+        // Also in between: however slow the disk is, the rings do not overflow.
+        if nth.is_multiple_of(FEW) {
+            tools.intake.gather();
+        }
+        session.work((now_us, tools), |work, tools| work.beat(now_us, tools));
     }
+    tools.intake.tidy(now_us);
 }
 
-fn obey(sessions: &mut Sessions, message: Message) {
+fn obey(sessions: &mut Sessions, message: Message, tools: &mut Tools) {
     match message {
         Message::Begin(id, work, notices) => {
             sessions.insert(id, Session { state: State::Runs(work), notices });
         }
         Message::Wish(id, Wish::Stop(reply), at_us) => {
-            let finished = sessions.remove(&id).and_then(|session| session.finish(at_us));
+            tools.intake.gather();
+            let finished = sessions.remove(&id).and_then(|session| session.finish(at_us, tools));
             if let Some((reply, finished)) = reply.zip(finished) {
                 // Who asked may have gone.
                 let _ = reply.send(finished);
@@ -90,7 +101,8 @@ fn obey(sessions: &mut Sessions, message: Message) {
         }
         Message::Wish(id, wish, at_us) => {
             if let Some(session) = sessions.get_mut(&id) {
-                session.work(at_us, |work| work.obey(&wish, at_us));
+                tools.intake.gather();
+                session.work((at_us, tools), |work, tools| work.obey(&wish, at_us, tools));
             }
         }
     }
@@ -98,12 +110,12 @@ fn obey(sessions: &mut Sessions, message: Message) {
 
 impl Session {
     /// Lets it do something. One that panics is closed; the others go on.
-    fn work(&mut self, at_us: u64, act: impl FnOnce(&mut dyn Work)) {
+    fn work(&mut self, (at_us, tools): (u64, &mut Tools), act: impl FnOnce(&mut dyn Work, &mut Tools)) {
         let State::Runs(work) = &mut self.state else { return };
-        let Err(panic) = catch_unwind(AssertUnwindSafe(|| act(work.as_mut()))) else { return };
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| act(work.as_mut(), tools))) else { return };
         let text = format!("the recording was given up by a fault of the recorder: {}", text_of(panic.as_ref()));
         if let State::Runs(work) = std::mem::replace(&mut self.state, State::Failed(None)) {
-            let finished = catch_unwind(AssertUnwindSafe(|| work.finish(at_us))).ok();
+            let finished = catch_unwind(AssertUnwindSafe(|| work.finish(at_us, tools))).ok();
             let failed = finished.map(|finished| Box::new(Finished { error: Some(text.clone()), ..finished }));
             self.state = State::Failed(failed);
         }
@@ -113,9 +125,9 @@ impl Session {
     }
 
     /// Ends it; `None` when not even that can be done.
-    fn finish(self, at_us: u64) -> Option<Finished> {
+    fn finish(self, at_us: u64, tools: &mut Tools) -> Option<Finished> {
         match self.state {
-            State::Runs(work) => catch_unwind(AssertUnwindSafe(|| work.finish(at_us))).ok(),
+            State::Runs(work) => catch_unwind(AssertUnwindSafe(|| work.finish(at_us, tools))).ok(),
             State::Failed(finished) => finished.map(|finished| *finished),
         }
     }
@@ -135,6 +147,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::media::CopyLink;
     use crate::recorder::order::{Container, Form, Packets};
 
     /// A recording that notes what is done with it, and that may panic at each beat.
@@ -152,16 +165,16 @@ mod tests {
     }
 
     impl Work for Spy {
-        fn beat(&mut self, now_us: u64, _: &mut Scratch) {
+        fn beat(&mut self, now_us: u64, _: &mut Tools) {
             assert!(!self.panics, "a fault");
             self.note(&format!("beats at {now_us}"));
         }
 
-        fn obey(&mut self, wish: &Wish, at_us: u64) {
+        fn obey(&mut self, wish: &Wish, at_us: u64, _: &mut Tools) {
             self.note(&format!("{wish:?} at {at_us}"));
         }
 
-        fn finish(self: Box<Self>, at_us: u64) -> Finished {
+        fn finish(self: Box<Self>, at_us: u64, _: &mut Tools) -> Finished {
             self.note(&format!("ends at {at_us}"));
             Finished {
                 files: Vec::new(),
@@ -180,6 +193,10 @@ mod tests {
         }
     }
 
+    fn tools() -> Tools {
+        Tools { intake: CopyLink::new().1, scratch: Scratch::default() }
+    }
+
     fn begin(id: u64, spy: Spy) -> Message {
         Message::Begin(id, Box::new(spy), None)
     }
@@ -196,7 +213,7 @@ mod tests {
             Message::Wish(2, Wish::Mask, 950),
         ];
         wanted.into_iter().for_each(|message| messages.send(message).expect("an inbox"));
-        turn(&mut Sessions::new(), &inbox, (1_000, &mut Scratch::default()));
+        turn(&mut Sessions::new(), &inbox, (1_000, &mut tools()));
         let seen = seen.lock().expect("the notes");
         assert_eq!(*seen, ["a Pause at 900", "b Mask at 950", "a beats at 1000", "b beats at 1000"]);
     }
@@ -208,14 +225,14 @@ mod tests {
         let (notices, mut told) = tokio::sync::mpsc::channel(4);
         let mut sessions = Sessions::new();
         let spy = |name, panics| Spy { name, panics, seen: Arc::clone(&seen) };
-        obey(&mut sessions, Message::Begin(1, Box::new(spy("a", true)), Some(notices)));
-        obey(&mut sessions, begin(2, spy("b", false)));
-        turn(&mut sessions, &inbox, (1_000, &mut Scratch::default()));
-        turn(&mut sessions, &inbox, (1_200, &mut Scratch::default()));
+        obey(&mut sessions, Message::Begin(1, Box::new(spy("a", true)), Some(notices)), &mut tools());
+        obey(&mut sessions, begin(2, spy("b", false)), &mut tools());
+        turn(&mut sessions, &inbox, (1_000, &mut tools()));
+        turn(&mut sessions, &inbox, (1_200, &mut tools()));
         assert_eq!(*seen.lock().expect("the notes"), ["a ends at 1000", "b beats at 1000", "b beats at 1200"]);
         assert!(matches!(told.try_recv(), Ok(Notice::Failing(text)) if text.ends_with("a fault")));
         let (reply, mut finished) = oneshot::channel();
-        obey(&mut sessions, Message::Wish(1, Wish::Stop(Some(reply)), 1_300));
+        obey(&mut sessions, Message::Wish(1, Wish::Stop(Some(reply)), 1_300), &mut tools());
         let finished = finished.try_recv().expect("an answer");
         assert!(finished.frames == 5 && finished.error.is_some_and(|error| error.ends_with("a fault")));
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use wirechief::audio::codec::{Codec, Coding, Foreign};
 use wirechief::audio::tone;
-use wirechief::media::{Command, Content, Copies, Event, Origin, PlayId, Sides, Source, TapAudio, TapId};
+use wirechief::media::{Command, Content, CopyLink, Event, Origin, PlayId, Sides, Source, TapAudio, TapId};
 use wirechief::recorder::{Finished, Order, Recorder, Whispers, repair};
 
 use super::ALLOCATIONS;
@@ -26,9 +26,10 @@ fn calls_on_record_with_a_supervisor_who_speaks_and_a_prompt_allocate_nothing() 
     let stage = Stage::new(|config| config.rtcp_interval = Duration::from_millis(100));
     let (mut a, mut b, mut c) = (stage.phone(), stage.phone(), stage.phone());
     stage.join(&a, &b);
-    let (copies, mut reader) = Copies::new(mpsc::channel(4).0);
+    let (link, mut intake) = CopyLink::new();
+    let (copies, key) = link.recording(mpsc::channel(4).0);
     stage.engine.send(Command::Record { tap: TapId(1), left: Some(a.id()), right: Some(b.id()), copies });
-    let (copies, mut alone) = Copies::new(mpsc::channel(4).0);
+    let (copies, alone) = link.recording(mpsc::channel(4).0);
     stage.engine.send(Command::Record { tap: TapId(2), left: Some(c.id()), right: None, copies });
     let (out, mut frames) = rtrb::RingBuffer::new(64);
     let (mut voice, said) = rtrb::RingBuffer::new(64);
@@ -37,7 +38,6 @@ fn calls_on_record_with_a_supervisor_who_speaks_and_a_prompt_allocate_nothing() 
     let (hears, heard_by) = (Sides::BOTH, Sides::BOTH);
     stage.engine.send(Command::Attach { tap, left, right, hears, heard_by, audio });
     tone_on(&stage, &c);
-    let mut payload = Vec::with_capacity(4_096);
     let mut before = 0;
     let mut copied = [0u32; 3];
     for n in 0..60u8 {
@@ -50,7 +50,8 @@ fn calls_on_record_with_a_supervisor_who_speaks_and_a_prompt_allocate_nothing() 
         b.hear_sound();
         b.say(&[n + 100; 160]);
         a.hear_sound();
-        while let Some(copy) = reader.next(&mut payload) {
+        intake.gather();
+        while let Some((copy, payload)) = intake.next_until(&key, u64::MAX) {
             match copy.origin {
                 Origin::Left => assert!(payload.iter().all(|byte| *byte <= n + 1), "as it came"),
                 Origin::Right => assert!(payload.iter().all(|byte| *byte >= 100), "as it came"),
@@ -58,7 +59,8 @@ fn calls_on_record_with_a_supervisor_who_speaks_and_a_prompt_allocate_nothing() 
             }
             copied[copy.origin as usize] += 1;
         }
-        while alone.next(&mut payload).is_some() {}
+        while intake.next_until(&alone, u64::MAX).is_some() {}
+        intake.tidy(u64::MAX);
         while frames.pop().is_ok() {}
     }
     let during = ALLOCATIONS.load(Ordering::SeqCst) - before;
@@ -77,9 +79,9 @@ fn a_call_that_only_the_recorder_can_decode_allocates_nothing_when_it_is_copied(
     };
     let (mut a, mut b) = (phone(), phone());
     stage.join(&a, &b);
-    let (copies, mut reader) = Copies::new(mpsc::channel(4).0);
+    let (link, mut intake) = CopyLink::new();
+    let (copies, key) = link.recording(mpsc::channel(4).0);
     stage.engine.send(Command::Record { tap: TapId(1), left: Some(a.id()), right: Some(b.id()), copies });
-    let mut payload = Vec::with_capacity(4_096);
     let (mut before, mut copied) = (0, 0u32);
     for n in 0..60u8 {
         if n == 10 {
@@ -89,10 +91,12 @@ fn a_call_that_only_the_recorder_can_decode_allocates_nothing_when_it_is_copied(
         b.hear_sound();
         b.say(&[n + 100; 160]);
         a.hear_sound();
-        while let Some(copy) = reader.next(&mut payload) {
+        intake.gather();
+        while let Some((copy, payload)) = intake.next_until(&key, u64::MAX) {
             assert_eq!((copy.content, payload.len()), (Content::Foreign(Foreign::G722), 160));
             copied += 1;
         }
+        intake.tidy(u64::MAX);
     }
     let during = ALLOCATIONS.load(Ordering::SeqCst) - before;
     assert!(copied >= 110, "{copied}");

@@ -1,5 +1,8 @@
-//! Copies of what the parties of a call say, on their way from a media thread to a recorder: a ring of bytes with a record for
-//! each packet. The media thread copies and does nothing else. Above: `recording`, which writes; the recorder's thread, which reads.
+//! Copies of what the parties of a call say, on their way from a media thread to a recorder. The media thread copies and does nothing else.
+//! Above: `recording`, which writes; the recorder's thread, which reads. Below: `ring`, `intake`.
+
+mod intake;
+mod ring;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,29 +15,35 @@ use super::voice::Side;
 use crate::audio::codec::{Codec, Foreign};
 use crate::rtp::packet::Header;
 
-/// Bytes of a ring, at least 64 KiB: two parties of G.711 fill it in 3.4 s.
+pub use intake::Intake;
+pub use ring::{CopyKey, CopyLink};
+pub(crate) use ring::{CopyWriter, Provided};
+
+/// Bytes of a media thread's ring for each call on record: two parties of G.711 fill them in 3 s. More than that in
+/// a quarter of a second is not copied of any call.
 pub const RING_BYTES: usize = 65_536;
-/// Bytes of a record before its payload.
-const HEAD: usize = 22;
+/// Bytes of a record before its payload: whose it is, and the copy.
+const HEAD: usize = 8 + COPIED;
+/// Bytes of a copy before its payload.
+const COPIED: usize = 22;
 /// With the number of a codec that is only passed on: the content of a record.
 const FOREIGN: u8 = 0x20;
+/// A quarter of a second, in µs, as a power of two.
+const QUARTER: u32 = 18;
 
-/// The media thread's end: where copies go.
+/// A recording's place at the media threads: which copies are its, and who is told.
 #[derive(Debug)]
 pub struct Copies {
-    out: rtrb::Producer<u8>,
+    number: u64,
+    link: Arc<ring::Link>,
     /// Told when a side becomes empty, and when copying ends.
     pub(super) events: mpsc::Sender<Event>,
     dropped: Arc<AtomicU64>,
     /// Copies dropped since the last one that fitted.
     missing: u32,
-}
-
-/// The recorder's end: copies in the order in which they were made.
-#[derive(Debug)]
-pub struct CopyReader {
-    ring: rtrb::Consumer<u8>,
-    dropped: Arc<AtomicU64>,
+    /// The present quarter of a second, and the bytes that may still be copied in it.
+    quarter: u64,
+    allowed: usize,
 }
 
 /// Whose sound a copy is.
@@ -96,118 +105,68 @@ pub struct Copied {
 }
 
 impl Copies {
-    /// Both ends of a ring of [`RING_BYTES`].
-    pub fn new(events: mpsc::Sender<Event>) -> (Self, CopyReader) {
-        let (out, ring) = rtrb::RingBuffer::new(RING_BYTES);
-        let dropped = Arc::<AtomicU64>::default();
-        let copies = Self { out, events, dropped: Arc::clone(&dropped), missing: 0 };
-        (copies, CopyReader { ring, dropped })
+    fn new(number: u64, events: mpsc::Sender<Event>, (link, dropped): (Arc<ring::Link>, Arc<AtomicU64>)) -> Self {
+        Self { number, link, events, dropped, missing: 0, quarter: 0, allowed: RING_BYTES }
     }
 
     /// Whether nobody reads any more.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.out.is_abandoned()
+        Arc::strong_count(&self.dropped) == 1
+    }
+
+    /// The ring that a media thread needs for it; `None` if the one it has will do.
+    pub(crate) fn provide(&self, present: &mut Option<Provided>) -> Option<CopyWriter> {
+        self.link.provide(present)
     }
 
     /// Copies a packet of a party. One that does not fit is dropped and counted.
-    pub(super) fn packet(&mut self, side: Side, content: Content, (header, payload): (&Header, &[u8]), now: Moment) {
-        self.put(&Copied::of(side.into(), content, header, now), payload);
+    pub(super) fn packet(&mut self, side: Side, content: Content, packet: (&Header, &[u8]), to: To<'_>) {
+        let ((header, payload), (now, ring)) = (packet, to);
+        self.put(&Copied::of(side.into(), content, header, now), payload, ring);
     }
 
     /// Copies 20 ms or more of samples: what the server lets a party hear, or what a supervisor says.
-    pub(super) fn samples(&mut self, origin: Origin, ssrc: u32, samples: &[i16], now: Moment) {
+    pub(super) fn samples(&mut self, (origin, ssrc): (Origin, u32), samples: &[i16], (now, ring): To<'_>) {
         let mut bytes = [0; 2 * LONGEST_SAMPLES];
         let count = samples.len().min(LONGEST_SAMPLES);
         for (pair, sample) in bytes.chunks_exact_mut(2).zip(samples) {
             pair.copy_from_slice(&sample.to_le_bytes());
         }
         let header = Header { marker: false, payload_type: 0, sequence: 0, timestamp: now.rtp_clock(), ssrc };
-        self.put(&Copied::of(origin, Content::Samples, &header, now), &bytes[..2 * count]);
+        self.put(&Copied::of(origin, Content::Samples, &header, now), &bytes[..2 * count], ring);
     }
 
     /// Tells that something happened to a party.
-    pub(super) fn mark(&mut self, side: Side, mark: Mark, now: Moment) {
-        self.put(&Copied::of_mark(side.into(), mark, now), &[]);
+    pub(super) fn mark(&mut self, side: Side, mark: Mark, (now, ring): To<'_>) {
+        self.put(&Copied::of_mark(side.into(), mark, now), &[], ring);
     }
 
     /// Copies anything. One that does not fit is dropped and counted.
-    pub(crate) fn put(&mut self, copied: &Copied, payload: &[u8]) {
+    pub(crate) fn put(&mut self, copied: &Copied, payload: &[u8], ring: &mut Option<CopyWriter>) {
         let Ok(length) = u16::try_from(payload.len()) else { return };
+        let quarter = copied.at_us >> QUARTER;
+        if std::mem::replace(&mut self.quarter, quarter) != quarter {
+            self.allowed = RING_BYTES;
+        }
         let mark = (self.missing > 0)
-            .then(|| Copied { content: Content::Mark(Mark::Dropped(self.missing)), ..*copied }.to_bytes(0));
-        let mark = mark.as_ref().map_or(&[][..], |bytes| bytes);
-        let wanted = mark.len() + HEAD + payload.len();
-        // Where the reader is, which is in another processor's cache, is looked at only when there seems to be no room.
-        let Ok(mut room) = self.out.write_chunk(wanted) else {
+            .then(|| Copied { content: Content::Mark(Mark::Dropped(self.missing)), ..*copied }.record(self.number, 0));
+        let record = (copied.record(self.number, length), payload);
+        let allowed = self.allowed.checked_sub(HEAD + payload.len());
+        let is_put = allowed.is_some() && ring.as_mut().is_some_and(|ring| ring.put(&self.link, mark, record));
+        if is_put {
+            (self.missing, self.allowed) = (0, allowed.unwrap_or(0));
+        } else {
             self.missing = self.missing.saturating_add(1);
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
-        let (first, second) = room.as_mut_slices();
-        let mut at = 0;
-        for piece in [mark, &copied.to_bytes(length), payload] {
-            copy_across((first, second), at, piece);
-            at += piece.len();
         }
-        room.commit_all();
-        self.missing = 0;
     }
 }
+
+/// When something is copied, and the ring of the media thread.
+pub(super) type To<'a> = (Moment, &'a mut Option<CopyWriter>);
 
 /// The longest packet that is made here: 60 ms.
 const LONGEST_SAMPLES: usize = 480;
-
-impl CopyReader {
-    /// The next copy; its payload replaces what is in `payload`. `None` when there is none yet.
-    pub fn next(&mut self, payload: &mut Vec<u8>) -> Option<Copied> {
-        self.next_until(u64::MAX, payload)
-    }
-
-    /// The next copy if it was made at a time, in µs, or before; a later one is left for another time.
-    pub(crate) fn next_until(&mut self, until_us: u64, payload: &mut Vec<u8>) -> Option<Copied> {
-        payload.clear();
-        let mut head = [0; HEAD];
-        read(&mut self.ring, &mut head)?;
-        let (copied, length) = Copied::from_bytes(&head).filter(|(copied, _)| copied.at_us <= until_us)?;
-        let chunk = self.ring.read_chunk(HEAD + usize::from(length)).ok()?;
-        let (first, second) = chunk.as_slices();
-        payload.extend_from_slice(first.get(HEAD..).unwrap_or_default());
-        payload.extend_from_slice(second.get(HEAD.saturating_sub(first.len())..).unwrap_or_default());
-        chunk.commit_all();
-        Some(copied)
-    }
-
-    /// Whether no more copies will be made. Those that were made can still be read.
-    pub fn is_ended(&self) -> bool {
-        self.ring.is_abandoned()
-    }
-
-    /// Copies that did not fit into the ring so far.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-}
-
-/// Copies bytes to a place in two slices that go on from each other, and are together long enough.
-fn copy_across((first, second): (&mut [u8], &mut [u8]), at: usize, bytes: &[u8]) {
-    let here = first.get_mut(at..).unwrap_or_default();
-    let (now, later) = bytes.split_at(here.len().min(bytes.len()));
-    here[..now.len()].copy_from_slice(now);
-    if !later.is_empty() {
-        let from = at.saturating_sub(first.len());
-        second[from..from + later.len()].copy_from_slice(later);
-    }
-}
-
-/// Looks at the next bytes of a ring, and leaves them there.
-fn read(ring: &mut rtrb::Consumer<u8>, out: &mut [u8]) -> Option<()> {
-    let chunk = ring.read_chunk(out.len()).ok()?;
-    let (first, second) = chunk.as_slices();
-    let (start, end) = out.split_at_mut(first.len());
-    start.copy_from_slice(first);
-    end.copy_from_slice(second);
-    Some(())
-}
 
 impl Copied {
     fn of(origin: Origin, content: Content, header: &Header, now: Moment) -> Self {
@@ -219,7 +178,15 @@ impl Copied {
         Self { at_us: now.ns() / 1_000, origin, content: Content::Mark(mark), sequence: 0, timestamp: 0, ssrc: 0 }
     }
 
-    fn to_bytes(self, length: u16) -> [u8; HEAD] {
+    /// The head of its record.
+    fn record(self, number: u64, length: u16) -> [u8; HEAD] {
+        let mut bytes = [0; HEAD];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.to_bytes(length));
+        bytes
+    }
+
+    fn to_bytes(self, length: u16) -> [u8; COPIED] {
         let origin = match self.origin {
             Origin::Left => 0u8,
             Origin::Right => 1,
@@ -243,7 +210,7 @@ impl Copied {
             Content::Mark(Mark::Undecodable) => (8, 0),
             Content::Mark(Mark::Decodable) => (9, 0),
         };
-        let mut bytes = [0; HEAD];
+        let mut bytes = [0; COPIED];
         bytes[0] = origin;
         bytes[1] = content;
         bytes[2..4].copy_from_slice(&length.to_le_bytes());
@@ -255,7 +222,7 @@ impl Copied {
     }
 
     /// The copy and the length of its payload.
-    fn from_bytes(bytes: &[u8; HEAD]) -> Option<(Self, u16)> {
+    fn from_bytes(bytes: &[u8; COPIED]) -> Option<(Self, u16)> {
         let [origin, content, l0, l1, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3, at @ ..] = *bytes;
         let origin = match origin {
             0 => Origin::Left,
@@ -298,61 +265,4 @@ impl From<Side> for Origin {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn at(ms: u64) -> Moment {
-        Moment::default().after(Duration::from_millis(ms))
-    }
-
-    fn header(sequence: u16) -> Header {
-        Header { marker: false, payload_type: 8, sequence, timestamp: u32::from(sequence) * 160, ssrc: 9 }
-    }
-
-    #[test]
-    fn copies_come_out_as_they_went_in() {
-        let (mut copies, mut reader) = Copies::new(mpsc::channel(1).0);
-        let mut payload = vec![1, 2, 3];
-        assert_eq!(reader.next(&mut payload), None);
-        copies.mark(Side::Left, Mark::Held, at(1));
-        copies.packet(Side::Right, Content::Sound(Codec::Pcma), (&header(7), &[5; 160]), at(2));
-        copies.packet(Side::Left, Content::Digit, (&header(8), &[]), at(3));
-        for foreign in [Foreign::G722, Foreign::Gsm, Foreign::Opus] {
-            copies.packet(Side::Left, Content::Foreign(foreign), (&header(9), &[foreign as u8; 99]), at(4));
-        }
-        copies.samples(Origin::Supervisor, 77, &[-2; 160], at(4));
-        let mark = reader.next(&mut payload).expect("a mark");
-        assert_eq!((mark.at_us, mark.origin, mark.content), (1_000, Origin::Left, Content::Mark(Mark::Held)));
-        let sound = reader.next(&mut payload).expect("a packet");
-        assert_eq!((sound.origin, sound.content), (Origin::Right, Content::Sound(Codec::Pcma)));
-        assert_eq!((sound.sequence, sound.timestamp, sound.ssrc, &payload[..]), (7, 1_120, 9, &[5; 160][..]));
-        assert_eq!(reader.next(&mut payload).map(|copied| copied.content), Some(Content::Digit));
-        for foreign in [Foreign::G722, Foreign::Gsm, Foreign::Opus] {
-            assert_eq!(reader.next(&mut payload).map(|copied| copied.content), Some(Content::Foreign(foreign)));
-            assert_eq!(payload, [foreign as u8; 99]);
-        }
-        let said = reader.next(&mut payload).expect("samples");
-        assert_eq!((said.origin, said.content, said.ssrc), (Origin::Supervisor, Content::Samples, 77));
-        assert_eq!((payload.len(), &payload[..2]), (320, &[0xfe, 0xff][..]));
-        assert!(reader.next(&mut payload).is_none() && !reader.is_ended());
-        drop(copies);
-        assert!(reader.is_ended());
-    }
-
-    #[test]
-    fn what_does_not_fit_is_counted_and_marked_where_it_is_missing() {
-        let (mut copies, mut reader) = Copies::new(mpsc::channel(1).0);
-        let put = |copies: &mut Copies, sequence| {
-            copies.packet(Side::Left, Content::Sound(Codec::Pcmu), (&header(sequence), &[0; 1_000]), at(0));
-        };
-        let fit = (RING_BYTES / 1_022) as u16;
-        (0..fit + 3).for_each(|sequence| put(&mut copies, sequence));
-        assert_eq!(reader.dropped(), 3);
-        let mut payload = Vec::new();
-        assert!((0..fit).all(|sequence| reader.next(&mut payload).is_some_and(|copied| copied.sequence == sequence)));
-        put(&mut copies, 500);
-        assert_eq!(reader.next(&mut payload).map(|copied| copied.content), Some(Content::Mark(Mark::Dropped(3))));
-        assert_eq!(reader.next(&mut payload).map(|copied| copied.sequence), Some(500));
-    }
-}
+mod tests;

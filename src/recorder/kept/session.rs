@@ -1,4 +1,4 @@
-//! One recording of packets: copies come out of its ring, go onto the raster, and from there into pages.
+//! One recording of packets: its copies come in, go onto the raster, and from there into pages.
 //! Above: `thread`, which says when. Below: `side`, `file`. Time is an argument, so tests need no clock.
 
 use std::io;
@@ -10,7 +10,7 @@ use super::side::Side;
 use super::{SLOT, up};
 use crate::audio::codec::Foreign;
 use crate::audio::ogg::{CLOCK_HZ, Framing, Packet, SILENCE};
-use crate::media::{Content, Copied, CopyReader, Mark, Origin};
+use crate::media::{Content, Copied, CopyKey, Mark, Origin};
 use crate::recorder::decode::Decoding;
 use crate::recorder::disk::Disk;
 use crate::recorder::handle::Wish;
@@ -20,7 +20,7 @@ use crate::recorder::order::{self, Finished, Layout, Notice, Order, Packets, Rec
 use crate::recorder::rate::Rate;
 use crate::recorder::session::channels;
 use crate::recorder::trouble::Trouble;
-use crate::recorder::work::{Scratch, Work};
+use crate::recorder::work::{Tools, Work};
 
 /// Of the raster and of what is encoded here.
 const RATE: Rate = Rate::Hz8000;
@@ -39,7 +39,7 @@ const SIDES: [order::Side; 2] = [order::Side::Left, order::Side::Right];
 #[derive(Debug)]
 pub(in crate::recorder) struct Kept {
     order: Order,
-    reader: CopyReader,
+    key: CopyKey,
     pages: Pages,
     /// Left, right, and what supervisors say, if it is wanted.
     sides: Vec<Side>,
@@ -63,7 +63,7 @@ impl Kept {
     /// [`RecorderError`] when that cannot be.
     pub(in crate::recorder) fn open(
         order: Order,
-        reader: CopyReader,
+        key: CopyKey,
         disk: Arc<dyn Disk>,
         now_us: u64,
     ) -> Result<Self, RecorderError> {
@@ -82,7 +82,7 @@ impl Kept {
             sides: (0..sides).map(|_| Side::new(Line::new(0, RATE, 0))).collect(),
             decoding: (0..sides).map(|_| Decoding::new(RATE)).collect(),
             order,
-            reader,
+            key,
             pages,
             start_us: now_us,
             marks: Marks::new(RATE),
@@ -99,9 +99,9 @@ impl Kept {
     }
 
     /// Takes the copies that were made before a time, and those of that time.
-    fn drain(&mut self, until_us: u64, scratch: &mut Scratch) {
-        while let Some(copied) = self.reader.next_until(until_us, &mut scratch.payload) {
-            self.take(&copied, (&scratch.payload, &mut scratch.cells));
+    fn drain(&mut self, until_us: u64, tools: &mut Tools) {
+        while let Some((copied, payload)) = tools.intake.next_until(&self.key, until_us) {
+            self.take(&copied, (payload, &mut tools.scratch.cells));
         }
     }
 
@@ -263,15 +263,15 @@ impl Kept {
 }
 
 impl Work for Kept {
-    fn beat(&mut self, now_us: u64, scratch: &mut Scratch) {
-        self.drain(now_us, scratch);
+    fn beat(&mut self, now_us: u64, tools: &mut Tools) {
+        self.drain(now_us, tools);
         self.trouble.beat();
         let longest = self.sides.iter().map(Side::longest).max().unwrap_or(0);
         self.flush(self.place(now_us) - (LAG + longest).min(MOST_LAG));
     }
 
-    fn obey(&mut self, wish: &Wish, at_us: u64) {
-        self.drain(at_us, &mut Scratch::default());
+    fn obey(&mut self, wish: &Wish, at_us: u64, tools: &mut Tools) {
+        self.drain(at_us, tools);
         let at = self.place(at_us);
         match wish {
             // Time is cut out in whole slots: of what is said before or behind a pause rather less than more is there.
@@ -292,8 +292,8 @@ impl Work for Kept {
         }
     }
 
-    fn finish(mut self: Box<Self>, at_us: u64) -> Finished {
-        self.drain(at_us, &mut Scratch::default());
+    fn finish(mut self: Box<Self>, at_us: u64, tools: &mut Tools) -> Finished {
+        self.drain(at_us, tools);
         let end = self.marks.clip(self.place(at_us)).max(self.packed);
         while self.packed < end {
             self.pack(self.packed..self.piece_end());
@@ -324,7 +324,7 @@ impl Work for Kept {
             pauses,
             masks,
             packets,
-            dropped: self.reader.dropped(),
+            dropped: self.key.dropped(),
             error: self.trouble.into_error(),
         }
     }

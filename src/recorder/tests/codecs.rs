@@ -260,7 +260,7 @@ fn where_a_law_is_kept_a_wider_codec_becomes_that_law() {
     Phone::new(Origin::Left, Foreign::G722).talk(&mut stand, 0, 1_000);
     stand.run(1_400);
     let path = stand.path("call.wav");
-    let finished = stand.session.finish(START_US + 1_400_000);
+    let finished = stand.session.finish(START_US + 1_400_000, &mut stand.tools);
     assert_eq!((finished.rate_hz, finished.frames), (8_000, 11_200), "the rate of the law");
     let bytes = std::fs::read(path).expect("a file");
     let left: Vec<u8> = bytes[58..].iter().step_by(2).copied().collect();
@@ -288,7 +288,7 @@ fn a_recording_that_goes_on_keeps_the_rate_that_it_had() {
     Talker::left().talk(&mut stand, 0, 1_000);
     stand.run(1_000);
     let (path, folder) = (stand.path("call.wav"), stand.folder);
-    stand.session.finish(START_US + 1_000_000);
+    stand.session.finish(START_US + 1_000_000, &mut stand.tools);
     let again = Order { append: true, rate: Rate::Hz16000, ..Order::new(&path) };
     let mut stand = Stand::within(folder, Arc::new(System), again);
     Phone::new(Origin::Right, Foreign::G722).talk(&mut stand, 0, 1_000);

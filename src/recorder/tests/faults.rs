@@ -138,7 +138,7 @@ fn the_file_is_a_valid_wav_after_every_single_write() {
         });
         call(&mut stand, 3_000);
         stand.run(3_000);
-        let finished = stand.session.finish(START_US + 3_000_000);
+        let finished = stand.session.finish(START_US + 3_000_000, &mut stand.tools);
         assert_eq!(finished.frames, 24_000);
         assert!(faulty.plan().writes > 30 && finished.files.len() > 1);
     }
@@ -172,7 +172,7 @@ fn a_full_disk_costs_what_did_not_fit_into_memory_and_nothing_else() {
         stand.run(12_000);
         faulty.plan().fails = 0..0;
         stand.run(20_000);
-        let finished = stand.session.finish(START_US + 20_000_000);
+        let finished = stand.session.finish(START_US + 20_000_000, &mut stand.tools);
         assert_eq!(finished.frames, 160_000, "time stays right");
         let lost: Vec<_> = gaps(&finished);
         assert_eq!(lost.len(), 2, "one for each party: {lost:?}");
@@ -228,7 +228,7 @@ fn where_no_further_file_can_be_made_the_present_one_goes_on() {
         });
         call(&mut stand, 26_000);
         stand.run(26_000);
-        let finished = stand.session.finish(START_US + 26_000_000);
+        let finished = stand.session.finish(START_US + 26_000_000, &mut stand.tools);
         let seconds = |nth: usize| finished.files[nth].frames / u64::from(finished.rate_hz);
         assert_eq!((finished.files.len(), seconds(0), seconds(1)), (3, 22, 2), "{container:?}");
         assert_eq!((finished.frames, gaps(&finished)), (u64::from(finished.rate_hz) * 26, vec![]), "{container:?}");
@@ -255,9 +255,9 @@ fn recording_stops_before_the_disk_is_full_and_goes_on_when_there_is_room() {
     let faulty = Faulty::default();
     faulty.plan().free = Some(5_000);
     let full = {
-        let (_copies, reader) = Copies::new(mpsc::channel(1).0);
+        let key = CopyLink::new().0.recording(mpsc::channel(1).0).1;
         let order = Order { floor_bytes: 10_000, ..Order::new("/nowhere/call.wav") };
-        Session::open(order, reader, Arc::new(faulty.clone()), START_US)
+        Session::open(order, key, Arc::new(faulty.clone()), START_US)
     };
     assert!(matches!(full, Err(RecorderError::Full { free: 5_000, floor: 10_000, .. })));
     faulty.plan().free = Some(50_000);

@@ -147,7 +147,7 @@ fn a_file_is_followed_by_another_before_it_is_too_large() {
     let names = ["call.wav", "call-2.wav", "call-4.wav", "call-5.wav"].map(|name| stand.path(name));
     let folder = stand.folder.path().to_owned();
     stand.run(3_500);
-    let finished = stand.session.finish(START_US + 3_500_000);
+    let finished = stand.session.finish(START_US + 3_500_000, &mut stand.tools);
     let tracks = tracks(&finished);
     assert_eq!(finished.files.iter().map(|part| &part.path).collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
     assert_eq!(finished.files.iter().map(|part| part.frames).collect::<Vec<_>>(), [8_000, 8_000, 8_000, 4_000]);
@@ -171,7 +171,7 @@ fn appended_sound_follows_what_was_there() {
     let path = stand.path("call.wav");
     stand.run(1_000);
     let folder = stand.folder;
-    stand.session.finish(START_US + 1_000_000);
+    stand.session.finish(START_US + 1_000_000, &mut stand.tools);
     let again = Order { append: true, ..Order::new(&path) };
     let mut stand = Stand::within(folder, Arc::new(System), again);
     Talker::right().talk(&mut stand, 0, 1_000);
@@ -188,8 +188,8 @@ fn files_that_exist_are_never_written_over_nor_appended_to_in_another_form() {
     let stand = Stand::new(|_| {});
     let path = stand.path("call.wav");
     let start = |order: Order| {
-        let (_copies, reader) = Copies::new(mpsc::channel(1).0);
-        Session::open(order, reader, Arc::new(System), START_US).map(|_| ())
+        let key = CopyLink::new().0.recording(mpsc::channel(1).0).1;
+        Session::open(order, key, Arc::new(System), START_US).map(|_| ())
     };
     assert!(matches!(start(Order::new(&path)), Err(RecorderError::File { .. })));
     let mono = Order { append: true, layout: Layout::Mix, ..Order::new(&path) };
@@ -219,7 +219,7 @@ fn a_law_is_kept_byte_by_byte_and_gaps_are_its_silence() {
     }
     stand.run(400);
     let path = stand.path("call.wav");
-    let finished = stand.session.finish(START_US + 100_125);
+    let finished = stand.session.finish(START_US + 100_125, &mut stand.tools);
     let bytes = std::fs::read(&path).expect("a file");
     assert_eq!(finished.frames, bytes.len() as u64 / 2 - 29);
     let left: Vec<u8> = bytes[58..].iter().step_by(2).copied().collect();
@@ -230,8 +230,8 @@ fn a_law_is_kept_byte_by_byte_and_gaps_are_its_silence() {
     let sound = crate::audio::file::decode(&bytes).expect("a WAV file that others read");
     assert_eq!((sound.rate_hz, sound.samples.len() as u64), (8_000, finished.frames));
     let mixed = Order { layout: Layout::Mix, form: Form::AsCame(Codec::Pcma), ..Order::new("/nowhere/x.wav") };
-    let (_copies, reader) = Copies::new(mpsc::channel(1).0);
-    let refused = Session::open(mixed, reader, Arc::new(System), START_US);
+    let key = CopyLink::new().0.recording(mpsc::channel(1).0).1;
+    let refused = Session::open(mixed, key, Arc::new(System), START_US);
     assert!(matches!(refused, Err(RecorderError::NotAsCame)));
 }
 

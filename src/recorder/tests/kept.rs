@@ -124,7 +124,7 @@ fn every_frame_is_in_the_file_as_it_came_whatever_its_length_and_beside_whom() {
         let mut phones = [Phone::new(Origin::Left, left, 37.0), Phone::new(Origin::Right, right, 110.3)];
         phones.iter_mut().for_each(|phone| phone.talk(&mut stand, 1_500.0));
         stand.run(1_600);
-        let finished = stand.session.finish(START_US + 1_600_000);
+        let finished = stand.session.finish(START_US + 1_600_000, &mut stand.tools);
         assert_eq!((finished.frames, finished.rate_hz, finished.channels), (1_600 * 48, 48_000, 2));
         for (side, phone) in phones.iter().enumerate() {
             let found = frames(&finished, side);
@@ -152,7 +152,7 @@ fn clocks_that_drift_stay_together_and_leave_out_no_more_than_they_must() {
             stand.run(now.saturating_sub(400)); // what is sent now arrives later
         }
         stand.run(600_200);
-        let finished = stand.session.finish(START_US + 600_200_000);
+        let finished = stand.session.finish(START_US + 600_200_000, &mut stand.tools);
         let right = frames(&finished, 1);
         // Ten minutes are 120 ms more or fewer: six frames.
         assert!(phones[1].sent as usize - right.len() <= 6, "{} of {}", right.len(), phones[1].sent);
@@ -172,7 +172,7 @@ fn what_is_lost_is_an_empty_frame_and_a_gap() {
     phone.talk(&mut stand, 400.0);
     stand.queue.retain(|(copied, _)| !(65_505..65_508).contains(&copied.sequence));
     stand.run(400);
-    let finished = stand.session.finish(START_US + 400_000);
+    let finished = stand.session.finish(START_US + 400_000, &mut stand.tools);
     assert_eq!(numbers(&frames(&finished, 0)), (0..20).filter(|at| !(5..8).contains(at)).collect::<Vec<_>>());
     let empty = packets(&finished.files[0].path)[6].0.clone();
     assert_eq!(streams(&empty, 2).expect("packets")[0].frames, [&[] as &[u8]]);
@@ -191,7 +191,7 @@ fn nothing_said_in_a_pause_or_under_a_mask_is_there() {
         stand.wish(3_005, &Wish::Mask);
         stand.wish(4_001, &Wish::Unmask);
         stand.run(6_000);
-        let finished = stand.session.finish(START_US + 6_000_000);
+        let finished = stand.session.finish(START_US + 6_000_000, &mut stand.tools);
         let (pause, mask) = (finished.pauses[0], finished.masks[0]);
         assert!(pause.from_ms <= 1_003 && pause.from_ms > 980 && pause.ms.is_multiple_of(20), "{pause:?}");
         assert_eq!(finished.frames, (6_000 - pause.ms) * 48);
@@ -280,7 +280,7 @@ fn each_side_sounds_on_its_side_at_its_time() {
     stand.wish(3_000, &Wish::Mask);
     stand.wish(3_400, &Wish::Unmask);
     stand.run(4_000);
-    let finished = stand.session.finish(START_US + 4_010_000);
+    let finished = stand.session.finish(START_US + 4_010_000, &mut stand.tools);
     assert!(finished.files.len() > 2, "{:?}", finished.files);
     let sides = heard(&finished);
     for (side, hz, loud) in
@@ -315,7 +315,7 @@ fn what_comes_in_another_codec_or_from_us_is_encoded() {
         stand.send((at + 20) as f64, (origin, Content::Samples), (0, 0, 0), bytes);
     }
     stand.run(2_000);
-    let finished = stand.session.finish(START_US + 2_000_000);
+    let finished = stand.session.finish(START_US + 2_000_000, &mut stand.tools);
     let sides = heard(&finished);
     assert!(is_heard(&sides[0], 60..940, LEFT_HZ), "as it came");
     assert!(is_heard(&sides[0], 1_100..1_900, LEFT_HZ), "encoded: {}", level(&sides[0], 1_100..1_900, LEFT_HZ));
@@ -372,7 +372,7 @@ fn a_disk_that_fails_costs_nothing_for_a_while_and_time_is_kept_after_longer() {
         let mut phone = Phone::new(Origin::Left, TOCS[3], 0.0);
         phone.talk(&mut stand, 20_000.0);
         stand.run(20_000);
-        let finished = stand.session.finish(START_US + 20_000_000);
+        let finished = stand.session.finish(START_US + 20_000_000, &mut stand.tools);
         assert_eq!(finished.frames, 20_000 * 48, "{fails:?}");
         let found = frames(&finished, 0);
         assert!(found.iter().zip(numbers(&found)).all(|((at, _), number)| (at - phone.said(number)).abs() < 1.0));
@@ -389,7 +389,7 @@ fn two_seconds() -> (Finished, TempDir) {
     Phone::new(Origin::Left, TOCS[3], 0.0).talk(&mut stand, 2_000.0);
     Phone::new(Origin::Right, TOCS[7], 0.0).talk(&mut stand, 2_000.0);
     stand.run(2_000);
-    (stand.session.finish(START_US + 2_000_000), stand.folder)
+    (stand.session.finish(START_US + 2_000_000, &mut stand.tools), stand.folder)
 }
 
 #[test]
@@ -442,7 +442,7 @@ proptest! {
             stand.send(at, (origin, OPUS), (number as u16, timestamp, 1), payload);
         }
         stand.run(5_000);
-        let finished = stand.session.finish(START_US + 5_003_000);
+        let finished = stand.session.finish(START_US + 5_003_000, &mut stand.tools);
         prop_assert_eq!(finished.frames, 5_003 * 48);
         for (packet, _) in packets(&finished.files[0].path) {
             prop_assert!(streams(&packet, 2).is_some());

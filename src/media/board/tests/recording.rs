@@ -4,11 +4,17 @@ use super::*;
 use crate::audio::codec::Foreign;
 use crate::audio::tone;
 use crate::media::command::{PlayId, RoomId, Source, ToneStep};
-use crate::media::copies::{Content, Copied, Copies, CopyReader, Mark, Origin};
+use crate::media::copies::{Content, Copied, CopyKey, CopyLink, Intake, Mark, Origin};
 
 const TAP: TapId = TapId(90);
 
-/// What came out of a recording's ring.
+/// A recorder with one recording.
+struct Reader {
+    intake: Intake,
+    key: CopyKey,
+}
+
+/// What came of a recording.
 #[derive(Default)]
 struct Heard {
     /// Samples of left, right and supervisors.
@@ -16,16 +22,19 @@ struct Heard {
     heads: Vec<Copied>,
 }
 
-fn record(hall: &mut Hall, left: Option<&Party>, right: Option<&Party>) -> (CopyReader, mpsc::Receiver<Event>) {
+fn record(hall: &mut Hall, left: Option<&Party>, right: Option<&Party>) -> (Reader, mpsc::Receiver<Event>) {
     let (sender, events) = mpsc::channel(8);
-    let (copies, reader) = Copies::new(sender);
+    let (link, intake) = CopyLink::new();
+    let (copies, key) = link.recording(sender);
+    hall.board.copying = copies.provide(&mut None);
     hall.obey(Command::Record { tap: TAP, left: left.map(|p| p.id), right: right.map(|p| p.id), copies });
-    (reader, events)
+    (Reader { intake, key }, events)
 }
 
-fn read(reader: &mut CopyReader) -> Heard {
-    let (mut all, mut payload) = (Heard::default(), Vec::new());
-    while let Some(copied) = reader.next(&mut payload) {
+fn read(reader: &mut Reader) -> Heard {
+    let mut all = Heard::default();
+    reader.intake.gather();
+    while let Some((copied, payload)) = reader.intake.next_until(&reader.key, u64::MAX) {
         let at = match copied.origin {
             Origin::Left => 0,
             Origin::Right => 1,
@@ -34,7 +43,7 @@ fn read(reader: &mut CopyReader) -> Heard {
         match copied.content {
             Content::Sound(codec) => {
                 let mut samples = vec![0; payload.len()];
-                codec.decode(&payload, &mut samples);
+                codec.decode(payload, &mut samples);
                 all.sound[at].extend(samples);
             }
             Content::Samples => {
@@ -208,14 +217,14 @@ fn what_only_the_recorder_decodes_is_copied_as_it_came() {
         let (mut reader, _events) = record(&mut hall, Some(&left), Some(&right));
         let numbers = (left.next.sequence, left.next.timestamp, left.next.ssrc);
         hall.send(&mut left, b"as it came");
-        let mut payload = Vec::new();
-        let copied = reader.next(&mut payload).expect("a copy");
+        reader.intake.gather();
+        let (copied, payload) = reader.intake.next_until(&reader.key, u64::MAX).expect("a copy");
         assert_eq!(
-            (copied.origin, copied.content, &payload[..]),
+            (copied.origin, copied.content, payload),
             (Origin::Left, Content::Foreign(foreign), &b"as it came"[..])
         );
         assert_eq!((copied.sequence, copied.timestamp, copied.ssrc), numbers);
-        assert_eq!(reader.next(&mut payload), None, "no mark either");
+        assert_eq!(reader.intake.next_until(&reader.key, u64::MAX), None, "no mark either");
         assert_eq!(&hall.heard_by(&right)[0][12..], b"as it came", "and passed on");
     }
 }
@@ -249,7 +258,6 @@ fn a_recording_is_moved_loses_ports_and_ends() {
     assert_eq!(events.try_recv(), Ok(Event::SideEmpty { tap: TAP }));
     hall.obey(Command::Detach { tap: TAP });
     assert_eq!(events.try_recv(), Ok(Event::TapEnded { tap: TAP }));
-    assert!(reader.is_ended());
     hall.speak(&mut left);
     assert!(read(&mut reader).heads.is_empty());
 }

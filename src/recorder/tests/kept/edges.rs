@@ -25,7 +25,7 @@ fn what_a_frame_repeats_of_a_pause_or_a_mask_is_not_there() {
         stand.wish(3_005, &Wish::Mask);
         stand.wish(4_001, &Wish::Unmask);
         stand.run(6_000);
-        let finished = stand.session.finish(START_US + 6_000_000);
+        let finished = stand.session.finish(START_US + 6_000_000, &mut stand.tools);
         let heard: Vec<u32> = numbers(&frames(&finished, 0)).iter().map(|number| number & !repeats).collect();
         for number in &heard {
             let (from, until) = ((number * ms).saturating_sub(ms), (number + 1) * ms);
@@ -51,7 +51,7 @@ fn a_time_stamp_takes_nothing_out_of_a_mask_or_a_pause() {
         stand.wish(2_000, &begin);
         stand.wish(2_180, &end);
         stand.run(4_500);
-        let finished = stand.session.finish(START_US + 4_500_000);
+        let finished = stand.session.finish(START_US + 4_500_000, &mut stand.tools);
         let heard = numbers(&frames(&finished, 0));
         assert!(heard.iter().all(|number| !(100..109).contains(number)), "{begin:?}: {heard:?}");
         assert!(heard.len() > 170, "{begin:?}: {}", heard.len());
@@ -65,7 +65,7 @@ fn what_came_in_another_codec_beside_a_frame_is_told() {
     let mut phone = Phone::new(Origin::Left, TOCS[7], 985.0);
     phone.talk(&mut stand, 2_000.0);
     stand.run(2_000);
-    let finished = stand.session.finish(START_US + 2_000_000);
+    let finished = stand.session.finish(START_US + 2_000_000, &mut stand.tools);
     assert_eq!(frames(&finished, 0).iter().filter(|(at, _)| *at >= 960.0).count(), phone.sent as usize);
     let unfit: Vec<_> = gaps(&finished).into_iter().filter(|gap| gap.3 == Why::Unfit).collect();
     assert!(matches!(unfit[..], [(Side::Left, 960, 15..=25, _)]), "{unfit:?}");
@@ -86,7 +86,7 @@ fn packets_of_any_length_may_come_late() {
             stand.send(at, (Origin::Left, OPUS), (number as u16, number * ms * 48, 7), payload);
         }
         stand.run(12_400);
-        let finished = stand.session.finish(START_US + 12_400_000);
+        let finished = stand.session.finish(START_US + 12_400_000, &mut stand.tools);
         let mut heard = numbers(&frames(&finished, 0));
         heard.dedup();
         assert_eq!(heard, (0..count).collect::<Vec<_>>(), "{toc:x}");
@@ -113,7 +113,7 @@ fn a_damaged_page_moves_nothing_behind_it() {
     right.sing(&mut stand, 0..4_000);
     left.sing(&mut stand, 3_000..4_000);
     stand.run(4_000);
-    let finished = stand.session.finish(START_US + 4_000_000);
+    let finished = stand.session.finish(START_US + 4_000_000, &mut stand.tools);
     let path = &finished.files[0].path;
     let mut bytes = std::fs::read(path).expect("the file");
     let third = bytes.len() / 3;
