@@ -17,7 +17,7 @@ use super::wav::Shape;
 use super::work::{Scratch, Tools};
 use crate::media::{Content, Copied, CopyKey, Mark, Origin};
 
-/// So far behind the present samples are written, in ms: packets that are out of order have come by then.
+/// So far behind the present samples are written, in ms: most packets that are out of order have come by then.
 const LAG: i64 = 100;
 /// So long, in ms, a packet can come too late and still be put in its place, in the file too.
 const PATIENCE: i64 = 1_000;
