@@ -162,11 +162,13 @@ impl Outbox {
         self.read("reading the remotes", |tx| {
             let mut statement = tx.prepare_cached(
                 "SELECT name, in_force, failures, failed_ms, closed_until_ms, error, remotes.delivered_ms,
-                 (SELECT count(*) FROM deliveries WHERE remote = name AND state IN ('pending', 'uploading')),
-                 (SELECT count(*) FROM deliveries WHERE remote = name AND state = 'parked'),
-                 (SELECT count(*) FROM deliveries WHERE remote = name AND state = 'delivered'),
-                 (SELECT min(started_ms) FROM recordings JOIN deliveries USING (number)
-                  WHERE recordings.delivered < wanted AND remote = name AND deliveries.state != 'delivered')
+                 coalesce((SELECT sum(many) FROM counted_deliveries WHERE remote = name AND state IN ('pending', 'uploading')), 0),
+                 coalesce((SELECT many FROM counted_deliveries WHERE remote = name AND state = 'parked'), 0),
+                 coalesce((SELECT many FROM counted_deliveries WHERE remote = name AND state = 'delivered'), 0),
+                 CASE WHEN EXISTS (SELECT 1 FROM counted_deliveries WHERE remote = name AND state != 'delivered' AND many > 0)
+                 THEN (SELECT started_ms FROM recordings INDEXED BY recordings_unsent WHERE delivered < wanted AND EXISTS
+                       (SELECT 1 FROM deliveries WHERE number = recordings.number AND remote = name AND state != 'delivered')
+                       ORDER BY started_ms, number LIMIT 1) END
                  FROM remotes ORDER BY name",
             )?;
             let all = statement.query_map((), |row| {

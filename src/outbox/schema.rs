@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// touches one table. `concerns` says whose recordings they are, so that somebody who may see only some need not look at all.
 /// `recordings.writer` is who writes an open one, `moves` the files that are still to be renamed. `deliveries.failed_ms` is when `due_ms` was set: a clock that is before it has been put back, and waiting
 /// for `due_ms` could take for ever.
+/// `counted_recordings` and `counted_deliveries` say how many there are of each kind, so that a hundred thousand that are delivered need
+/// not be counted by who only asks what waits.
 const STEPS: &[&str] = &["
 CREATE TABLE recordings (
   number INTEGER PRIMARY KEY,
@@ -121,6 +123,42 @@ INSERT OR IGNORE INTO concerns SELECT 'trunk', trunk, number FROM recordings WHE
 INSERT OR IGNORE INTO concerns SELECT 'user', json_extract(party.value, '$.user'), manifests.number
   FROM manifests, json_each(CASE WHEN json_valid(manifests.json) THEN manifests.json ELSE '{}' END, '$.parties') AS party
   WHERE party.type = 'object' AND json_type(party.value, '$.user') = 'text';
+", "
+CREATE TABLE counted_recordings (
+  state TEXT PRIMARY KEY,
+  many INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE counted_deliveries (
+  remote TEXT NOT NULL,
+  state TEXT NOT NULL,
+  many INTEGER NOT NULL,
+  PRIMARY KEY (remote, state)
+) WITHOUT ROWID;
+INSERT INTO counted_recordings SELECT state, count(*) FROM recordings GROUP BY state;
+INSERT INTO counted_deliveries SELECT remote, state, count(*) FROM deliveries GROUP BY remote, state;
+CREATE TRIGGER recording_counted AFTER INSERT ON recordings BEGIN
+  INSERT OR IGNORE INTO counted_recordings VALUES (NEW.state, 0);
+  UPDATE counted_recordings SET many = many + 1 WHERE state = NEW.state;
+END;
+CREATE TRIGGER recording_uncounted AFTER DELETE ON recordings BEGIN
+  UPDATE counted_recordings SET many = many - 1 WHERE state = OLD.state;
+END;
+CREATE TRIGGER recording_recounted AFTER UPDATE OF state ON recordings WHEN NEW.state != OLD.state BEGIN
+  INSERT OR IGNORE INTO counted_recordings VALUES (NEW.state, 0);
+  UPDATE counted_recordings SET many = many + iif(state = NEW.state, 1, -1) WHERE state IN (NEW.state, OLD.state);
+END;
+CREATE TRIGGER delivery_counted AFTER INSERT ON deliveries BEGIN
+  INSERT OR IGNORE INTO counted_deliveries VALUES (NEW.remote, NEW.state, 0);
+  UPDATE counted_deliveries SET many = many + 1 WHERE remote = NEW.remote AND state = NEW.state;
+END;
+CREATE TRIGGER delivery_uncounted AFTER DELETE ON deliveries BEGIN
+  UPDATE counted_deliveries SET many = many - 1 WHERE remote = OLD.remote AND state = OLD.state;
+END;
+CREATE TRIGGER delivery_recounted AFTER UPDATE OF state ON deliveries WHEN NEW.state != OLD.state BEGIN
+  INSERT OR IGNORE INTO counted_deliveries VALUES (NEW.remote, NEW.state, 0);
+  UPDATE counted_deliveries SET many = many + iif(state = NEW.state, 1, -1)
+    WHERE remote = NEW.remote AND state IN (NEW.state, OLD.state);
+END;
 "];
 
 /// The newest form known here.

@@ -1,6 +1,7 @@
 //! The outbox as its users see it: recordings begun, finished, recovered, listed.
 
 mod clock;
+mod counted;
 mod hostile;
 mod life;
 mod namesakes;

@@ -54,6 +54,7 @@ fn the_recordings_of_an_older_queue_are_somebodys_too() {
     let home = Home::new();
     let ann = finished(&home, |manifest| manifest.parties = vec![party("ann")]);
     let cid = finished(&home, |manifest| (manifest.agent, manifest.trunk) = (Some("cid".into()), Some("icall".into())));
+    super::counted::uncount(&home);
     let queue = rusqlite::Connection::open(home.spool().join("outbox.sqlite3")).unwrap();
     queue.execute_batch("DROP TABLE concerns; DROP INDEX recordings_by_last_name; PRAGMA user_version = 1;").unwrap();
     let other = home.other();
