@@ -243,8 +243,7 @@ pub(super) fn shown_in_json(text: &str) -> Cow<'_, str> {
 
 fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
     // Nearly all text is plain; bytes are looked at much faster than characters.
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if is_plain || !text.chars().any(is_obeyed) {
+    if is_plain(text) || !text.chars().any(is_obeyed) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -252,6 +251,12 @@ fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
         if is_obeyed(character) { escape(character, &mut out) } else { out.push(character) }
     }
     Cow::Owned(out)
+}
+
+/// Whether a text is of printable ASCII alone: shown as it is, a column for each byte.
+pub(super) fn is_plain(text: &str) -> bool {
+    // Without an early end many bytes are looked at together.
+    text.bytes().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'~'))
 }
 
 /// Whether a terminal or a reader's eye would be led astray: controls, line separators, and marks of Unicode's bidirectional algorithm (UAX 9).

@@ -1,6 +1,7 @@
 //! A long list being printed: the first row at once, the others in chunks as they are read, none kept.
 //! Above: `astdb show`, `find` and `log`, `rec ls`. Below: [`Output`].
 
+use std::io;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
@@ -15,6 +16,8 @@ const CHUNK: usize = 64 * 1024;
 pub(super) struct Rows<'a> {
     output: &'a Output,
     text: String,
+    /// A row of the document on its way there.
+    row: Vec<u8>,
     count: u64,
     failed: Option<Failure>,
 }
@@ -23,7 +26,7 @@ impl<'a> Rows<'a> {
     /// Begins a list; as JSON, one of this schema, its rows in a field of this name.
     pub(super) fn begin(output: &'a Output, schema: &str, name: &str) -> Self {
         let text = if output.is_json() { format!("{{\"schema\":\"{schema}\",\"{name}\":[") } else { String::new() };
-        Self { output, text, count: 0, failed: None }
+        Self { output, text, row: Vec::new(), count: 0, failed: None }
     }
 
     /// Adds a line, which is safe for a terminal and ends in a newline.
@@ -37,9 +40,11 @@ impl<'a> Rows<'a> {
         if self.count > 0 {
             self.text.push(',');
         }
-        match serde_json::to_string(row) {
-            Ok(text) => self.text.push_str(&shown_in_json(&text)),
-            Err(error) => self.failed = Some(std::io::Error::from(error).into()),
+        self.row.clear();
+        let written = serde_json::to_writer(&mut self.row, row).map_err(io::Error::from);
+        match written.and_then(|()| std::str::from_utf8(&self.row).map_err(io::Error::other)) {
+            Ok(text) => self.text.push_str(&shown_in_json(text)),
+            Err(error) => self.failed = Some(error.into()),
         }
         self.added()
     }

@@ -1,6 +1,8 @@
 //! Times and durations as people write and read them.
 //! Above: the commands. JSON never goes through here.
 
+use std::fmt::Write as _;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, civil};
 
@@ -8,14 +10,39 @@ use crate::config::parse_duration;
 
 /// Seconds in words that align and sort at a glance: `12s`, `5m03s`, `1h02m`, `3d04h`.
 pub(super) fn duration(seconds: f64) -> String {
+    let mut text = String::new();
     // Saturates; a negative or absent time is none.
-    let seconds = seconds.max(0.0) as u64;
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    duration_to(seconds.max(0.0) as u64, &mut text);
+    text
+}
+
+/// The same after what stands in `text`.
+pub(super) fn duration_to(seconds: u64, text: &mut String) {
+    let (much, unit, rest, small) = match seconds {
+        0..60 => (seconds, "s", 0, ""),
+        60..3_600 => (seconds / 60, "m", seconds % 60, "s"),
+        3_600..86_400 => (seconds / 3_600, "h", seconds / 60 % 60, "m"),
+        _ => (seconds / 86_400, "d", seconds / 3_600 % 24, "h"),
+    };
+    match u8::try_from(much) {
+        Ok(digit @ 0..10) => text.push(char::from(b'0' + digit)),
+        Ok(pair @ 10..100) => push_pair(pair, text),
+        // A String takes everything.
+        _ => {
+            let _ = write!(text, "{much}");
+        }
     }
+    text.push_str(unit);
+    if !small.is_empty() {
+        push_pair(u8::try_from(rest).unwrap_or_default(), text);
+        text.push_str(small);
+    }
+}
+
+/// A number below 100 as two digits.
+fn push_pair(pair: u8, text: &mut String) {
+    text.push(char::from(b'0' + pair / 10));
+    text.push(char::from(b'0' + pair % 10));
 }
 
 /// A point in time on the local clock: `2026-11-20 21:00:00`.
@@ -33,23 +60,28 @@ impl LocalClock {
 
     /// `2026-11-20 21:00:00`
     pub(super) fn print(&self, time: Timestamp) -> String {
+        let mut text = String::with_capacity(19);
+        self.print_to(time, &mut text);
+        text
+    }
+
+    /// The same after what stands in `text`.
+    pub(super) fn print_to(&self, time: Timestamp, text: &mut String) {
         let time = self.0.to_datetime(time);
         let (Ok(year @ 0..), [month, day, hour, minute, second]) = (
             u16::try_from(time.year()),
             [time.month(), time.day(), time.hour(), time.minute(), time.second()].map(i8::unsigned_abs),
         ) else {
-            return time.strftime("%Y-%m-%d %H:%M:%S").to_string();
+            let _ = write!(text, "{}", time.strftime("%Y-%m-%d %H:%M:%S"));
+            return;
         };
         let [century, year] = [year / 100, year % 100].map(|pair| u8::try_from(pair).unwrap_or_default());
-        let mut text = String::with_capacity(19);
         for (pair, after) in
             [(century, ""), (year, "-"), (month, "-"), (day, " "), (hour, ":"), (minute, ":"), (second, "")]
         {
-            text.push(char::from(b'0' + pair / 10));
-            text.push(char::from(b'0' + pair % 10));
+            push_pair(pair, text);
             text.push_str(after);
         }
-        text
     }
 }
 

@@ -70,13 +70,13 @@ pub struct Circle {
     pub trunks: Vec<String>,
 }
 
-/// A recording in a list.
+/// A recording in a list; its texts are its own, or lent by the queue.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
+pub struct Listed<S = String> {
     /// Which recording.
     pub id: RecordingId,
     /// Its file, relative to the spool; `None`: gone.
-    pub file: Option<String>,
+    pub file: Option<S>,
     /// How far it is.
     pub state: State,
     /// When it began.
@@ -86,27 +86,27 @@ pub struct Listed {
     /// How long it is.
     pub duration: Duration,
     /// The call: its calling leg's UUID.
-    pub call: String,
+    pub call: S,
     /// The leg whose call is recorded.
-    pub leg: String,
+    pub leg: S,
     /// The calling number.
-    pub from: String,
+    pub from: S,
     /// The caller's name.
-    pub from_name: String,
+    pub from_name: S,
     /// The dialled number.
-    pub to: String,
+    pub to: S,
     /// Where the call came from and went.
     pub direction: Direction,
     /// The user who talked with somebody outside.
-    pub agent: Option<String>,
+    pub agent: Option<S>,
     /// The trunk.
-    pub trunk: Option<String>,
+    pub trunk: Option<S>,
     /// The conference room.
-    pub room: Option<String>,
+    pub room: Option<S>,
     /// Bytes of all its files.
     pub bytes: u64,
     /// SHA-256 of its (first) file; empty while it is open.
-    pub sha256: String,
+    pub sha256: S,
     /// Whether it is sealed.
     pub sealed: bool,
     /// Deliveries in all: one for each file and remote.
@@ -144,7 +144,7 @@ pub struct Line<'a> {
     pub parked: u32,
 }
 
-const LINE_COLUMNS: &str =
+pub(super) const LINE_COLUMNS: &str =
     "id, file, state, started_ms, duration_ms, from_number, to_number, direction, wanted, delivered, parked";
 
 const COLUMNS: &str = "id, file, state, started_ms, ended_ms, duration_ms, call, leg, from_number, from_name, to_number, direction, \
@@ -176,6 +176,18 @@ impl Outbox {
         self.each_row(COLUMNS, filter, |row| Ok(take(listed(row)?)))
     }
 
+    /// The same without a copy of their texts.
+    ///
+    /// # Errors
+    /// The queue cannot be read.
+    pub fn each_lent(
+        &self,
+        filter: &Filter,
+        take: &mut dyn FnMut(&Listed<&str>) -> ControlFlow<()>,
+    ) -> Result<(), OutboxError> {
+        self.each_row(COLUMNS, filter, |row| Ok(take(&listed(row)?)))
+    }
+
     /// The same, no more than a line about each.
     ///
     /// # Errors
@@ -188,32 +200,24 @@ impl Outbox {
         self.each_row(LINE_COLUMNS, filter, |row| Ok(take(&line(row)?)))
     }
 
-    fn each_row(
-        &self,
-        columns: &str,
-        filter: &Filter,
-        mut take: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Fault>,
-    ) -> Result<(), OutboxError> {
-        let (sql, values) = listing(columns, filter);
-        self.read("listing recordings", |tx| {
-            let mut statement = tx.prepare_cached(&sql)?;
-            let mut rows = statement.query(params_from_iter(values))?;
-            while let Some(row) = rows.next()? {
-                if take(row)?.is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// How many the filter lets through, its limit and skip left out of account.
     ///
     /// # Errors
     /// The queue cannot be read.
     pub fn count(&self, filter: &Filter) -> Result<u64, OutboxError> {
         let (clause, values) = clause(filter);
-        let sql = format!("SELECT count(*) FROM recordings {clause}");
+        let sql = match filter {
+            // Of all that are in a state it is known how many there are.
+            Filter {
+                which: Which::All | Which::WithGone | Which::Open | Which::Closed,
+                since: None,
+                until: None,
+                text: None,
+                of: None,
+                ..
+            } => format!("SELECT coalesce(sum(many), 0) FROM counted_recordings {clause}"),
+            _ => format!("SELECT count(*) FROM recordings {clause}"),
+        };
         self.read("counting recordings", |tx| {
             Ok(tx.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| number(row, 0))?)
         })
@@ -277,21 +281,7 @@ impl Outbox {
     }
 }
 
-/// The statement that lists what the filter lets through.
-fn listing(columns: &str, filter: &Filter) -> (String, Vec<Value>) {
-    let (clause, values) = clause(filter);
-    let order = match (filter.order, &filter.of) {
-        (Order::Newest, None) => "ORDER BY started_ms DESC, number DESC",
-        (Order::Oldest, None) => "ORDER BY started_ms, number",
-        // The `+` keeps SQLite from walking all recordings in their order to find those of a few.
-        (Order::Newest, Some(_)) => "ORDER BY +started_ms DESC, +number DESC",
-        (Order::Oldest, Some(_)) => "ORDER BY +started_ms, +number",
-    };
-    let limit = filter.limit.map_or(-1, i64::from);
-    (format!("SELECT {columns} FROM recordings {clause} {order} LIMIT {limit} OFFSET {}", filter.skip), values)
-}
-
-fn clause(filter: &Filter) -> (String, Vec<Value>) {
+pub(super) fn clause(filter: &Filter) -> (String, Vec<Value>) {
     let mut terms: Vec<String> = Vec::new();
     let mut values: Vec<Value> = Vec::new();
     match filter.which {
@@ -333,26 +323,31 @@ fn clause(filter: &Filter) -> (String, Vec<Value>) {
     (clause, values)
 }
 
-fn listed(row: &Row<'_>) -> Result<Listed, Fault> {
-    let word = |at: usize| row.get_ref(at).and_then(|value| Ok(value.as_str()?));
+fn listed<'a, S: From<&'a str>>(row: &'a Row<'_>) -> Result<Listed<S>, Fault> {
+    let word = |at: usize| Ok::<_, Fault>(row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?);
+    let text = |at: usize| Ok::<_, Fault>(S::from(word(at)?));
+    let maybe = |at: usize| {
+        let text = row.get_ref(at)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+        Ok::<_, Fault>(text.map(S::from))
+    };
     Ok(Listed {
         id: id(row, 0)?,
-        file: row.get(1)?,
+        file: maybe(1)?,
         state: State::of(word(2)?).unwrap_or_default(),
         started: timestamp(row.get(3)?),
         ended: row.get::<_, Option<i64>>(4)?.map(timestamp),
         duration: Duration::from_millis(number(row, 5)?),
-        call: row.get(6)?,
-        leg: row.get(7)?,
-        from: row.get(8)?,
-        from_name: row.get(9)?,
-        to: row.get(10)?,
+        call: text(6)?,
+        leg: text(7)?,
+        from: text(8)?,
+        from_name: text(9)?,
+        to: text(10)?,
         direction: Direction::of(word(11)?).unwrap_or_default(),
-        agent: row.get(12)?,
-        trunk: row.get(13)?,
-        room: row.get(14)?,
+        agent: maybe(12)?,
+        trunk: maybe(13)?,
+        room: maybe(14)?,
         bytes: number(row, 15)?,
-        sha256: row.get(16)?,
+        sha256: text(16)?,
         sealed: row.get(17)?,
         wanted: row.get(18)?,
         delivered: row.get(19)?,
@@ -397,6 +392,7 @@ pub(super) fn number(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbox::walk::listing;
 
     #[test]
     fn the_recordings_of_a_few_are_found_without_a_walk_of_all() {

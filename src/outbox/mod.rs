@@ -31,6 +31,7 @@ pub mod spool;
 mod store;
 mod tidy;
 pub mod verify;
+mod walk;
 
 pub use aside::Aside;
 pub use delivery::{Delivery, DeliveryState, RemoteStatus};

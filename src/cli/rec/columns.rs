@@ -1,10 +1,12 @@
 //! A table of any length: a short one is arranged as all tables are, a long one goes on in columns as wide as its beginning.
 //! Above: `rec ls`. Below: [`Output`].
 
+use std::borrow::Cow;
+
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::exit::Failure;
-use crate::cli::output::{Output, shown};
+use crate::cli::output::{Output, is_plain, shown};
 
 /// So many rows are looked at before the first is printed.
 const BEGINNING: usize = 1_000;
@@ -55,18 +57,28 @@ impl<'a> Columns<'a> {
     }
 
     fn line(&mut self, row: &[impl AsRef<str>]) {
+        let begin = self.text.len();
+        self.cells(row.iter().map(|cell| cell.as_ref().into()), str::len);
+        // Nearly all lines are plain: looked at once, and not cell by cell.
+        if !is_plain(self.text.get(begin..).unwrap_or_default()) {
+            self.text.truncate(begin);
+            self.cells(row.iter().map(|cell| shown(cell.as_ref())), width);
+        }
+        self.text.push('\n');
+    }
+
+    fn cells<'t>(&mut self, cells: impl Iterator<Item = Cow<'t, str>>, width: impl Fn(&str) -> usize) {
         let mut owed = 0;
-        for (cell, broad) in row.iter().zip(&self.widths) {
+        for (cell, broad) in cells.zip(&self.widths) {
             // An empty cell would shift the columns of those who split at blanks.
-            let cell = if cell.as_ref().is_empty() { "-".into() } else { shown(cell.as_ref()) };
+            let cell = if cell.is_empty() { "-" } else { &*cell };
             let end = self.text.len() + owed;
             while self.text.len() < end {
                 self.text.push_str(BLANKS.get(..end - self.text.len()).unwrap_or(BLANKS));
             }
-            self.text.push_str(&cell);
-            owed = broad.saturating_sub(width(&cell)) + SPACE;
+            self.text.push_str(cell);
+            owed = broad.saturating_sub(width(cell)) + SPACE;
         }
-        self.text.push('\n');
     }
 
     fn flush(&mut self) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::rows::Rows;
 use crate::cli::words::{self, LocalClock};
-use crate::outbox::{Filter, Line, Listed, Order, Outbox, Which};
+use crate::outbox::{Filter, Line, Listed, Order, Outbox, RecordingId, Which};
 
 /// As much of an id as nobody else has.
 const SHORT_ID: usize = 13;
@@ -53,10 +53,10 @@ pub(super) struct Args {
     gone: bool,
 }
 
-/// A recording as `rec ls --json` and `rec show --json` tell it.
+/// A recording as `rec ls --json` tells it.
 #[derive(Serialize)]
-pub(super) struct JsonRecording<'a> {
-    id: String,
+struct JsonRecording<'a> {
+    id: RecordingId,
     file: Option<&'a str>,
     state: &'static str,
     started: Timestamp,
@@ -81,25 +81,25 @@ pub(super) struct JsonRecording<'a> {
 }
 
 impl<'a> JsonRecording<'a> {
-    fn of(listed: &'a Listed) -> Self {
+    fn of(listed: &Listed<&'a str>) -> Self {
         Self {
-            id: listed.id.to_string(),
-            file: listed.file.as_deref(),
+            id: listed.id,
+            file: listed.file,
             state: listed.state.word(),
             started: listed.started,
             ended: listed.ended,
             duration_s: listed.duration.as_secs_f64(),
             direction: listed.direction.word(),
-            from: &listed.from,
-            from_name: &listed.from_name,
-            to: &listed.to,
-            agent: listed.agent.as_deref(),
-            trunk: listed.trunk.as_deref(),
-            room: listed.room.as_deref(),
-            call: &listed.call,
-            leg: &listed.leg,
+            from: listed.from,
+            from_name: listed.from_name,
+            to: listed.to,
+            agent: listed.agent,
+            trunk: listed.trunk,
+            room: listed.room,
+            call: listed.call,
+            leg: listed.leg,
             bytes: listed.bytes,
-            sha256: &listed.sha256,
+            sha256: listed.sha256,
             sealed: listed.sealed,
             delivery: delivery(listed.wanted, listed.delivered, listed.parked),
             wanted: listed.wanted,
@@ -133,7 +133,7 @@ impl Args {
 fn as_json(outbox: Option<&Outbox>, filter: &Filter, context: &Context) -> Done {
     let mut rows = Rows::begin(&context.output, "rec.recordings/1", "recordings");
     if let Some(outbox) = outbox {
-        outbox.each(filter, &mut |listed| rows.json(&JsonRecording::of(&listed)))?;
+        outbox.each_lent(filter, &mut |listed| rows.json(&JsonRecording::of(listed)))?;
     }
     rows.end(|_| String::new())?;
     Ok(Exit::Ok)
@@ -144,8 +144,8 @@ fn as_text(outbox: Option<&Outbox>, filter: &Filter, context: &Context) -> Done 
     let mut columns = Columns::begin(&context.output, &header);
     let mut failed: Option<Failure> = None;
     if let Some(outbox) = outbox {
-        let clock = LocalClock::new();
-        outbox.each_line(filter, &mut |line| match add(&mut columns, line, &clock) {
+        let mut words = Words { clock: LocalClock::new(), started: String::new(), length: String::new() };
+        outbox.each_line(filter, &mut |line| match add(&mut columns, line, &mut words) {
             Ok(()) => ControlFlow::Continue(()),
             Err(failure) => {
                 failed = Some(failure);
@@ -159,11 +159,22 @@ fn as_text(outbox: Option<&Outbox>, filter: &Filter, context: &Context) -> Done 
     }
 }
 
-fn add(columns: &mut Columns<'_>, line: &Line<'_>, clock: &LocalClock) -> Result<(), Failure> {
+/// What is put in words for each line, over and over in the same place.
+struct Words {
+    clock: LocalClock,
+    started: String,
+    length: String,
+}
+
+fn add(columns: &mut Columns<'_>, line: &Line<'_>, words: &mut Words) -> Result<(), Failure> {
+    words.started.clear();
+    words.clock.print_to(line.started, &mut words.started);
+    words.length.clear();
+    words::duration_to(line.duration.as_secs(), &mut words.length);
     columns.row(&[
         line.id.get(..SHORT_ID).unwrap_or(line.id),
-        &clock.print(line.started),
-        &words::duration(line.duration.as_secs_f64()),
+        &words.started,
+        &words.length,
         line.direction.word(),
         line.from,
         line.to,
