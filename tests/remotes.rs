@@ -3,6 +3,7 @@
 mod crms;
 mod faults;
 mod http;
+mod measured;
 mod php;
 mod places;
 mod tls;
@@ -83,6 +84,7 @@ impl Desk {
             file: file.to_owned(),
             size: audio.len() as u64,
             sha256: sha256(audio),
+            measuring: Arc::default(),
             resume: None,
             attempt: 1,
             spool: Arc::clone(&self.spool),

@@ -46,6 +46,18 @@ pub struct Measure {
     pub sha256: String,
 }
 
+impl Measure {
+    /// Why a file that is measured so is not the one that was expected.
+    pub(super) fn differs_from(&self, expected: &Self) -> io::Error {
+        let Self { bytes, sha256 } = self;
+        let what = format!(
+            "the file has {bytes} bytes with SHA-256 {sha256}, and had {} with {} when it was finished",
+            expected.bytes, expected.sha256
+        );
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    }
+}
+
 impl Spool {
     /// Opens a spool; makes it, for its owner alone, where it is not there.
     ///

@@ -1,8 +1,13 @@
 //! One attempt: the file is looked at, sent, and its receipt judged.
 //! Above: `engine` runs up to 8 of them. Below: a remote.
+//!
+//! A receipt counts only when the whole file was measured in the same attempt and is what it was when its recording was finished. Most
+//! remotes measure it while they send it, and then the last of a file that has changed never leaves; where the file was touched since
+//! it was finished, or the remote does not measure, it is measured before its first byte leaves.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,10 +21,11 @@ use super::pick::{self, Claim, Failure, Key};
 use super::{Event, Item, Options, Outcome, Watcher};
 use crate::outbox::receipt::{self, Sent};
 use crate::outbox::remote::{Configured, DeliveryError, Parcel, Progress, Receipt, Resume, Retry};
-use crate::outbox::spool::{Measure, Spool, measure};
+use crate::outbox::spool::{Measure, measure};
 use crate::outbox::{Outbox, OutboxError, seal};
 
-/// So many files are hashed at once: more would take the processors away from those who send.
+/// So many files are looked at or hashed at once: more would take the processors away from those who send, and each more is a thread
+/// whose memory the allocator keeps.
 static HASHING: Semaphore = Semaphore::const_new(2);
 
 /// What went wrong, before it is known what follows from it.
@@ -39,6 +45,21 @@ enum Kind {
     Receipt,
     /// The remote, or the way to it.
     Remote(Retry),
+}
+
+impl Trouble {
+    /// What went wrong with our own file.
+    fn with_file(error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::InvalidData => return Self { what: error.to_string(), kind: Kind::Changed },
+            io::ErrorKind::NotFound => Kind::Vanished,
+            // A link, or a folder on the way that became one.
+            io::ErrorKind::InvalidInput | io::ErrorKind::NotADirectory => Kind::Changed,
+            _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Kind::Changed,
+            _ => Kind::Disk,
+        };
+        Self { what: format!("reading the file: {error}"), kind }
+    }
 }
 
 /// Deliveries on their way, for the summary of a run that is cut short.
@@ -103,13 +124,12 @@ async fn deliver(
     sending: &Sending<'_>,
     stall: Duration,
 ) -> Result<Receipt, Trouble> {
-    let (file, expected) = (claim.item.file.clone(), Measure { bytes: claim.item.size, sha256: claim.sha256.clone() });
-    let spool = Arc::clone(outbox.spool());
-    // The semaphore is never closed.
-    let turn = HASHING.acquire().await;
-    blocking(outbox, move |_| look(&spool, &file, &expected)).await?;
-    drop(turn);
     let parcel = parcel(outbox, claim);
+    let is_touched = glance(outbox, claim).await?;
+    let is_measured = is_touched || !configured.remote.measures();
+    if is_measured {
+        measured(outbox, claim).await?;
+    }
     let attempt = configured.remote.deliver(&parcel, sending);
     let receipt = tokio::select! {
         done = attempt => done,
@@ -118,35 +138,43 @@ async fn deliver(
             retry: Retry::Later { after: None },
         }),
     };
+    let found = parcel.measuring.found();
+    // Whatever the remote says of it.
+    if let Some(Err(error)) = found {
+        return Err(Trouble::with_file(&error));
+    }
     let receipt = receipt.map_err(|error| Trouble { what: error.what, kind: Kind::Remote(error.retry) })?;
     let sent = Sent { key: &parcel.key, sha256: &parcel.sha256, size: parcel.size };
     receipt::check(&receipt, &sent, &configured.policy)
         .map_err(|error| Trouble { what: error.to_string(), kind: Kind::Receipt })?;
+    if found.is_none() && !is_measured {
+        // It had arrived before, so that nothing or not all of it was sent.
+        measured(outbox, claim).await?;
+    }
     Ok(receipt)
 }
 
-/// Whether a file is what it was when its recording was finished.
-fn look(spool: &Spool, file: &str, expected: &Measure) -> Result<(), Trouble> {
-    let trouble = |error: &io::Error| {
-        let kind = match error.kind() {
-            io::ErrorKind::NotFound => Kind::Vanished,
-            // A link, or a folder on the way that became one.
-            io::ErrorKind::InvalidInput | io::ErrorKind::NotADirectory => Kind::Changed,
-            _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Kind::Changed,
-            _ => Kind::Disk,
-        };
-        Trouble { what: format!("reading the file: {error}"), kind }
-    };
-    let opened = spool.open_plain(file).map_err(|error| trouble(&error))?;
-    let found = measure(&opened).map_err(|error| trouble(&error))?;
-    if found == *expected {
-        return Ok(());
-    }
-    let what = format!(
-        "the file has {} bytes with SHA-256 {}, and had {} with {} when it was finished",
-        found.bytes, found.sha256, expected.bytes, expected.sha256
-    );
-    Err(Trouble { what, kind: Kind::Changed })
+/// Whether a file may be another than the one that was finished: somebody has written to it since, or renamed it.
+async fn glance(outbox: &Outbox, claim: &Claim) -> Result<bool, Trouble> {
+    let (file, size, finished_ms) = (claim.item.file.clone(), claim.item.size, claim.finished_ms);
+    // The semaphore is never closed.
+    let _turn = HASHING.acquire().await;
+    let facts = blocking(outbox, move |outbox| outbox.spool().open_plain(&file)?.metadata());
+    let facts = facts.await.map_err(|error| Trouble::with_file(&error))?;
+    let changed_ms = facts.ctime().saturating_mul(1_000).saturating_add(facts.ctime_nsec() / 1_000_000);
+    Ok(facts.len() != size || finished_ms.is_none_or(|finished_ms| changed_ms > finished_ms))
+}
+
+/// Reads a file from its beginning to its end: whether it is what it was when its recording was finished.
+async fn measured(outbox: &Outbox, claim: &Claim) -> Result<(), Trouble> {
+    let (file, expected) = (claim.item.file.clone(), Measure { bytes: claim.item.size, sha256: claim.sha256.clone() });
+    // The semaphore is never closed.
+    let _turn = HASHING.acquire().await;
+    let found = blocking(outbox, move |outbox| {
+        let found = measure(&outbox.spool().open_plain(&file)?)?;
+        if found == expected { Ok(()) } else { Err(found.differs_from(&expected)) }
+    });
+    found.await.map_err(|error| Trouble::with_file(&error))
 }
 
 fn parcel(outbox: &Outbox, claim: &Claim) -> Parcel {
@@ -163,6 +191,7 @@ fn parcel(outbox: &Outbox, claim: &Claim) -> Parcel {
         file: file.clone(),
         size: *size,
         sha256: claim.sha256.clone(),
+        measuring: Arc::default(),
         resume: claim.resume.clone(),
         attempt: *attempt,
         spool: Arc::clone(outbox.spool()),

@@ -38,6 +38,8 @@ pub(super) struct Claim {
     pub(super) item: Item,
     pub(super) manifest: Arc<Manifest>,
     pub(super) sha256: String,
+    /// When its recording was finished, milliseconds since 1970.
+    pub(super) finished_ms: Option<i64>,
     pub(super) resume: Option<Resume>,
 }
 
@@ -101,7 +103,11 @@ pub(super) fn prepare(outbox: &Outbox, options: &Options, names: &[Arc<str>]) ->
         }
     }
     outbox.write("preparing a run", Durable::Soon, |tx| {
-        tx.execute("UPDATE deliveries SET state = 'pending' WHERE state = 'uploading'", ())?;
+        tx.execute(
+            "UPDATE deliveries INDEXED BY deliveries_waiting SET state = 'pending'
+             WHERE state IN ('pending', 'uploading') AND state = 'uploading'",
+            (),
+        )?;
         mend(tx)?;
         tx.execute(
             "UPDATE deliveries SET state = 'parked', reason = ?1 WHERE state IN ('pending', 'uploading')
@@ -136,6 +142,7 @@ fn hurry(tx: &Transaction<'_>, options: &Options, names: &[Arc<str>]) -> Result<
         "UPDATE deliveries SET due_ms = 0, reason = NULL, first_failed_ms = NULL,
          attempts = CASE state WHEN 'parked' THEN 0 ELSE attempts END, state = 'pending'
          WHERE state != 'delivered' AND remote IN (SELECT value FROM json_each(?1))
+         AND number IN (SELECT number FROM recordings WHERE delivered < wanted)
          AND (?2 IS NULL OR number IN (SELECT number FROM recordings WHERE id IN (SELECT value FROM json_each(?2))))",
         (json(names), ids(options)),
     )?;
@@ -209,6 +216,7 @@ pub(super) fn turn(outbox: &Outbox, turn: &Turn) -> Result<Vec<Option<Claim>>, O
 /// A delivery's row and its manifest.
 struct Found {
     manifest: String,
+    finished_ms: Option<i64>,
     attempt: u32,
     resume: Option<Resume>,
 }
@@ -216,14 +224,14 @@ struct Found {
 impl Found {
     /// `None`: the recording has no such part.
     fn claim(self, outbox: &Outbox, key: &Key) -> Result<Option<Claim>, OutboxError> {
-        let Self { manifest, attempt, resume } = self;
+        let Self { manifest, finished_ms, attempt, resume } = self;
         let manifest = outbox.parse(&manifest)?;
         let at = usize::try_from(key.part).unwrap_or(usize::MAX).saturating_sub(1);
         let Some((file, size, sha256)) = manifest.files().nth(at) else { return Ok(None) };
         let (id, call) = (manifest.id, manifest.call.clone());
         let (file, sha256) = (file.to_owned(), sha256.to_owned());
         let item = Item { id, part: key.part, call, file, size, remote: key.remote.to_string(), attempt };
-        Ok(Some(Claim { key: key.clone(), item, manifest: Arc::new(manifest), sha256, resume }))
+        Ok(Some(Claim { key: key.clone(), item, manifest: Arc::new(manifest), sha256, finished_ms, resume }))
     }
 }
 
@@ -239,13 +247,15 @@ fn claim(tx: &Transaction<'_>, key: &Key) -> Result<Option<Found>, Fault> {
         return Ok(None);
     }
     let mut one = tx.prepare_cached(
-        "SELECT json, attempts, token, position FROM deliveries JOIN manifests USING (number)
+        "SELECT json, attempts, token, position, finished_ms
+         FROM deliveries JOIN manifests USING (number) JOIN recordings USING (number)
          WHERE number = ?1 AND part = ?2 AND remote = ?3",
     )?;
     let row = one.query_row(params![key.number, key.part, key.remote.as_ref()], |row| {
         let (manifest, attempt, token) = (row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?);
         let offset = number(row, 3)?;
-        Ok(Found { manifest, attempt, resume: token.map(|token| Resume { token, offset }) })
+        let resume = token.map(|token| Resume { token, offset });
+        Ok(Found { manifest, finished_ms: row.get(4)?, attempt, resume })
     });
     Ok(row.optional()?)
 }
@@ -338,7 +348,8 @@ pub(super) fn failed(outbox: &Outbox, claim: &Claim, failure: &Failure) -> Resul
 pub(super) fn put_back(outbox: &Outbox) -> Result<(), OutboxError> {
     outbox.write("ending a run", Durable::Soon, |tx| {
         tx.execute(
-            "UPDATE deliveries SET state = 'pending', attempts = max(attempts - 1, 0) WHERE state = 'uploading'",
+            "UPDATE deliveries INDEXED BY deliveries_waiting SET state = 'pending', attempts = max(attempts - 1, 0)
+             WHERE state IN ('pending', 'uploading') AND state = 'uploading'",
             (),
         )?;
         Ok(())

@@ -1,19 +1,25 @@
-//! What a request carries: nothing, a few bytes, or a recording read piece by piece while it is sent.
-//! Above: `web`. Below: the file.
+//! What a request carries: nothing, a few bytes, or a recording read piece by piece, and measured, while it is sent.
+//! Above: `web`. Below: `measuring` reads the file.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::Parcel;
+use super::measuring::Pass;
 
-/// Bytes read from the file at a time: with two pieces on their way for each of 8 uploads, 4 MiB in all.
-const PIECE_BYTES: u64 = 256 * 1024;
+/// Bytes read from the file at a time.
+const PIECE_BYTES: u64 = 64 * 1024;
+
+/// Pieces of an upload on their way: one leaves while the next is read. With 8 uploads, 1 MiB in all.
+const PIECES: usize = 2;
+
+/// So many are read at once: a thread each, whose memory the allocator keeps, and as many keep a disk busy.
+static READING: Semaphore = Semaphore::const_new(4);
 
 /// Pieces that have been sent. They are filled again: the system would have to clear new memory for each, and the allocator would keep
 /// more of it, for each thread some.
@@ -63,9 +69,12 @@ impl Payload {
             Self::Recording { head, parcel, from, len, tail } => {
                 let reading = Reading {
                     head: Some(head.clone()),
-                    file: Source::Closed { parcel: Box::new(parcel.clone()), from: *from },
+                    pass: Some(parcel.pass(*from)),
+                    parcel: Arc::new(parcel.clone()),
+                    next: *from,
                     left: *len,
                     tail: Some(tail.clone()),
+                    slots: Arc::new(Semaphore::new(PIECES)),
                     pulse: Arc::clone(pulse),
                 };
                 reqwest::Body::wrap_stream(stream::try_unfold(reading, Reading::next))
@@ -111,7 +120,16 @@ impl Pulse {
     async fn may_go_on(&self) -> io::Result<()> {
         let mut flow = self.flow.subscribe();
         let is_over = flow.wait_for(|flow| *flow != Flow::Held).await.is_ok_and(|flow| *flow == Flow::Over);
-        if is_over { Err(io::Error::other("the answer came first")) } else { Ok(()) }
+        if is_over { Err(too_late()) } else { Ok(()) }
+    }
+
+    /// Done when nothing more is to be sent.
+    async fn over(&self) {
+        let mut flow = self.flow.subscribe();
+        if flow.wait_for(|flow| *flow == Flow::Over).await.is_err() {
+            // never: we have its other end
+            std::future::pending().await
+        }
     }
 
     /// What has left and was not told yet.
@@ -125,24 +143,23 @@ impl Pulse {
     }
 }
 
+fn too_late() -> io::Error {
+    io::Error::other("the answer came first")
+}
+
 /// A body on its way.
 struct Reading {
     head: Option<Bytes>,
-    file: Source,
+    parcel: Arc<Parcel>,
+    /// Taken while a piece is read, and away after an error.
+    pass: Option<Pass>,
+    /// The next byte of the file that is sent.
+    next: u64,
     left: u64,
     tail: Option<Bytes>,
+    /// For pieces on their way.
+    slots: Arc<Semaphore>,
     pulse: Arc<Pulse>,
-}
-
-/// The file is opened when its first byte is due.
-enum Source {
-    Closed {
-        parcel: Box<Parcel>,
-        from: u64,
-    },
-    Open(File),
-    /// Between two pieces, and after an error.
-    Away,
 }
 
 impl Reading {
@@ -151,69 +168,79 @@ impl Reading {
         if let Some(head) = self.head.take().filter(|head| !head.is_empty()) {
             return Ok(Some((head, self)));
         }
-        if self.left > 0 {
-            let source = std::mem::replace(&mut self.file, Source::Away);
-            let want = self.left.min(PIECE_BYTES);
-            let (file, piece) =
-                tokio::task::spawn_blocking(move || source.read(want)).await.map_err(io::Error::other)??;
-            let got = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-            self.file = Source::Open(file);
+        while self.left > 0 {
+            let (at, piece) = self.read().await?;
+            let got = u64::try_from(piece.bytes.len()).unwrap_or(u64::MAX);
+            if at < self.next {
+                // before what is sent: only measured, a sign of life
+                self.pulse.beat(0);
+                self.pulse.may_go_on().await?;
+                continue;
+            }
+            self.next = self.next.saturating_add(got);
             self.left = self.left.saturating_sub(got);
             self.pulse.beat(got);
-            return Ok(Some((piece, self)));
+            return Ok(Some((Bytes::from_owner(piece), self)));
         }
         match self.tail.take().filter(|tail| !tail.is_empty()) {
             Some(tail) => Ok(Some((tail, self))),
             None => Ok(None),
         }
     }
+
+    /// The next piece and where it begins.
+    async fn read(&mut self) -> io::Result<(u64, Piece)> {
+        let mut pass = self.pass.take().ok_or_else(|| io::Error::other("the file was given up"))?;
+        let (at, parcel) = (pass.at, Arc::clone(&self.parcel));
+        let most = if at < self.next { self.next.saturating_sub(at) } else { self.left };
+        let want = most.min(PIECE_BYTES);
+        let slot = tokio::select! {
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.map_err(io::Error::other)?,
+            () = self.pulse.over() => return Err(too_late()),
+        };
+        // The semaphore is never closed.
+        let turn = READING.acquire().await;
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let mut piece = Piece::new(slot);
+            piece.bytes.reserve_exact(usize::try_from(PIECE_BYTES).unwrap_or(0));
+            pass.read(&parcel, want, &mut piece.bytes)?;
+            Ok::<_, io::Error>((pass, piece))
+        });
+        let (pass, piece) = read.await.map_err(io::Error::other)??;
+        self.pass = Some(pass);
+        Ok((at, piece))
+    }
 }
 
 /// A piece of a file on its way.
-struct Piece(Vec<u8>);
+struct Piece {
+    bytes: Vec<u8>,
+    /// Given back when it has left.
+    _slot: OwnedSemaphorePermit,
+}
 
 impl Piece {
     /// An empty one.
-    fn new() -> Self {
-        Self(SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default())
+    fn new(slot: OwnedSemaphorePermit) -> Self {
+        let bytes = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        Self { bytes, _slot: slot }
     }
 }
 
 impl AsRef<[u8]> for Piece {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        let mut piece = std::mem::take(&mut self.0);
+        let mut piece = std::mem::take(&mut self.bytes);
         piece.clear();
         let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < MOST_SPARE {
             spare.push(piece);
         }
-    }
-}
-
-impl Source {
-    /// Exactly `want` bytes; an error when the file has fewer.
-    fn read(self, want: u64) -> io::Result<(File, Bytes)> {
-        let mut file = match self {
-            Self::Open(file) => file,
-            Self::Closed { parcel, from } => {
-                let mut file = parcel.open().map_err(|error| io::Error::other(error.to_string()))?;
-                file.seek(SeekFrom::Start(from))?;
-                file
-            }
-            Self::Away => return Err(io::Error::other("the file was given up")),
-        };
-        let mut piece = Piece::new();
-        piece.0.reserve_exact(usize::try_from(PIECE_BYTES).unwrap_or(0));
-        let got = (&mut file).take(want).read_to_end(&mut piece.0)?;
-        if u64::try_from(got).ok() != Some(want) {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"));
-        }
-        Ok((file, Bytes::from_owner(piece)))
     }
 }

@@ -13,10 +13,10 @@ use super::answer::{later, never};
 use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
 use crate::config::RemoteSettings;
 use crate::outbox::manifest::manifest_name;
-use crate::outbox::spool::{hex, measure};
+use crate::outbox::spool::{Measure, hex, measure};
 
 /// Bytes copied between two looks at the future.
-const PIECE_BYTES: u64 = 1024 * 1024;
+const PIECE_BYTES: u64 = 256 * 1024;
 
 /// A folder.
 pub(super) struct Folder {
@@ -25,6 +25,7 @@ pub(super) struct Folder {
 
 /// A copy on its way; the file below its temporary name is removed with it.
 struct Copy {
+    parcel: Parcel,
     from: File,
     to: File,
     temporary: PathBuf,
@@ -80,9 +81,8 @@ impl Folder {
                 break;
             }
         }
-        let wanted = (parcel.sha256.clone(), parcel.size);
         let place = target.clone();
-        blocking(move || copy.finish(&wanted, &place)).await.map_err(|error| failed(&error))?;
+        blocking(move || copy.finish(&place)).await.map_err(|error| failed(&error))?;
         self.manifest(parcel, &target).await?;
         Ok(receipt())
     }
@@ -124,6 +124,10 @@ impl Remote for Folder {
     fn place(&self) -> String {
         self.path.display().to_string()
     }
+
+    fn measures(&self) -> bool {
+        true
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
@@ -150,7 +154,7 @@ fn start(parcel: &Parcel, target: &Path, root: &Path) -> io::Result<Copy> {
     let from = parcel.open().map_err(io::Error::other)?;
     let temporary = beside(target, &parcel.key);
     let to = create(&temporary)?;
-    Ok(Copy { from, to, temporary, hash: Sha256::new(), bytes: 0 })
+    Ok(Copy { parcel: parcel.clone(), from, to, temporary, hash: Sha256::new(), bytes: 0 })
 }
 
 /// A name beside `path` that no recording has.
@@ -175,7 +179,8 @@ impl Copy {
     /// Copies a piece; 0 bytes: the file has ended.
     fn step(mut self) -> io::Result<(Self, u64)> {
         let mut piece = Vec::new();
-        (&mut self.from).take(PIECE_BYTES).read_to_end(&mut piece)?;
+        let read = (&mut self.from).take(PIECE_BYTES).read_to_end(&mut piece);
+        read.map_err(|error| self.parcel.found_wrong(error))?;
         self.to.write_all(&piece)?;
         self.hash.update(&piece);
         let moved = u64::try_from(piece.len()).unwrap_or(u64::MAX);
@@ -184,12 +189,16 @@ impl Copy {
     }
 
     /// Gives the copy its name, when it is what it should be and on the disk, and no other file has got that name meanwhile.
-    fn finish(mut self, wanted: &(String, u64), target: &Path) -> io::Result<()> {
-        self.to.sync_all()?;
+    fn finish(mut self, target: &Path) -> io::Result<()> {
         let hash = std::mem::take(&mut self.hash);
-        if (&hex(&hash.finalize()), self.bytes) != (&wanted.0, wanted.1) {
+        let found = Measure { bytes: self.bytes, sha256: hex(&hash.finalize()) };
+        let expected = Measure { bytes: self.parcel.size, sha256: self.parcel.sha256.clone() };
+        if found != expected {
+            self.parcel.found_wrong(found.differs_from(&expected));
             return Err(io::Error::other("the recording has changed while it was copied"));
         }
+        self.parcel.found_same();
+        self.to.sync_all()?;
         match std::fs::hard_link(&self.temporary, target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),

@@ -221,6 +221,10 @@ impl Remote for Http {
     fn place(&self) -> String {
         shown_place(&self.url)
     }
+
+    fn measures(&self) -> bool {
+        true
+    }
 }
 
 /// What a page's answer proves. 409 with a receipt: it has the recording already.

@@ -10,6 +10,7 @@ mod guard;
 mod http;
 mod kinds;
 mod login;
+mod measuring;
 mod multipart;
 mod notice;
 mod s3;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use error::RemoteError;
 pub use guard::{Lookup, SystemLookup};
 pub use kinds::{from_settings, policy, remotes};
+pub use measuring::Measuring;
 
 use super::error::OutboxError;
 use super::manifest::Manifest;
@@ -53,6 +55,12 @@ pub trait Remote: Send + Sync {
 
     /// Where it delivers to, for messages: a URL without secrets, or a folder.
     fn place(&self) -> String;
+
+    /// Whether it measures the file while it sends it, and lets the last of it out only when it is what it was. For one that does not,
+    /// the file is measured before.
+    fn measures(&self) -> bool {
+        false
+    }
 }
 
 /// A recording's file on its way.
@@ -70,8 +78,10 @@ pub struct Parcel {
     pub file: String,
     /// Its bytes.
     pub size: u64,
-    /// SHA-256 of its bytes, 64 hexadecimal digits; checked just before.
+    /// SHA-256 of its bytes when it was finished, 64 hexadecimal digits.
     pub sha256: String,
+    /// Whether they still are what they were: known when the last of them is read.
+    pub measuring: Arc<Measuring>,
     /// What [`Progress::resume_at`] was told last, by this or an earlier attempt or process.
     pub resume: Option<Resume>,
     /// Which attempt, from 1.

@@ -57,4 +57,8 @@ impl Remote for Timed {
     fn place(&self) -> String {
         self.remote.place()
     }
+
+    fn measures(&self) -> bool {
+        self.remote.measures()
+    }
 }

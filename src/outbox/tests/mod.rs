@@ -4,6 +4,7 @@ mod clock;
 mod counted;
 mod hostile;
 mod life;
+mod measured;
 mod namesakes;
 mod push;
 mod tidy;
