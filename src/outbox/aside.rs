@@ -29,6 +29,9 @@ enum Left {
 }
 
 impl Spool {
+    /// What nobody has written to for so long is left over from somebody who was killed.
+    pub const LEFT_OVER: Duration = Duration::from_secs(3_600);
+
     /// Begins a file, for its owner alone.
     ///
     /// # Errors
@@ -47,19 +50,34 @@ impl Spool {
         begun().map_err(failed)
     }
 
-    /// Removes files that were begun aside and that nobody writes any more, as their writers were killed; how many. Those that were
-    /// written to within `quiet` are left alone.
+    /// Removes files that were begun aside, in any folder, and that nobody writes any more, as their writers were killed; how many.
+    /// Those that were written to within `quiet` are left alone.
     ///
     /// # Errors
-    /// The folder cannot be read, or one is still there.
+    /// A folder cannot be read, or one is still there.
     pub fn sweep(&self, quiet: Duration) -> Result<usize, OutboxError> {
-        let failed = |error: io::Error| OutboxError::io("clearing up", self.path())(error);
+        self.sweep_below("", quiet)
+    }
+
+    fn sweep_below(&self, above: &str, quiet: Duration) -> Result<usize, OutboxError> {
+        let failed = |error: io::Error| OutboxError::io("clearing up", &self.path().join(above))(error);
+        let entries = match std::fs::read_dir(self.path().join(above)) {
+            // Gone meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !above.is_empty() => return Ok(0),
+            entries => entries.map_err(failed)?,
+        };
         let mut swept = 0;
-        for entry in std::fs::read_dir(self.path()).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let Some(name) = name.to_str().filter(|name| is_temporary(name)) else { continue };
-            if self.is_abandoned(name, quiet).map_err(failed)? {
-                self.remove(name)?;
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let whole = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if check_name(&whole).is_ok() {
+                    swept += self.sweep_below(&whole, quiet)?;
+                }
+            } else if is_temporary(name) && self.is_abandoned(&whole, quiet).map_err(failed)? {
+                self.remove(&whole)?;
                 swept += 1;
             }
         }

@@ -31,6 +31,9 @@ pub fn recover(spool: &Spool) -> Result<Vec<Recovered>, RecordError> {
     }
     let outbox = spool.outbox()?;
     outbox.drop_clear_files()?;
+    if let Err(error) = outbox.spool().sweep(crate::outbox::Spool::LEFT_OVER) {
+        tracing::error!(%error, "what killed writers left behind stays");
+    }
     let mut recovered = Vec::new();
     for manifest in outbox.recover()? {
         let (id, file) = (manifest.id, manifest.file.clone());

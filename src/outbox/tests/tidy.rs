@@ -169,9 +169,13 @@ fn what_a_killed_writer_left_aside_is_cleared_up_and_what_is_being_written_is_no
     let left = ".0123456789abcdef0123456789abcdef.part";
     home.write(left, b"of somebody who was killed");
     home.write(".mine.part", b"no name of ours");
+    home.outbox.spool().make_folders("2026/11/x").unwrap();
+    let below = format!("2026/11/{left}");
+    home.write(&below, b"of a manifest that was being written");
     let aside = home.outbox.spool().begin_aside().unwrap();
     assert_eq!(home.outbox.spool().sweep(Duration::from_secs(3_600)).unwrap(), 0, "written to just now");
-    assert_eq!(home.other().spool().sweep(Duration::ZERO).unwrap(), 1);
-    assert!(!home.spool().join(left).exists() && home.spool().join(".mine.part").exists());
+    assert_eq!(home.other().spool().sweep(Duration::ZERO).unwrap(), 2);
+    assert!(!home.spool().join(left).exists() && !home.spool().join(below).exists());
+    assert!(home.spool().join("2026/11").exists() && home.spool().join(".mine.part").exists());
     home.outbox.spool().place_aside(&aside, "kept.wav").unwrap();
 }
