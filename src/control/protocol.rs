@@ -108,6 +108,8 @@ pub mod method {
     pub const RECORD_MASK: &str = "record.mask";
     /// [`super::RecordTarget`] → [`super::Recorded`].
     pub const RECORD_UNMASK: &str = "record.unmask";
+    /// [`super::RecordTarget`] → [`super::Recorded`], nothing changed.
+    pub const RECORD_LOOK: &str = "record.look";
     /// A list of [`super::CodeInfo`].
     pub const CODES: &str = "codes";
     /// [`super::RecordsSince`] → a list of detail records.

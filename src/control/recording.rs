@@ -22,17 +22,20 @@ pub enum RecordVerb {
     Mask,
     /// The end of the silence.
     Unmask,
+    /// Nothing: they are only told of.
+    Look,
 }
 
 impl RecordVerb {
     /// The method of each.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         (method::RECORD_START, Self::Start),
         (method::RECORD_STOP, Self::Stop),
         (method::RECORD_PAUSE, Self::Pause),
         (method::RECORD_RESUME, Self::Resume),
         (method::RECORD_MASK, Self::Mask),
         (method::RECORD_UNMASK, Self::Unmask),
+        (method::RECORD_LOOK, Self::Look),
     ];
 
     /// The one that a method asks for.

@@ -64,11 +64,15 @@ impl House {
             RecordVerb::Start => vec![self.starts_recording(who, target).await?],
             _ => self.meant(&target.uuid)?,
         };
+        let mut failed = None;
         for recording in &recordings {
             match verb {
-                RecordVerb::Start => {}
+                RecordVerb::Start | RecordVerb::Look => {}
                 RecordVerb::Stop => {
-                    recording.stop().await.map_err(|error| fault(&error))?;
+                    // One that fails keeps no other from its end.
+                    if let Err(error) = recording.stop().await {
+                        failed = failed.or_else(|| Some(fault(&error)));
+                    }
                 }
                 RecordVerb::Pause => recording.pause(),
                 RecordVerb::Resume => recording.resume(),
@@ -76,7 +80,7 @@ impl House {
                 RecordVerb::Unmask => recording.unmask(),
             }
         }
-        Ok(Recorded { recordings: recordings.iter().map(info).collect() })
+        failed.map_or_else(|| Ok(Recorded { recordings: recordings.iter().map(info).collect() }), Err)
     }
 
     async fn starts_recording(&self, who: &Identity, target: RecordTarget) -> Result<RecordingHandle, Fault> {
@@ -100,7 +104,7 @@ impl House {
         let (_, leg) = self.exchange.live.find(uuid).ok_or_else(|| no_such(uuid))?;
         let heard = recordings.hearing(&leg);
         if heard.is_empty() {
-            return Err(Fault::new(FaultCode::TryAgain, format!("{uuid} is not being recorded"))
+            return Err(Fault::new(FaultCode::NotFound, format!("{uuid} is not being recorded"))
                 .hint("`rec start UUID` begins; `pbx calls` shows which calls are recorded"));
         }
         Ok(heard)

@@ -158,7 +158,7 @@ impl Backend for Fake {
         (verb, target): (RecordVerb, RecordTarget),
     ) -> BoxFuture<'a, Result<Recorded, Fault>> {
         let state = match verb {
-            RecordVerb::Start | RecordVerb::Resume | RecordVerb::Unmask => "recording",
+            RecordVerb::Start | RecordVerb::Resume | RecordVerb::Unmask | RecordVerb::Look => "recording",
             RecordVerb::Pause => "paused",
             RecordVerb::Mask => "masked",
             RecordVerb::Stop => "finished",

@@ -28,6 +28,10 @@ async fn a_call_is_recorded_by_order_paused_masked_and_ended() {
     {
         assert_eq!(state(ok(rec(&pbx, &[verb, &uuid, "--json"]).await)), expected, "{verb}");
     }
+    for named in [&uuid, &id] {
+        assert_eq!(state(ok(rec(&pbx, &["stop", named, "--dry-run", "--json"]).await)), "recording", "a dry run");
+    }
+    fails(&rec(&pbx, &["stop", "nobody"]).await, 3, "nobody");
     ok(rec(&pbx, &["stop", &id]).await);
     let shown = ok(rec(&pbx, &["show", &id, "--json"]).await);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
@@ -36,7 +40,10 @@ async fn a_call_is_recorded_by_order_paused_masked_and_ended() {
         (&"finished".into(), &"sales/offer.wav".into())
     );
     assert_eq!(shown["manifest"]["masks"].as_array().unwrap().len(), 1, "{shown}");
-    fails(&rec(&pbx, &["pause", &uuid]).await, 75, "is not being recorded");
+    for verb in ["pause", "resume", "mask", "unmask", "stop"] {
+        fails(&rec(&pbx, &[verb, &uuid]).await, 3, "is not being recorded");
+        fails(&rec(&pbx, &[verb, &uuid, "--dry-run"]).await, 3, "is not being recorded");
+    }
     calling.hangs_up().await;
     called.is_hung_up().await;
 }

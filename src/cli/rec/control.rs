@@ -47,18 +47,28 @@ fn asked(what: (&str, &str), target: RecordTarget, context: &Context) -> Done {
 }
 
 async fn ask((method, verb): (&str, &str), target: RecordTarget, context: &Context) -> Done {
-    if context.common.dry_run {
+    let is_dry = context.common.dry_run;
+    if is_dry && method == method::RECORD_START {
         let _live: CallDetail = context.ask(method::CALL, &Target { uuid: target.uuid.clone() }).await?;
         context.output.note(&format!("would {verb} {}", target.uuid));
         return Ok(Exit::Ok);
     }
-    let done: Recorded = context.ask(method, &target).await?;
+    let asked = if is_dry { method::RECORD_LOOK } else { method };
+    let done: Recorded = context.ask(asked, &target).await?;
+    if is_dry {
+        context.output.note(&format!("would {verb} {}", target.uuid));
+    }
     if context.output.is_json() {
         context.output.document("rec.record/1", &done)?;
         return Ok(Exit::Ok);
     }
     for recording in &done.recordings {
-        context.output.note(&in_words(recording));
+        if method == method::RECORD_START {
+            // A new one is a result.
+            context.output.line(&in_words(recording))?;
+        } else {
+            context.output.note(&in_words(recording));
+        }
     }
     Ok(Exit::Ok)
 }
