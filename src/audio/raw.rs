@@ -19,8 +19,12 @@ const ENDINGS: &[(&str, Form)] = &[
     ("raw", Form::Linear(8_000)),
     ("ulaw", Form::G711(Codec::Pcmu)),
     ("ul", Form::G711(Codec::Pcmu)),
+    ("ulw", Form::G711(Codec::Pcmu)),
+    ("mu", Form::G711(Codec::Pcmu)),
+    ("pcm", Form::G711(Codec::Pcmu)),
     ("alaw", Form::G711(Codec::Pcma)),
     ("al", Form::G711(Codec::Pcma)),
+    ("alw", Form::G711(Codec::Pcma)),
     ("gsm", Form::Gsm),
 ];
 
@@ -71,6 +75,10 @@ mod tests {
         assert_eq!(decoded("sln44", &[1, 0]), Some((44_100, vec![1])));
         assert_eq!(decoded("ulaw", &[0xff, 0x00]), Some((8_000, vec![0, -32_124])));
         assert_eq!(decoded("al", &[0xd5]), Some((8_000, vec![8])));
+        // Asterisk's other names for the same.
+        for (name, usual) in [("pcm", "ulaw"), ("mu", "ulaw"), ("ulw", "ulaw"), ("alw", "alaw")] {
+            assert_eq!(decoded(name, &[3, 0xd5]), decoded(usual, &[3, 0xd5]), "{name}");
+        }
         assert_eq!(decoded("g722", &[0; 80]).map(|(rate_hz, samples)| (rate_hz, samples.len())), Some((16_000, 160)));
         assert_eq!(decoded("gsm", &[0xd0; 33]).map(|(rate_hz, samples)| (rate_hz, samples.len())), Some((8_000, 160)));
         assert_eq!(decoded("g729", &[0; 10]), None);

@@ -91,6 +91,18 @@ pub fn open(mut file: File, ending: &str) -> Result<Box<dyn Source>, SourceError
     library::open(file)
 }
 
+/// Whether a file holds Ogg Opus; it is at its beginning after.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_opus(file: &mut File) -> io::Result<bool> {
+    use std::io::Seek;
+    let mut begin = Vec::new();
+    Read::by_ref(file).take(36).read_to_end(&mut begin)?;
+    file.rewind()?;
+    Ok(opus::is_opus(&begin))
+}
+
 /// A sound that is in memory.
 struct Whole {
     rate_hz: u32,

@@ -18,7 +18,7 @@ pub(super) enum Head {
     Wav { frames: Option<u64>, rate_hz: u32, channels: u16 },
     /// Ogg Opus, whole to its last page, with so many samples of one channel.
     Opus { frames: u64 },
-    /// Another form that is not looked into: FLAC, MP3, sealed by age, other sound in Ogg.
+    /// Another form that is not looked into: FLAC, MP3, AIFF, CAF, sealed by age, other sound in Ogg.
     Other,
     /// Nothing a player would know.
     Damaged(String),
@@ -36,7 +36,7 @@ pub(super) fn look(file: &mut File) -> io::Result<Head> {
         file.seek(SeekFrom::Start(0))?;
         return ogg::pages(&mut BufReader::new(file));
     }
-    let others: [&[u8]; 4] = [b"OggS", b"fLaC", b"age-encryption.org/v1", b"ID3"];
+    let others: [&[u8]; 6] = [b"OggS", b"fLaC", b"age-encryption.org/v1", b"ID3", b"FORM", b"caff"];
     if others.iter().any(|other| start.starts_with(other)) {
         return Ok(Head::Other);
     }

@@ -20,6 +20,7 @@ use super::seal::{self, key_name};
 use super::spool::measure;
 use super::store::Outbox;
 use super::{DeliveryState, Spool};
+use crate::audio::raw;
 pub use calls::{Call, CallLeg};
 use header::Head;
 
@@ -412,7 +413,7 @@ fn is_recorded(outbox: &Outbox, call: &Call) -> Result<bool, OutboxError> {
 /// Whether a file is of a form without a header, as recordings of other exchanges may be.
 fn has_no_head(name: &str) -> bool {
     let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    ["gsm", "mp3", "ulaw", "ul", "alaw", "al", "g722", "raw"].contains(&ending) || ending.starts_with("sln")
+    ending == "mp3" || raw::endings().any(|known| known == ending)
 }
 
 fn read(spool: &Spool, name: &str) -> std::io::Result<Vec<u8>> {

@@ -94,6 +94,10 @@ pub(super) fn id_of(take: &Take) -> Result<RecordingId, CopyError> {
 
 /// Takes it into the spool, and whether it was not there already.
 pub(super) fn import(take: &Take, mode: &Mode, desk: &Desk) -> Result<(Manifest, bool), CopyError> {
+    let foreign = take.files().map(|file| folder::ending(&file.name)).find(|it| !folder::is_known(&it.to_lowercase()));
+    if let Some(ending) = foreign {
+        return Err(CopyError::Refused(format!("`.{ending}` is a format that is not read here")));
+    }
     let id = id_of(take)?;
     if let Some(manifest) = desk.outbox.get(id)? {
         return Ok((manifest, false));
@@ -256,6 +260,7 @@ fn measured(mut file: File, ending: &str) -> Result<Measured, CopyError> {
     file.rewind().map_err(|error| refused(&error))?;
     let head = Head::read(&mut file).ok();
     file.rewind().map_err(|error| refused(&error))?;
+    let is_opus = source::is_opus(&mut file).map_err(|error| refused(&error))?;
     let mut source = source::open(file, ending)?;
     let frames = match source.frames() {
         Some(frames) => frames,
@@ -278,6 +283,7 @@ fn measured(mut file: File, ending: &str) -> Result<Measured, CopyError> {
         Some(6) => "alaw".to_owned(),
         Some(7) => "ulaw".to_owned(),
         Some(0x31) => "gsm".to_owned(),
+        None if is_opus => "opus".to_owned(),
         _ => ending.to_ascii_lowercase(),
     };
     Ok(Measured { format, rate_hz: source.rate_hz(), channels: source.channels(), frames })

@@ -8,13 +8,24 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::audio::raw;
+
 /// Folders within folders, at most.
 const DEPTH: usize = 12;
 /// Bits of `flags` in `/proc/PID/fdinfo/FD` that say whether it is open for writing (open(2)), octal as it is written there.
 const ACCESS_MODE: u32 = 0o3;
-/// What is taken for a recording by the ending of its name, in lower case.
-const ENDINGS: [&str; 14] =
-    ["wav", "gsm", "mp3", "ulaw", "ul", "alaw", "al", "g722", "sln", "sln16", "sln48", "raw", "ogg", "flac"];
+/// What is taken for a recording by the ending of its name, in lower case, beside sound without a header.
+const CONTAINERS: [&str; 11] = ["wav", "wav49", "mp3", "ogg", "oga", "opus", "mka", "flac", "aiff", "aif", "caf"];
+/// What is a recording too, of exchanges and others, and cannot be read here: told, and not passed over in silence.
+const FOREIGN: [&str; 20] = [
+    "g729", "g723", "g723sf", "g719", "g726-16", "g726-24", "g726-32", "g726-40", "ilbc", "siren7", "siren14", "vox",
+    "spx", "amr", "awb", "au", "m4a", "aac", "wma", "w64",
+];
+
+/// Whether sound with this ending can be read here.
+pub(super) fn is_known(ending: &str) -> bool {
+    CONTAINERS.contains(&ending) || raw::endings().any(|known| known == ending)
+}
 
 /// A file as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +134,7 @@ fn walk(folder: &Path, (above, depth): (&str, usize), found: &mut Vec<Found>, un
         let Ok(facts) = entry.path().symlink_metadata() else { continue };
         if facts.is_dir() && depth > 0 {
             walk(&entry.path(), (&below, depth - 1), found, unread);
-        } else if facts.is_file() && ENDINGS.contains(&ending(&below).to_ascii_lowercase().as_str()) {
+        } else if facts.is_file() && is_sound(&ending(&below).to_ascii_lowercase()) {
             let place = (facts.dev(), facts.ino());
             found.push(Found {
                 path: entry.path(),
@@ -135,6 +146,10 @@ fn walk(folder: &Path, (above, depth): (&str, usize), found: &mut Vec<Found>, un
             });
         }
     }
+}
+
+fn is_sound(ending: &str) -> bool {
+    is_known(ending) || FOREIGN.contains(&ending)
 }
 
 /// Whether a file is still as it was found.

@@ -20,9 +20,7 @@ use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::config::parse_duration;
 use crate::control::protocol::{Fault, FaultCode};
-
-/// A file aside that nobody has written to for so long is left over from a run that was killed.
-const LEFT_OVER: Duration = Duration::from_secs(3_600);
+use crate::outbox::Spool;
 
 /// Take recordings of Asterisk or FreePBX into the spool, each once
 #[derive(ClapArgs, Debug)]
@@ -60,6 +58,9 @@ pub(super) struct Args {
 #[derive(Serialize, Default)]
 struct Report {
     imported: Vec<JsonImported>,
+    /// Of a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    would: Vec<Vec<PathBuf>>,
     already: u64,
     later: Vec<PathBuf>,
     refused: Vec<JsonRefused>,
@@ -84,6 +85,10 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
         let code = match error.kind() {
             std::io::ErrorKind::NotFound => FaultCode::NotFound,
             std::io::ErrorKind::PermissionDenied => FaultCode::Denied,
+            std::io::ErrorKind::NotADirectory => {
+                let fault = Fault::new(FaultCode::Usage, format!("{}: this is no folder", args.folder.display()));
+                return fault.hint("name the folder that the recordings lie in");
+            }
             _ => FaultCode::Failure,
         };
         Fault::new(code, format!("{}: {error}", args.folder.display()))
@@ -101,7 +106,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     match &desk {
         Some(desk) => all(args, looked.takes, (desk, context), &mut report)?,
         // A dry run before there is a spool.
-        None => looked.takes.iter().for_each(|take| would(take, context)),
+        None => looked.takes.iter().for_each(|take| would(take, context, &mut report)),
     }
     told(&report, context)
 }
@@ -110,7 +115,7 @@ fn all(args: &Args, takes: Vec<Take>, (desk, context): (&Desk, &Context), report
     let mode = mode(args, desk)?;
     if !context.common.dry_run {
         desk.prepare()?;
-        desk.outbox.spool().sweep(LEFT_OVER)?;
+        desk.outbox.spool().sweep(Spool::LEFT_OVER)?;
     }
     let mut ledger = Ledger::open(desk.outbox.spool())?;
     for take in takes {
@@ -126,7 +131,7 @@ fn all(args: &Args, takes: Vec<Take>, (desk, context): (&Desk, &Context), report
         if context.common.dry_run {
             match copy::id_of(&take) {
                 Ok(id) if desk.outbox.get(id)?.is_some() => report.already += 1,
-                _ => would(&take, context),
+                _ => would(&take, context, report),
             }
             continue;
         }
@@ -170,9 +175,13 @@ fn mode(args: &Args, desk: &Desk) -> Result<Mode, Failure> {
     }
 }
 
-fn would(take: &Take, context: &Context) {
-    let files: Vec<String> = take.files().map(|file| file.path.display().to_string()).collect();
-    context.output.note(&format!("would import {}", files.join(" and ")));
+fn would(take: &Take, context: &Context, report: &mut Report) {
+    let files: Vec<PathBuf> = take.files().map(|file| file.path.clone()).collect();
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    if !context.output.is_json() {
+        context.output.note(&format!("would import {}", names.join(" and ")));
+    }
+    report.would.push(files);
 }
 
 fn told(report: &Report, context: &Context) -> Done {
