@@ -2,11 +2,13 @@
 
 mod delivery;
 mod export;
+mod forms;
 mod import;
 mod lists;
 mod live;
 mod remotes;
 mod terminal;
+mod walk;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

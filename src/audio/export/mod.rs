@@ -1,7 +1,8 @@
-//! A recording written in another form: WAV, FLAC, Ogg Opus. Pure: bytes go to a writer.
+//! A recording written in another form: WAV, FLAC, Ogg Opus, MP3. Pure: bytes go to a writer.
 //! Above: `rec export`. Below: `source`, one file per form.
 
 mod flac;
+mod mp3;
 mod opus;
 mod wav;
 
@@ -21,6 +22,19 @@ pub enum Form {
     Flac,
     /// For listening, in a tenth of the room.
     Opus,
+    /// For whatever plays sound, in a third of the room.
+    Mp3,
+}
+
+/// What a file says of itself, where its form has a place for it; what is empty is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// Who talked with whom.
+    pub title: String,
+    /// When it began, in RFC 3339 to the second, of UTC and without a letter for it: as ID3 has it.
+    pub date: String,
+    /// The recording's id.
+    pub id: String,
 }
 
 /// What is to be written over the beginning when all is written, where that is possible: lengths and sums that were not
@@ -64,10 +78,23 @@ pub enum ExportError {
 /// # Errors
 /// It cannot be read, encoded or written.
 pub fn write(source: &mut dyn Source, form: Form, to: &mut dyn Write) -> Result<Afterwards, ExportError> {
+    write_tagged(source, (form, &Tags::default()), to)
+}
+
+/// The same, with what the file says of itself.
+///
+/// # Errors
+/// It cannot be read, encoded or written.
+pub fn write_tagged(
+    source: &mut dyn Source,
+    (form, tags): (Form, &Tags),
+    to: &mut dyn Write,
+) -> Result<Afterwards, ExportError> {
     match form {
         Form::Wav => wav::write(source, to),
         Form::Flac => flac::write(source, to),
-        Form::Opus => opus::write(source, to),
+        Form::Opus => opus::write(source, tags, to),
+        Form::Mp3 => mp3::write(source, tags, to),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use ogg::writing::{PacketWriteEndInfo, PacketWriter};
 use opus_rs::{Application, OpusEncoder};
 
-use super::{Afterwards, ExportError};
+use super::{Afterwards, ExportError, Tags};
 use crate::audio::resample::resample;
 use crate::audio::source::{Source, SourceError};
 
@@ -24,16 +24,16 @@ const LARGEST_PACKET: usize = 1_275;
 /// The stream's number in the file, which is the only one.
 const SERIAL: u32 = 1;
 
-pub(super) fn write(source: &mut dyn Source, to: &mut dyn Write) -> Result<Afterwards, ExportError> {
+pub(super) fn write(source: &mut dyn Source, tags: &Tags, to: &mut dyn Write) -> Result<Afterwards, ExportError> {
     if RATES_HZ.contains(&source.rate_hz()) {
-        encode(source, to)?;
+        encode(source, tags, to)?;
     } else {
-        encode(&mut at_clock_rate(source)?, to)?;
+        encode(&mut at_clock_rate(source)?, tags, to)?;
     }
     Ok(Afterwards::default())
 }
 
-fn encode(source: &mut dyn Source, to: &mut dyn Write) -> Result<(), ExportError> {
+fn encode(source: &mut dyn Source, tags: &Tags, to: &mut dyn Write) -> Result<(), ExportError> {
     let (rate_hz, sides) = (source.rate_hz(), source.channels());
     // A third side is a supervisor's; Ogg Opus has two without a table of who is where (RFC 7845 §5.1.1).
     let channels = sides.min(2);
@@ -44,7 +44,7 @@ fn encode(source: &mut dyn Source, to: &mut dyn Write) -> Result<(), ExportError
         .map_err(failed)?;
     encoder.bitrate_bps = BITS_PER_SIDE * i32::from(channels);
     let mut out = Stream { writer: PacketWriter::new(to), position: 0, waiting: None };
-    out.heads(channels, rate_hz)?;
+    out.heads((channels, rate_hz), tags)?;
     let frame = (rate_hz / PACKETS_PER_SECOND) as usize;
     let (mut waiting, mut block, mut frames) = (Vec::new(), Vec::new(), 0u64);
     loop {
@@ -84,7 +84,7 @@ struct Stream<'a> {
 
 impl Stream<'_> {
     /// The two packets before the sound (RFC 7845 §5), each on a page of its own.
-    fn heads(&mut self, channels: u16, rate_hz: u32) -> Result<(), ExportError> {
+    fn heads(&mut self, (channels, rate_hz): (u16, u32), known: &Tags) -> Result<(), ExportError> {
         let mut head = b"OpusHead\x01".to_vec();
         head.push(if channels == 1 { 1 } else { 2 });
         head.extend(PRE_SKIP.to_le_bytes());
@@ -94,7 +94,14 @@ impl Stream<'_> {
         let mut tags = b"OpusTags".to_vec();
         tags.extend(u32::try_from(vendor.len()).unwrap_or(0).to_le_bytes());
         tags.extend(vendor);
-        tags.extend([0; 4]); // no comments
+        let comments = [("TITLE", &known.title), ("DATE", &known.date), ("RECORDING", &known.id)];
+        let comments: Vec<_> = comments.into_iter().filter(|(_, text)| !text.is_empty()).collect();
+        tags.extend(u32::try_from(comments.len()).unwrap_or(0).to_le_bytes());
+        for (name, text) in comments {
+            let comment = format!("{name}={text}");
+            tags.extend(u32::try_from(comment.len()).unwrap_or(0).to_le_bytes());
+            tags.extend(comment.bytes());
+        }
         self.write(head, PacketWriteEndInfo::EndPage, 0)?;
         self.write(tags, PacketWriteEndInfo::EndPage, 0)
     }
@@ -122,7 +129,7 @@ impl Stream<'_> {
 }
 
 /// A sound of another rate, brought to 48 kHz; it is in memory then.
-fn at_clock_rate(source: &mut dyn Source) -> Result<Whole, ExportError> {
+pub(super) fn at_clock_rate(source: &mut dyn Source) -> Result<Whole, ExportError> {
     let sides = usize::from(source.channels().max(1));
     let mut each = vec![Vec::new(); sides.min(2)];
     let mut block = Vec::new();
@@ -146,7 +153,7 @@ fn at_clock_rate(source: &mut dyn Source) -> Result<Whole, ExportError> {
     Ok(Whole { channels, samples: Some(samples) })
 }
 
-struct Whole {
+pub(super) struct Whole {
     channels: u16,
     samples: Option<Vec<i16>>,
 }

@@ -1,31 +1,33 @@
 //! `rec export`: a recording in another form, to a file or a pipe. All its parts become one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::place::{Desk, Place};
-use crate::audio::export::{self, Afterwards, ExportError, Form};
+use super::whole::{is_free, told, unwritten, write_new};
+use crate::audio::export::{self, Afterwards, ExportError, Form, Tags};
 use crate::audio::source::{self, Mixed, Parts, Source};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::control::protocol::{Fault, FaultCode};
-use crate::outbox::{Manifest, OutboxError};
+use crate::outbox::manifest::stem;
+use crate::outbox::{Manifest, OutboxError, State};
 
-/// Write a recording as WAV, FLAC or Opus
+/// Write a recording as WAV, FLAC, Opus or MP3
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
   rec export c7709e9c --format flac
   rec export c7709e9c --format opus --channels mix -o call.opus
+  rec export c7709e9c -o call.mp3
   rec export c7709e9c -o - | sox -t wav - -n stats
 
 Without -o the file lies in the current folder, under the recording's name. Nothing that is there is overwritten. With `split` the caller is
-left and the callee right; what supervisors said is on a third side where it was recorded, which `mix` and Opus leave out.")]
+left and the callee right; what supervisors said is on a third side where it was recorded, which `mix`, Opus and MP3 leave out.")]
 pub(super) struct Args {
     /// An id or its beginning, a file's name, or the UUID or UNIQUEID of a call
     #[arg(value_name = "ID", add = complete::recordings())]
@@ -52,6 +54,8 @@ enum Format {
     Flac,
     /// For listening, in a tenth of the room
     Opus,
+    /// For whatever plays sound, in a third of the room
+    Mp3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -68,6 +72,7 @@ impl Format {
             Self::Wav => "wav",
             Self::Flac => "flac",
             Self::Opus => "opus",
+            Self::Mp3 => "mp3",
         }
     }
 
@@ -76,6 +81,7 @@ impl Format {
             Self::Wav => Form::Wav,
             Self::Flac => Form::Flac,
             Self::Opus => Form::Opus,
+            Self::Mp3 => Form::Mp3,
         }
     }
 
@@ -84,7 +90,7 @@ impl Format {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
         match ending.as_str() {
             "ogg" => Some(Self::Opus),
-            ending => [Self::Wav, Self::Flac, Self::Opus].into_iter().find(|format| format.ending() == ending),
+            ending => Self::value_variants().iter().copied().find(|format| format.ending() == ending),
         }
     }
 }
@@ -97,7 +103,7 @@ impl Args {
             (Some(format), ..) | (None, Some(format), _) => Ok(format),
             (None, None, Some(ending)) => {
                 let message = format!("`.{}`: no format that can be written", ending.to_string_lossy());
-                Err(Fault::new(FaultCode::Usage, message).hint("--format wav, flac or opus"))
+                Err(Fault::new(FaultCode::Usage, message).hint("--format wav, flac, opus or mp3"))
             }
             (None, None, None) => Ok(Format::Wav),
         }
@@ -111,6 +117,10 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     if manifest.sealed.is_some() {
         let fault = Fault::new(FaultCode::Denied, format!("recording {id} is sealed"));
         return Err(fault.hint(format!("`rec open {id} --identity FILE` opens it")).into());
+    }
+    if manifest.state == State::Gone {
+        let message = format!("recording {id} is gone: there is nothing to export");
+        return Err(Fault::new(FaultCode::NotFound, message).into());
     }
     let format = args.wanted()?;
     let mut source = opened(&desk, &manifest)?;
@@ -126,16 +136,31 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
         PathBuf::from(name.file_name().unwrap_or_default())
     };
     let to = args.output.clone().unwrap_or_else(usual);
+    let is_pipe = to == Path::new("-");
     if context.common.dry_run {
+        if !is_pipe {
+            is_free(&to)?;
+        }
         context.output.note(&format!("would write {} to {}", manifest.file, to.display()));
         return Ok(Exit::Ok);
     }
-    if to == Path::new("-") {
-        return to_stdout(&mut *source, format, args.force);
+    let tags = tags(&manifest);
+    if is_pipe {
+        return to_stdout(&mut *source, (format.form(), &tags), args.force);
     }
-    to_file(&mut *source, format, &to)?;
-    context.output.note(&format!("wrote {}", to.display()));
-    Ok(Exit::Ok)
+    write_new(&to, |file| whole(&mut *source, (format.form(), &tags), file).map_err(|error| failed(&to, error)))?;
+    told("rec.export/1", &to, context)
+}
+
+/// What the file says of itself.
+fn tags(manifest: &Manifest) -> Tags {
+    let who =
+        |number: &str| if number.is_empty() { "unknown".to_owned() } else { number.replace(char::is_control, "") };
+    let title = match (manifest.from.as_str(), manifest.to.as_str()) {
+        ("", "") => stem(&manifest.file).to_owned(),
+        (from, to) => format!("{} to {}", who(from), who(to)),
+    };
+    Tags { title, date: manifest.started.strftime("%Y-%m-%dT%H:%M:%S").to_string(), id: manifest.id.to_string() }
 }
 
 /// All parts of it as one sound.
@@ -153,64 +178,28 @@ fn unreadable(name: &str, error: &source::SourceError) -> Failure {
     Fault::new(FaultCode::Invalid, format!("{name}: {error}")).into()
 }
 
-fn to_stdout(source: &mut dyn Source, format: Format, force: bool) -> Done {
+fn to_stdout(source: &mut dyn Source, what: (Form, &Tags), force: bool) -> Done {
     if io::stdout().is_terminal() && !force {
         let fault = Fault::new(FaultCode::Usage, "sound is not written to a terminal");
         return Err(fault.hint("a pipe or a file takes it; --force writes it all the same").into());
     }
     let mut stdout = BufWriter::new(io::stdout().lock());
-    let written = export::write(source, format.form(), &mut stdout);
+    let written = export::write_tagged(source, what, &mut stdout);
     written.map_err(|error| failed(Path::new("standard output"), error))?;
     stdout.flush()?;
     Ok(Exit::Ok)
 }
 
-/// Writes beside the file and gives it its name when it is whole; a name that is taken is left alone.
-fn to_file(source: &mut dyn Source, format: Format, to: &Path) -> Result<(), Failure> {
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let beside = to.with_file_name(name);
-    if to.symlink_metadata().is_ok() {
-        return Err(taken(to));
-    }
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
-    let written = opened.map_err(|error| failed(to, ExportError::Write(error))).and_then(|file| {
-        whole(source, format, &file).map_err(|error| failed(to, error))?;
-        // Takes the name only if nobody else has it.
-        std::fs::hard_link(&beside, to).or_else(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Err(taken(to)),
-            // A disk without such links.
-            _ => std::fs::rename(&beside, to).map_err(|error| failed(to, ExportError::Write(error))),
-        })
-    });
-    // Gone already, where it was renamed.
-    let _ = std::fs::remove_file(&beside);
-    written
-}
-
-fn whole(source: &mut dyn Source, format: Format, file: &File) -> Result<(), ExportError> {
+fn whole(source: &mut dyn Source, what: (Form, &Tags), file: &File) -> Result<(), ExportError> {
     let mut to = BufWriter::new(file);
-    let Afterwards { at, bytes } = export::write(source, format.form(), &mut to)?;
+    let Afterwards { at, bytes } = export::write_tagged(source, what, &mut to)?;
     let end = to.seek(SeekFrom::Start(at)).and_then(|_| to.write_all(&bytes)).and_then(|()| to.flush());
-    end.and_then(|()| file.sync_all()).map_err(ExportError::Write)
-}
-
-fn taken(to: &Path) -> Failure {
-    let fault = Fault::new(FaultCode::Failure, format!("{}: it is there already", to.display()));
-    fault.hint("-o names another file").into()
+    end.map_err(ExportError::Write)
 }
 
 fn failed(to: &Path, error: ExportError) -> Failure {
     match error {
-        ExportError::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
-        ExportError::Write(error) => {
-            let code = match error.kind() {
-                io::ErrorKind::NotFound => FaultCode::NotFound,
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => FaultCode::Denied,
-                _ => FaultCode::Failure,
-            };
-            Fault::new(code, format!("{}: {error}", to.display())).into()
-        }
+        ExportError::Write(error) => unwritten(to, &error),
         other => Fault::new(FaultCode::Invalid, other.to_string()).into(),
     }
 }

@@ -15,11 +15,13 @@ mod remotes;
 mod retry;
 mod seal;
 mod serve;
+mod several;
 mod show;
 mod status;
 mod tidy;
 mod verify;
 mod watch;
+mod whole;
 
 use clap::{Parser, Subcommand};
 
@@ -27,7 +29,7 @@ use super::common::{Common, Context};
 use super::entry::Tool;
 use super::exit::{Done, Exit};
 use super::{completion, man};
-use crate::control::protocol::method;
+use crate::control::protocol::{Fault, FaultCode, method};
 use crate::outbox::{Filter, Listed};
 
 #[derive(Parser, Debug)]
@@ -93,6 +95,14 @@ Examples:
     Man(man::Args),
 }
 
+impl Command {
+    /// Whether a running server does it, be it that of another machine.
+    fn asks_the_server(&self) -> bool {
+        let live = matches!(self, Self::Start(_) | Self::Stop(_) | Self::Pause(_) | Self::Resume(_));
+        live || matches!(self, Self::Mask(_) | Self::Unmask(_))
+    }
+}
+
 /// Runs the command to its exit code.
 pub(super) fn run(rec: Rec) -> Exit {
     let context = Context::new("rec", rec.common);
@@ -103,6 +113,11 @@ pub(super) fn run(rec: Rec) -> Exit {
 fn execute(command: Command, place: &place::Place, context: &Context) -> Done {
     if !matches!(command, Command::Completion(_) | Command::Man(_)) {
         super::log::start_client(&context.common);
+    }
+    if let Some(host) = context.common.host.as_deref().filter(|_| !command.asks_the_server()) {
+        let fault =
+            Fault::new(FaultCode::Usage, format!("--host {host}: this looks at the spool of this machine only"));
+        return Err(fault.hint(format!("`ssh {host} rec …` looks at the one there")).into());
     }
     match command {
         Command::Ls(args) => ls::run(&args, place, context),
