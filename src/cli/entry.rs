@@ -201,8 +201,20 @@ fn usage_fault(tool: Tool, error: &clap::Error) -> Fault {
     let message = line.strip_prefix("error: ").unwrap_or(&line).trim_end().to_owned();
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ").map(str::to_owned));
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ").map(|usage| format!("usage: {usage}")));
-    let help = || format!("`{} --help` lists what there is", tool.name());
+    let help = || format!("`{} --help` lists what there is", command_of(tool, std::env::args().skip(1)));
     Fault::new(FaultCode::Usage, message).hint(tip.or(usage).unwrap_or_else(help))
+}
+
+/// The command that these words are of, with those above it: `rec remotes add`.
+fn command_of(tool: Tool, words: impl Iterator<Item = String>) -> String {
+    let (mut command, mut name) = (tool.command(), tool.name().to_owned());
+    for word in words {
+        if let Some(below) = command.find_subcommand(&word).cloned() {
+            name = format!("{name} {}", below.get_name());
+            command = below;
+        }
+    }
+    name
 }
 
 #[cfg(test)]
@@ -222,6 +234,14 @@ mod tests {
         for tool in Tool::ALL {
             tool.command().debug_assert();
         }
+    }
+
+    #[test]
+    fn the_help_of_a_command_is_that_which_its_words_name() {
+        let of = |words: &str| command_of(Tool::Rec, words.split(' ').map(str::to_owned));
+        assert_eq!(of("ls --limit x"), "rec ls");
+        assert_eq!(of("-q remotes add --kind ftp crm"), "rec remotes add");
+        assert_eq!(of("--bogus"), "rec");
     }
 
     #[test]
