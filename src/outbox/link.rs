@@ -12,7 +12,7 @@ use sha2::Sha256;
 use crate::config::Secret;
 
 /// Links that hold longer are refused, in seconds: a slip of the keyboard is no right for ever. Ten years.
-const LONGEST_S: i64 = 10 * 366 * 86_400;
+pub const LONGEST_S: i64 = 10 * 366 * 86_400;
 
 /// The link to what has this key ([`super::remote::Parcel::key`]) below `base`, such as `https://pbx.example:8443`.
 pub fn link(base: &str, key: &Secret, what: &str, expires: Timestamp) -> String {

@@ -119,6 +119,11 @@ impl Recipients {
         Self::parse(&short_text(path)?)
     }
 
+    /// Adds others.
+    pub fn add(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Whether there is nobody.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,19 +1,17 @@
 //! `rec index`: the document's `call_index.htm`, as one page of signed links, every value escaped.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use super::link::Signer;
 use super::place::Place;
+use super::whole::{replace, unwritten};
 use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit};
-use crate::control::protocol::{Fault, FaultCode};
 use crate::outbox::{Filter, Which};
 use crate::receiver::{self, Page};
 
@@ -44,6 +42,12 @@ pub(super) struct Args {
     base: Option<String>,
 }
 
+#[derive(Serialize)]
+struct Written<'a> {
+    file: &'a Path,
+    recordings: usize,
+}
+
 pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     let desk = place.open(context)?;
     let signer = Signer::new(&desk, args.base.as_deref(), args.expires, context)?;
@@ -65,22 +69,12 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
         context.output.note(&format!("would write {} recordings to {}", entries.len(), args.output.display()));
         return Ok(Exit::Ok);
     }
-    write_whole(&args.output, html.as_bytes(), 0o640)
-        .map_err(|error| Fault::new(FaultCode::Failure, format!("{}: {error}", args.output.display())))?;
-    context.output.note(&format!("{} recordings in {}", entries.len(), args.output.display()));
-    Ok(Exit::Ok)
-}
-
-/// Writes a file aside and gives it its name when it is whole; what was there is there until then.
-pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{}.part", std::process::id()));
-    let aside = PathBuf::from(aside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&aside, path));
-    if written.is_err() {
-        // The error itself says what is wrong; that nothing could be cleared up either adds nothing.
-        let _ = std::fs::remove_file(&aside);
+    replace(&args.output, html.as_bytes(), 0o640).map_err(|error| unwritten(&args.output, &error))?;
+    let (file, recordings) = (&args.output, entries.len());
+    if context.output.is_json() {
+        context.output.document("rec.index/1", &Written { file, recordings })?;
+    } else {
+        context.output.note(&format!("{recordings} recordings in {}", file.display()));
     }
-    written
+    Ok(Exit::Ok)
 }

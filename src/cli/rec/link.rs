@@ -5,12 +5,13 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use url::Url;
 
 use super::place::{Desk, Place};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
-use crate::config::Secret;
+use crate::config::{Secret, print_duration};
 use crate::control::protocol::{Fault, FaultCode};
 use crate::outbox::{OutboxError, State, link};
 use crate::receiver;
@@ -75,6 +76,13 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     Ok(Exit::Ok)
 }
 
+/// Whether links may begin so.
+fn is_web(base: &str) -> bool {
+    let url = Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let has_blank = base.contains(|c: char| c.is_whitespace() || c.is_control());
+    url.is_some_and(|url| url.query().is_none() && url.fragment().is_none()) && !has_blank
+}
+
 /// What links are made with.
 pub(super) struct Signer {
     base: String,
@@ -83,10 +91,12 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// The key is made where there is none, as `rec serve` would.
+    /// The key is made where there is none, as `rec serve` would; but not by a dry run.
     pub(super) fn new(desk: &Desk, base: Option<&str>, holds: Duration, context: &Context) -> Result<Self, Failure> {
-        if holds.is_zero() {
-            return Err(Fault::new(FaultCode::Usage, "--expires: a link has to hold for longer than 0s").into());
+        if holds.is_zero() || holds.as_secs() >= link::LONGEST_S.unsigned_abs() {
+            let message =
+                format!("--expires {}: a link holds for longer than 0s and at most ten years", print_duration(holds));
+            return Err(Fault::new(FaultCode::Usage, message).into());
         }
         let settings = &desk.settings.serve;
         let usual = || {
@@ -95,7 +105,7 @@ impl Signer {
         };
         let base = match base {
             None => usual(),
-            Some(base) if base.starts_with("https://") || base.starts_with("http://") => base.to_owned(),
+            Some(base) if is_web(base) => base.to_owned(),
             Some(base) => {
                 let fault = Fault::new(FaultCode::Usage, format!("--base {base}: this is no URL"));
                 return Err(fault.hint("write https://pbx.example:8443").into());
@@ -103,7 +113,12 @@ impl Signer {
         };
         let holds = SignedDuration::try_from(holds).ok().and_then(|holds| Timestamp::now().checked_add(holds).ok());
         let expires = holds.ok_or_else(|| Fault::new(FaultCode::Usage, "--expires: longer than any calendar"))?;
-        let key = receiver::link_key(&context.state_folder().join(&settings.link_key_file))?;
+        let file = context.state_folder().join(&settings.link_key_file);
+        if context.common.dry_run && !file.exists() {
+            let fault = Fault::new(FaultCode::NotFound, format!("{}: there is no key for links yet", file.display()));
+            return Err(fault.hint("it is made by the first `rec link`, `rec index` or `rec serve`").into());
+        }
+        let key = receiver::link_key(&file)?;
         Ok(Self { base, key, expires })
     }
 

@@ -69,7 +69,8 @@ impl Place {
         Ok((folder, settings))
     }
 
-    fn folder(&self, settings: &Config, context: &Context) -> PathBuf {
+    /// Where the recordings are, whether they are there or not.
+    pub(super) fn folder(&self, settings: &Config, context: &Context) -> PathBuf {
         self.spool.clone().unwrap_or_else(|| context.state_folder().join(&settings.recording.spool))
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     for name in &args.to {
         known(&desk.settings.remotes, name)?;
     }
-    let options = args.options(&desk)?;
+    let options = args.options(&desk, context)?;
     if context.common.dry_run {
         return dry_run(&desk, &options, context);
     }
@@ -145,14 +145,14 @@ fn is_known(desk: &Desk) -> Result<(), Failure> {
 }
 
 impl Args {
-    fn options(&self, desk: &Desk) -> Result<Options, Failure> {
+    fn options(&self, desk: &Desk, context: &Context) -> Result<Options, Failure> {
         Ok(Options {
             ids: desk.all(&self.ids)?,
             to: self.to.clone(),
             max_age: self.max_age,
             limit: self.limit,
             order: if self.newest { Order::Newest } else { Order::Oldest },
-            max_time: self.max_time,
+            max_time: self.max_time.or(context.common.timeout),
             jitter: self.jitter,
             wait_lock: self.wait_lock,
             now: if self.now { Eagerness::Now } else { Eagerness::Due },

@@ -115,6 +115,12 @@ fn list(context: &Context) -> Done {
 pub(super) fn test(args: &TestArgs, context: &Context) -> Done {
     let settings = settings(context)?;
     let remote = known(&settings.remotes, &args.remote)?;
+    if context.common.dry_run {
+        let ready = remotes(&[(remote.name.clone(), remote.clone())].into())?;
+        let place = ready.get(&remote.name).map(|remote| remote.remote.place()).unwrap_or_default();
+        context.output.note(&format!("would send a recording of {SECONDS} s to {} ({place})", remote.name));
+        return Ok(Exit::Ok);
+    }
     let scratch = Scratch::make()?;
     let (outbox, id) = tone_in(&scratch.0, &remote.name)?;
     let began = Instant::now();

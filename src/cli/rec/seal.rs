@@ -1,14 +1,14 @@
 //! `rec seal`, `rec open`, `rec shred`: recordings that only those can read to whom they are sealed.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::place::{Desk, Place};
+use super::several::Several;
+use super::whole::{self, is_free, write_new};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::entry::keep_memory_private;
@@ -35,7 +35,7 @@ pub(super) struct SealArgs {
     /// To whom; without it: to those of the settings
     #[arg(long, value_name = "RECIPIENT")]
     to: Vec<String>,
-    /// To those in this file, one a line
+    /// To those in this file, one a line; with --to, to those as well
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     recipients: Option<PathBuf>,
 }
@@ -102,21 +102,28 @@ pub(super) fn seal(args: &SealArgs, place: &Place, context: &Context) -> Done {
     if recipients.is_empty() {
         return Err(Failure::from(SealError::Nobody));
     }
+    let mut several = Several::new(context);
     let mut recordings = Vec::new();
     for id in fit(&desk, &args.ids, |manifest| match (manifest.state, &manifest.sealed) {
         (State::Open, _) => Err(SealError::Open(manifest.id.to_string())),
         (_, Some(_)) => Err(SealError::Already(manifest.id.to_string())),
         (_, None) => Ok(()),
     })? {
-        if context.common.dry_run {
-            context.output.note(&format!("would seal {id}"));
-            continue;
-        }
-        let sealed = desk.outbox.seal(id, &recipients)?;
-        context.output.note(&format!("{id}: sealed as {}", sealed.file));
-        recordings.push(JsonChanged { id: id.to_string(), file: sealed.file });
+        several.each(id, &desk, |manifest| {
+            let file = if context.common.dry_run {
+                context.output.note(&format!("would seal {id}"));
+                manifest.file
+            } else {
+                let sealed = desk.outbox.seal(id, &recipients)?;
+                context.output.note(&format!("{id}: sealed as {}", sealed.file));
+                sealed.file
+            };
+            recordings.push(JsonChanged { id: id.to_string(), file });
+            Ok(())
+        })?;
     }
-    told("rec.seal/1", recordings, context)
+    told("rec.seal/1", recordings, context)?;
+    several.end()
 }
 
 /// The recordings meant, all of which are fit for it: nothing is done by halves.
@@ -133,13 +140,13 @@ fn fit(
 }
 
 fn recipients(args: &SealArgs, desk: &Desk) -> Result<Recipients, Failure> {
+    let mut named = Recipients::parse(&args.to.join("\n"))?;
     if let Some(file) = &args.recipients {
-        return Ok(Recipients::read(file)?);
+        named.add(Recipients::read(file)?);
+    } else if args.to.is_empty() {
+        named = Recipients::parse(&desk.settings.recording.seal_to.join("\n"))?;
     }
-    if !args.to.is_empty() {
-        return Ok(Recipients::parse(&args.to.join("\n"))?);
-    }
-    Ok(Recipients::parse(&desk.settings.recording.seal_to.join("\n"))?)
+    Ok(named)
 }
 
 pub(super) fn open(args: &OpenArgs, place: &Place, context: &Context) -> Done {
@@ -155,6 +162,13 @@ pub(super) fn open(args: &OpenArgs, place: &Place, context: &Context) -> Done {
     let wanted = (&manifest, *file);
     let spool = desk.outbox.spool();
     let to = args.output.clone().unwrap_or_else(|| clear_name(&manifest, args.part));
+    if context.common.dry_run {
+        if to != Path::new("-") {
+            is_free(&to)?;
+        }
+        context.output.note(&format!("would open {file} to {}", to.display()));
+        return Ok(Exit::Ok);
+    }
     if to == Path::new("-") {
         if io::stdout().is_terminal() && !args.force {
             let fault = Fault::new(FaultCode::Usage, "sound is not written to a terminal");
@@ -165,36 +179,8 @@ pub(super) fn open(args: &OpenArgs, place: &Place, context: &Context) -> Done {
         stdout.flush()?;
         return Ok(Exit::Ok);
     }
-    let failed = |error: io::Error| {
-        let fault = |code| Fault::new(code, format!("{}: {error}", to.display()));
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                Fault::new(FaultCode::Failure, format!("{}: it is there already", to.display()))
-                    .hint("-o names another file")
-            }
-            io::ErrorKind::NotFound => fault(FaultCode::NotFound),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => fault(FaultCode::Denied),
-            _ => fault(FaultCode::Failure),
-        }
-    };
-    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(failed)?;
-    if let Err(error) = write_out(spool, wanted, &identities, &mut out) {
-        // Half of it is no recording.
-        std::fs::remove_file(&to).map_err(failed)?;
-        return Err(error);
-    }
-    context.output.note(&format!("wrote {}", to.display()));
-    Ok(Exit::Ok)
-}
-
-fn write_out(
-    spool: &crate::outbox::Spool,
-    wanted: (&Manifest, &str),
-    identities: &[age::x25519::Identity],
-    out: &mut File,
-) -> Result<(), Failure> {
-    seal::open(spool, wanted, identities, out)?;
-    Ok(out.sync_all()?)
+    write_new(&to, |mut file| Ok(seal::open(spool, wanted, &identities, &mut file)?))?;
+    whole::told("rec.open/1", &to, context)
 }
 
 /// What a file was called before it was sealed, without its folders.
@@ -215,16 +201,21 @@ pub(super) fn shred(args: &ShredArgs, place: &Place, context: &Context) -> Done 
         return Err(fault.hint("--yes does it all the same").into());
     }
     let mut recordings = Vec::new();
+    let mut several = Several::new(context);
     for id in ids {
-        if context.common.dry_run {
-            context.output.note(&format!("would shred the key of {id}"));
-            continue;
-        }
-        let manifest = desk.outbox.shred(id)?;
-        context.output.note(&format!("{id}: nobody can read it any more"));
-        recordings.push(JsonChanged { id: id.to_string(), file: manifest.file });
+        several.each(id, &desk, |manifest| {
+            if context.common.dry_run {
+                context.output.note(&format!("would shred the key of {id}"));
+            } else {
+                desk.outbox.shred(id)?;
+                context.output.note(&format!("{id}: nobody can read it any more"));
+            }
+            recordings.push(JsonChanged { id: id.to_string(), file: manifest.file });
+            Ok(())
+        })?;
     }
-    told("rec.shred/1", recordings, context)
+    told("rec.shred/1", recordings, context)?;
+    several.end()
 }
 
 fn told(schema: &str, recordings: Vec<JsonChanged>, context: &Context) -> Done {

@@ -59,10 +59,22 @@ struct Listening {
     url: String,
 }
 
+#[derive(Serialize)]
+struct User<'a> {
+    name: &'a str,
+    file: &'a Path,
+}
+
 pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     keep_memory_private();
     if let Some(name) = &args.add_user {
         return add_user(args, name, context);
+    }
+    if context.common.dry_run {
+        let settings = super::place::settings(context)?;
+        let bind = args.bind.unwrap_or(settings.serve.bind);
+        context.output.note(&format!("would serve {} at {bind}", place.folder(&settings, context).display()));
+        return Ok(Exit::Ok);
     }
     let desk = place.make(context)?;
     let setup = setup(args, &desk.settings, desk.outbox.spool().path(), context);
@@ -146,8 +158,12 @@ fn add_user(args: &Args, name: &str, context: &Context) -> Done {
     if let Some(folder) = path.parent().filter(|folder| **folder == state) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     }
-    super::index::write_whole(&path, text.as_bytes(), 0o600).map_err(failed)?;
-    context.output.note(&format!("user {name} is in {}", path.display()));
+    super::whole::replace(&path, text.as_bytes(), 0o600).map_err(failed)?;
+    if context.output.is_json() {
+        context.output.document("rec.user/1", &User { name, file: &path })?;
+    } else {
+        context.output.note(&format!("user {name} is in {}", path.display()));
+    }
     Ok(Exit::Ok)
 }
 

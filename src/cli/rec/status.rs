@@ -43,6 +43,9 @@ struct Status<'a> {
     parked: u64,
     oldest_unsent: Option<Timestamp>,
     oldest_unsent_s: Option<f64>,
+    /// With --check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<&'static str>,
     remotes: Vec<JsonRemote<'a>>,
 }
 
@@ -112,6 +115,7 @@ fn status<'a>(outbox: Option<&Outbox>, remotes: &'a [RemoteStatus]) -> Result<St
         parked: remotes.iter().map(|remote| remote.parked).sum(),
         oldest_unsent,
         oldest_unsent_s: oldest_unsent.map(age_s),
+        check: None,
         remotes: remotes.iter().map(JsonRemote::of).collect(),
     })
 }
@@ -150,24 +154,33 @@ fn check(args: &Args, place: &Place, context: &Context) -> Done {
         let status = status(outbox, &remotes)?;
         let age = Duration::try_from_secs_f64(status.oldest_unsent_s.unwrap_or(0.0)).unwrap_or(Duration::MAX);
         let grade = graded(&remotes, age, (args.warn, args.crit));
+        if context.output.is_json() {
+            context.output.document("rec.status/1", &Status { check: Some(grade.word()), ..status })?;
+            return Ok((grade, None));
+        }
         let numbers = format!("waiting={} parked={} oldest={}s", status.waiting, status.parked, age.as_secs());
         let errors = remotes.iter().filter(|remote| remote.failures > 0).filter_map(|remote| remote.error.as_deref());
         let error = errors.take(1).map(|error| format!("; {error}")).collect::<String>();
-        Ok((grade, format!("{}{error} | {numbers}", in_words(&status))))
+        Ok((grade, Some(format!("{}{error} | {numbers}", in_words(&status)))))
     });
     let (grade, text) = match looked {
         Ok(looked) => looked,
-        Err(Failure::Fault(fault)) => (Grade::Critical, fault.message),
+        Err(Failure::Fault(fault)) if context.output.is_json() => {
+            context.output.fault(&fault);
+            (Grade::Critical, None)
+        }
+        Err(Failure::Fault(fault)) => (Grade::Critical, Some(fault.message)),
         Err(other) => return Err(other),
     };
-    let (word, exit) = match grade {
-        Grade::Ok => ("OK", Exit::Ok),
+    if let Some(text) = text {
+        context.output.line(&format!("REC {} - {text}", grade.word()))?;
+    }
+    match grade {
+        Grade::Ok => Ok(Exit::Ok),
         // The numbers of plug-ins, which mean something else in the other commands.
-        Grade::Warning => ("WARNING", Exit::Failure),
-        Grade::Critical => ("CRITICAL", Exit::Usage),
-    };
-    context.output.line(&format!("REC {word} - {text}"))?;
-    if exit == Exit::Ok { Ok(exit) } else { Err(Failure::Silent(exit)) }
+        Grade::Warning => Err(Failure::Silent(Exit::Failure)),
+        Grade::Critical => Err(Failure::Silent(Exit::Usage)),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +188,16 @@ enum Grade {
     Ok,
     Warning,
     Critical,
+}
+
+impl Grade {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+        }
+    }
 }
 
 fn graded(remotes: &[RemoteStatus], age: Duration, (warn, crit): (Duration, Duration)) -> Grade {

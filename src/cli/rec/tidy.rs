@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::place::Place;
 use super::push::size;
+use super::several::Several;
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::exit::{Done, Exit, Failure};
@@ -15,14 +16,16 @@ use crate::config::{parse_duration, print_duration};
 use crate::control::protocol::{Fault, FaultCode};
 use crate::outbox::manifest::stem;
 use crate::outbox::name::Template;
-use crate::outbox::{Doing, Filter, OutboxError, Purge, RecordingId, Undelivered, Which};
+use crate::outbox::{Doing, Filter, OutboxError, Purge, RecordingId, Spool, State, Undelivered, Which};
 
 /// Remove the sound of recordings, delivered or not; that they were, their hashes and receipts are kept
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
   rec forget c7709e9c --dry-run
-  rec forget c7709e9c --yes")]
+  rec forget c7709e9c --yes
+
+Of several each is removed on its own. Exit code 6: some were, some could not be; those are told.")]
 pub(super) struct ForgetArgs {
     /// Ids or their beginnings, names of files, or UUIDs or UNIQUEIDs of calls
     #[arg(value_name = "ID", required = true, add = complete::recordings())]
@@ -91,29 +94,33 @@ fn template(text: &str) -> Result<Template, String> {
 pub(super) fn forget(args: &ForgetArgs, place: &Place, context: &Context) -> Done {
     let desk = place.open(context)?;
     desk.outbox.mend()?;
-    let ids = desk.all(&args.ids)?;
-    if !args.yes && !context.common.dry_run {
+    let mut several = Several::new(context);
+    let ids = several.meant(&args.ids, &desk)?;
+    if !ids.is_empty() && !args.yes && !context.common.dry_run {
         let what = if let [one] = ids.as_slice() { one.to_string() } else { format!("{} recordings", ids.len()) };
         let fault = Fault::new(FaultCode::Usage, format!("{what}: nothing would bring the sound back"));
         return Err(fault.hint("--yes says that it is meant, --dry-run shows what would go").into());
     }
     let mut recordings = Vec::new();
     for id in ids {
-        let manifest = desk.outbox.get(id)?.ok_or(OutboxError::Unknown { id })?;
-        if context.common.dry_run {
-            context.output.note(&format!("would remove {} ({id})", manifest.file));
-        } else {
-            desk.outbox.forget(id, Undelivered::Removed)?;
-            context.output.note(&format!("removed {} ({id})", manifest.file));
-        }
-        recordings.push(JsonChanged {
-            id: id.to_string(),
-            file: manifest.file,
-            was: None,
-            bytes: Some(manifest.audio.bytes),
-        });
+        several.each(id, &desk, |manifest| {
+            let file = manifest.file;
+            let what = match (context.common.dry_run, manifest.state) {
+                (true, State::Open) => return Err(OutboxError::State { id, state: "open", wanted: "forgotten" }.into()),
+                (_, State::Gone) => "was gone already:",
+                (true, _) => "would remove",
+                (false, _) => "removed",
+            };
+            if !context.common.dry_run {
+                desk.outbox.forget(id, Undelivered::Removed)?;
+            }
+            context.output.note(&format!("{what} {file} ({id})"));
+            recordings.push(JsonChanged { id: id.to_string(), file, was: None, bytes: Some(manifest.audio.bytes) });
+            Ok(())
+        })?;
     }
-    as_json("rec.forget/1", recordings, context)
+    as_json("rec.forget/1", recordings, context)?;
+    several.end()
 }
 
 pub(super) fn rename(args: &RenameArgs, place: &Place, context: &Context) -> Done {
@@ -121,33 +128,37 @@ pub(super) fn rename(args: &RenameArgs, place: &Place, context: &Context) -> Don
     if !context.common.dry_run {
         desk.outbox.mend()?;
     }
+    let mut several = Several::new(context);
     let ids: Vec<RecordingId> = if args.ids.is_empty() {
         let all = Filter { which: Which::Closed, ..Filter::default() };
         desk.outbox.list(&all)?.into_iter().map(|listed| listed.id).collect()
     } else {
-        desk.all(&args.ids)?
+        several.meant(&args.ids, &desk)?
     };
     let zone = TimeZone::system();
     let mut plan = desk.outbox.plan();
     let mut recordings = Vec::new();
     for id in ids {
-        let manifest = desk.outbox.get(id)?.ok_or(OutboxError::Unknown { id })?;
-        let was = manifest.file.clone();
-        let wished = args.template.fill(&manifest, &zone);
-        if stem(&was) == wished {
-            continue;
-        }
-        let file =
-            if context.common.dry_run { plan.rename(id, &wished)? } else { desk.outbox.rename(id, &wished)?.file };
-        if file == was {
-            continue;
-        }
-        if !context.output.is_json() {
-            context.output.line(&format!("{was} → {file}"))?;
-        }
-        recordings.push(JsonChanged { id: id.to_string(), file, was: Some(was), bytes: None });
+        several.each(id, &desk, |manifest| {
+            let was = manifest.file.clone();
+            let wished = args.template.fill(&manifest, &zone);
+            if stem(&was) == wished {
+                return Ok(());
+            }
+            let file =
+                if context.common.dry_run { plan.rename(id, &wished)? } else { desk.outbox.rename(id, &wished)?.file };
+            if file == was {
+                return Ok(());
+            }
+            if !context.output.is_json() {
+                context.output.line(&format!("{was} → {file}"))?;
+            }
+            recordings.push(JsonChanged { id: id.to_string(), file, was: Some(was), bytes: None });
+            Ok(())
+        })?;
     }
-    as_json("rec.rename/1", recordings, context)
+    as_json("rec.rename/1", recordings, context)?;
+    several.end()
 }
 
 pub(super) fn purge(args: &PurgeArgs, place: &Place, context: &Context) -> Done {
@@ -155,6 +166,7 @@ pub(super) fn purge(args: &PurgeArgs, place: &Place, context: &Context) -> Done 
     let doing = if context.common.dry_run { Doing::DryRun } else { Doing::Really };
     if doing == Doing::Really {
         desk.outbox.mend()?;
+        desk.outbox.spool().sweep(Spool::LEFT_OVER)?;
     }
     let purged = desk.outbox.purge(&Purge { keep: args.keep, undelivered: Undelivered::Kept, doing })?;
     let bytes: u64 = purged.iter().map(|one| one.bytes).sum();

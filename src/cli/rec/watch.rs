@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use sd_notify::NotifyState;
 
-use super::place::{Place, known};
+use super::place::{Place, known, settings};
 use crate::cli::common::Context;
 use crate::cli::complete;
 use crate::cli::entry::{Threads, in_runtime, stoppable};
@@ -34,14 +34,23 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
-    let desk = place.make(context)?;
+    let settings = settings(context)?;
     for name in &args.to {
-        known(&desk.settings.remotes, name)?;
+        known(&settings.remotes, name)?;
     }
+    if context.common.dry_run {
+        let all = || settings.remotes.keys().map(String::as_str).collect::<Vec<_>>();
+        let to = if args.to.is_empty() { all() } else { args.to.iter().map(String::as_str).collect() };
+        let to = if to.is_empty() { "nobody: the settings name no remote".to_owned() } else { to.join(", ") };
+        context.output.note(&format!("would deliver what is finished to {to}"));
+        return Ok(Exit::Ok);
+    }
+    let desk = place.make(context)?;
     desk.prepare()?;
     let remotes = desk.remotes()?;
     let until = Until::Stopped;
-    let options = Options { to: args.to.clone(), wait_lock: args.wait_lock, until, ..Options::default() };
+    let max_time = context.common.timeout;
+    let options = Options { to: args.to.clone(), wait_lock: args.wait_lock, max_time, until, ..Options::default() };
     let lines = Lines(context.output);
     let ended = in_runtime(
         Threads::Delivery,

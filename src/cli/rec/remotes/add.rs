@@ -16,8 +16,8 @@ use self::section::Section;
 use crate::cli::ask::{hidden_line, shown_line};
 use crate::cli::common::Context;
 use crate::cli::exit::{Done, Exit, Failure};
-use crate::cli::rec::index::write_whole;
 use crate::cli::rec::place::{remotes, settings};
+use crate::cli::rec::whole::replace;
 use crate::config::{self, RemoteKind, paths};
 use crate::control::protocol::{Fault, FaultCode};
 
@@ -104,6 +104,29 @@ fn name(text: &str) -> Result<String, String> {
 fn kind(text: &str) -> Result<RemoteKind, String> {
     let known = RemoteKind::ALL.into_iter().find(|kind| kind.as_str() == text);
     known.ok_or_else(|| format!("one of {}", RemoteKind::ALL.map(RemoteKind::as_str).join(", ")))
+}
+
+impl Args {
+    /// Whether each flag that was given says something about a remote of that kind.
+    fn has_only_what_is_of_use(&self, kind: RemoteKind) -> Result<(), Failure> {
+        use RemoteKind::{Folder, Http, Notice, S3, Tus};
+        let given = [
+            ("url", self.url.is_some(), &[Http, Tus, Notice, S3][..]),
+            ("token-file", self.token_file.is_some(), &[Http, Tus, Notice]),
+            ("user", self.user.is_some(), &[Http, Tus, Notice]),
+            ("ca-file", self.ca_file.is_some(), &[Http, Tus, Notice, S3]),
+            ("path", self.path.is_some(), &[Folder]),
+            ("bucket", self.bucket.is_some(), &[S3]),
+            ("link-base", self.link_base.is_some(), &[Notice]),
+        ];
+        match given.iter().find(|(_, is_given, kinds)| *is_given && !kinds.contains(&kind)) {
+            None => Ok(()),
+            Some((flag, ..)) => {
+                let message = format!("--{flag}: a remote of kind {} has no use for it", kind.as_str());
+                Err(Fault::new(FaultCode::Usage, message).hint("--kind says which kind is meant").into())
+            }
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Done {
@@ -245,6 +268,7 @@ fn section(args: &Args, place: &Place, asked: &mut Asked, context: &Context) -> 
             kind(&typed).map_err(|why| Fault::new(FaultCode::Usage, format!("`{typed}`: {why}")))?
         }
     };
+    args.has_only_what_is_of_use(kind)?;
     let mut section = Section::new(&args.name, kind);
     let (mut secret, mut link_key) = (None, None);
     match kind {
@@ -370,6 +394,8 @@ fn check(
     let invalid = |why: String| {
         // The place in a file that nobody has seen yet says nothing.
         let at = format!("{}:", place.file.display());
+        let again = format!("remote {}: ", args.name);
+        let why = why.strip_prefix(&again).unwrap_or(&why).to_owned();
         let why = why.strip_prefix(&at).and_then(|rest| rest.split_once(": ")).map_or(why.as_str(), |(_, why)| why);
         Failure::from(Fault::new(FaultCode::Invalid, format!("remote `{}`: {why}", args.name)))
     };
@@ -417,5 +443,5 @@ fn put(place: &Place, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
-    write_whole(path, bytes, 0o600).and_then(|()| own(path)).map_err(failed)
+    replace(path, bytes, 0o600).and_then(|()| own(path)).map_err(failed)
 }
