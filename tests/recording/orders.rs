@@ -22,7 +22,7 @@ async fn a_recording_is_started_paused_masked_and_whole_when_its_stop_returns() 
     let scene = Scene::new(Unusual::default()).await;
     let uuid = scene.uuids[0].clone();
     for verb in [method::RECORD_STOP, method::RECORD_PAUSE, method::RECORD_MASK] {
-        assert_eq!(refusal(&scene.pbx, verb, &target(&uuid)).await, FaultCode::TryAgain, "nothing is recorded");
+        assert_eq!(refusal(&scene.pbx, verb, &target(&uuid)).await, FaultCode::NotFound, "nothing is recorded");
     }
     let wished = RecordTarget { file: Some("../desk/call one.wav".into()), ..target(&uuid) };
     let begun: Recorded = serde_json::from_value(ask(&scene.pbx, method::RECORD_START, &wished).await).expect("one");
