@@ -35,9 +35,9 @@ mod tap;
 mod voice;
 
 pub use command::{Command, EarFrame, Event, PlayId, PortId, RoomId, Sides, Source, TapAudio, TapId, ToneStep};
-pub use copies::{Content, Copied, Copies, CopyKey, CopyLink, Intake, Mark, Origin, RING_BYTES};
 #[cfg(test)]
 pub(crate) use copies::CopyWriter;
+pub use copies::{Content, Copied, Copies, CopyKey, CopyLink, Intake, Mark, Origin, RING_BYTES};
 pub use engine::Engine;
 pub use setup::{MediaConfig, MediaError, OpenPort, Stream};
 pub use stats::{EngineStats, PortStats};

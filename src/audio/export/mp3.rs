@@ -71,16 +71,19 @@ fn packets(encoder: &mut Mp3Encoder, to: &mut dyn Write) -> Result<(), ExportErr
 /// The tag in front of the sound; none where nothing is known.
 fn id3(tags: &Tags) -> Vec<u8> {
     let mut frames = Vec::new();
-    for (name, text) in [("TIT2", &tags.title), ("TDRC", &tags.date), ("TXXX", &tags.id)] {
+    for (name, before, text) in [
+        // UTF-8 (ID3v2.4.0 frames §4.2); an identifier has its maker before it (§4.1).
+        ("TIT2", "\u{3}", &tags.title),
+        ("TDRC", "\u{3}", &tags.date),
+        ("UFID", "wirechief\0", &tags.id),
+    ] {
         if text.is_empty() {
             continue;
         }
-        // UTF-8; a text of one's own has its name before it (ID3v2.4.0 frames §4.2, §4.2.6).
-        let named = if name == "TXXX" { "\u{3}RECORDING\0" } else { "\u{3}" };
         frames.extend(name.bytes());
-        frames.extend(synchsafe(named.len() + text.len()));
+        frames.extend(synchsafe(before.len() + text.len()));
         frames.extend([0, 0]);
-        frames.extend(named.bytes().chain(text.bytes()));
+        frames.extend(before.bytes().chain(text.bytes()));
     }
     if frames.is_empty() {
         return frames;
