@@ -1,9 +1,13 @@
 //! Receipts that are kept together, and attempts that are put into the queue ahead: nothing is told, lost or counted that should not.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 
 use super::push::{Mood, Stub, push, remotes, slow, state, with};
 use crate::outbox::push::{Event, Options, Outcome, PushError, Stop, Watcher, run};
+use crate::outbox::remote::{BEGUN, Configured, DeliveryError, Parcel, Policy, Progress, Receipt, Remote, Retry};
 use crate::outbox::store::Durable;
 use crate::outbox::{DeliveryState, Outbox};
 
@@ -112,4 +116,46 @@ async fn what_had_arrived_when_a_run_failed_is_kept_first() {
     assert!(matches!(failed, Err(PushError::Outbox(_))), "{failed:?}");
     let kept = ids.iter().filter(|id| matches!(state(&home.outbox, **id).state, DeliveryState::Delivered(_)));
     assert_eq!((kept.count(), stub.taken()), (2, 2));
+}
+
+/// Says that an attempt has begun, then where it can go on, and fails.
+struct Failing;
+
+impl Remote for Failing {
+    fn deliver<'a>(
+        &'a self,
+        _: &'a Parcel,
+        progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Receipt, DeliveryError>> {
+        Box::pin(async move {
+            progress.resume_at(BEGUN, 0).await;
+            progress.resume_at("upload-1", 2).await;
+            Err(DeliveryError { what: "reset".into(), retry: Retry::Later { after: None } })
+        })
+    }
+
+    fn place(&self) -> String {
+        "https://crm.example/api".into()
+    }
+}
+
+#[tokio::test]
+async fn that_an_attempt_has_begun_is_on_the_disk_before_it_goes_on_and_a_place_to_go_on_need_not_be() {
+    let (home, _) = with(1);
+    // Of SQLite, 2 waits for the disk and 1 does not.
+    let note = "CREATE TABLE noted (token TEXT, level INTEGER);
+        CREATE TRIGGER note AFTER UPDATE OF token ON deliveries WHEN NEW.state = 'uploading' BEGIN
+          INSERT INTO noted SELECT NEW.token, synchronous FROM pragma_synchronous;
+        END";
+    home.outbox.write("listening", Durable::Soon, |tx| Ok(tx.execute_batch(note)?)).unwrap();
+    let failing = Configured { remote: Arc::new(Failing), policy: Policy::default() };
+    run(&home.outbox, &[("crm".to_owned(), failing)].into(), &slow(), &()).await.unwrap();
+    let noted: Vec<(String, i64)> = home
+        .outbox
+        .read("what was noted", |tx| {
+            let mut all = tx.prepare("SELECT token, level FROM noted ORDER BY rowid")?;
+            Ok(all.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+        })
+        .unwrap();
+    assert_eq!(noted, [(BEGUN.to_owned(), 2), ("upload-1".to_owned(), 1)]);
 }
