@@ -19,9 +19,12 @@ pub trait Lookup: Send + Sync {
     fn lookup(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 }
 
-/// So many names are looked up at once. One that nobody waits for any more holds its place until the system has answered, so that a
+/// So many names are looked up at once.
+const AT_ONCE: usize = 8;
+
+/// Their places. One that nobody waits for any more holds its place until the system has answered, so that a
 /// resolver that is slow takes no more than these threads from the disk.
-static LOOKUPS: Semaphore = Semaphore::const_new(8);
+static LOOKUPS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// The system's resolver.
 #[derive(Clone, Copy, Debug)]
@@ -30,17 +33,23 @@ pub struct SystemLookup;
 impl Lookup for SystemLookup {
     fn lookup(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let name = name.to_owned();
-        Box::pin(async move {
-            // The semaphore is never closed.
-            let turn = LOOKUPS.acquire().await;
-            let found = spawn_blocking(move || {
-                let found = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect);
-                drop(turn);
-                found
-            });
-            found.await.map_err(io::Error::other)?
-        })
+        Box::pin(in_turn(&LOOKUPS, move || (name.as_str(), 0).to_socket_addrs().map(Iterator::collect)))
     }
+}
+
+/// Looks something up when a place is free.
+async fn in_turn<T: Send + 'static>(
+    places: &'static Semaphore,
+    look: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    // The semaphore is never closed.
+    let place = places.acquire().await;
+    let found = spawn_blocking(move || {
+        let found = look();
+        drop(place);
+        found
+    });
+    found.await.map_err(io::Error::other)?
 }
 
 /// Looks names up anew for each connection and lets through only the addresses that may be connected to.
@@ -149,6 +158,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -187,6 +200,41 @@ mod tests {
         for public in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1", "64:ff9b::808:808", "::ffff:8.8.8.8"] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
+    }
+
+    #[test]
+    fn a_ninth_name_waits_for_eight_others_even_where_nobody_waits_for_those_any_more() {
+        static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
+        // A thread is free for the ninth: nothing but their number can keep it waiting.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(AT_ONCE + 1).build().unwrap();
+        runtime.block_on(async {
+            let (begins, begun) = mpsc::channel();
+            let mut answers = Vec::new();
+            for nth in 0..AT_ONCE {
+                let (begins, (answer, answered)) = (begins.clone(), mpsc::channel::<()>());
+                let look = in_turn(&PLACES, move || {
+                    begins.send(nth).unwrap();
+                    // Over when its sender is gone too.
+                    let _ = answered.recv();
+                    Ok(())
+                });
+                assert!(look.now_or_never().is_none(), "it is slow");
+                answers.push(answer);
+            }
+            let mut all: Vec<usize> = begun.iter().take(AT_ONCE).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..AT_ONCE).collect::<Vec<_>>());
+            let ninth = in_turn(&PLACES, move || begins.send(AT_ONCE).map_err(io::Error::other));
+            let mut ninth = std::pin::pin!(ninth);
+            assert!(ninth.as_mut().now_or_never().is_none());
+            // Behind it, had it gone to a thread.
+            spawn_blocking(|| ()).await.unwrap();
+            assert!(begun.try_recv().is_err(), "it has not begun");
+            answers.pop();
+            ninth.await.unwrap();
+            assert_eq!(begun.recv(), Ok(AT_ONCE));
+        });
     }
 
     struct Fixed(Vec<SocketAddr>);
