@@ -134,9 +134,13 @@ pub(super) async fn interruptible(command: impl Future<Output = Done>) -> Done {
     }
 }
 
-/// Asks a run of deliveries to end at Ctrl-C (130) or SIGTERM (143), and waits until it has kept what arrived; a second signal drops it.
+/// Asks a run of deliveries to end at Ctrl-C (130), SIGTERM or the end of its terminal (143), and waits until it has kept what arrived; a
+/// second signal drops it.
 pub(super) async fn stoppable(stop: &Stop, command: impl Future<Output = Done>) -> Done {
     let mut ends = Ends::catch()?;
+    if !outlives_terminal() {
+        ends.hangup = Some(Ends::caught(SignalKind::hangup())?);
+    }
     let mut command = std::pin::pin!(command);
     let exit = tokio::select! {
         done = &mut command => return done,
@@ -153,21 +157,42 @@ pub(super) async fn stoppable(stop: &Stop, command: impl Future<Output = Done>) 
 struct Ends {
     interrupt: Signal,
     terminate: Signal,
+    /// Where it is caught; else it ends the program at once.
+    hangup: Option<Signal>,
 }
 
 impl Ends {
     fn catch() -> Result<Self, Fault> {
-        let caught =
-            |kind| signal(kind).map_err(|error| Fault::new(FaultCode::Failure, format!("catching signals: {error}")));
-        Ok(Self { interrupt: caught(SignalKind::interrupt())?, terminate: caught(SignalKind::terminate())? })
+        let (interrupt, terminate) = (Self::caught(SignalKind::interrupt())?, Self::caught(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, hangup: None })
+    }
+
+    fn caught(kind: SignalKind) -> Result<Signal, Fault> {
+        signal(kind).map_err(|error| Fault::new(FaultCode::Failure, format!("catching signals: {error}")))
     }
 
     async fn next(&mut self) -> Exit {
+        let Self { interrupt, terminate, hangup } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Terminated,
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+            _ = hung_up => Exit::Terminated,
         }
     }
+}
+
+/// Whether whoever has started us wants us to go on without a terminal, as `nohup` does: then SIGHUP is ignored (proc(5)).
+fn outlives_terminal() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    // SIGHUP is 1, and has the lowest bit.
+    ignored.is_some_and(|ignored| ignored & 1 == 1)
 }
 
 /// Prints what clap has to say: help and version to stdout, an error as our one line and hint.

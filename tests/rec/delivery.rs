@@ -1,10 +1,11 @@
 //! `rec push` and what goes with it: exactly once, silent in cron, one line when something is wrong, 75 when another run goes on.
 
 use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Home, absent, fails, folder, ok, silent};
+use super::{Home, REC, absent, fails, folder, ok, silent};
 
 #[test]
 fn s119_what_waits_is_delivered_once_and_a_push_in_cron_is_silent() {
@@ -149,6 +150,48 @@ fn a_watch_delivers_what_is_finished_meanwhile_and_ends_well_at_sigterm() {
     kill_process(Pid::from_child(&watch), Signal::TERM).unwrap();
     assert_eq!(watch.wait().unwrap().code(), Some(0));
     assert_eq!(home.arrived().len(), 2);
+}
+
+/// What is known of the only delivery of the only recording: how far it is, and its attempts.
+fn delivery(home: &Home) -> (String, u64) {
+    let json = home.json(&["show", "call-of-1001"]);
+    let delivery = &json["deliveries"][0];
+    (delivery["state"].as_str().unwrap().to_owned(), delivery["attempts"].as_u64().unwrap())
+}
+
+#[test]
+fn each_signal_that_ends_a_push_or_a_watch_leaves_its_uploads_to_the_next_run_as_if_they_had_not_begun() {
+    let (settings, remote) = silent("crm");
+    let home = Home::with(&settings);
+    home.recording("1001", "2001");
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 143)] {
+        for (verb, code) in [("push", code), ("watch", 0)] {
+            let mut run = home.command(&[verb, "-q"]).spawn().unwrap();
+            let (upload, _) = remote.accept().unwrap();
+            assert_eq!(delivery(&home), ("uploading".to_owned(), 1), "{verb} {signal:?}");
+            kill_process(Pid::from_child(&run), signal).unwrap();
+            let (mut told, mut stderr) = (String::new(), run.stderr.take().unwrap());
+            stderr.read_to_string(&mut told).unwrap();
+            assert_eq!((run.wait().unwrap().code(), told.as_str()), (Some(code), ""), "{verb} {signal:?}");
+            assert_eq!(delivery(&home), ("pending".to_owned(), 0), "{verb} {signal:?}");
+            drop(upload);
+        }
+    }
+}
+
+#[test]
+fn a_push_that_is_to_outlive_its_terminal_does() {
+    let (settings, remote) = silent("crm");
+    let home = Home::with(&settings);
+    home.recording("1001", "2001");
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.env_clear().env("HOME", home.path()).args(["-c", "trap '' HUP; exec \"$0\" push -q", REC]);
+    let mut run = shell.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (upload, _) = remote.accept().unwrap();
+    kill_process(Pid::from_child(&run), Signal::HUP).unwrap();
+    drop((upload, remote));
+    assert_eq!(run.wait().unwrap().code(), Some(75), "it has gone on, and failed");
+    assert_eq!(delivery(&home), ("pending".to_owned(), 1));
 }
 
 #[test]
