@@ -7,7 +7,7 @@ use wirechief::control::protocol::{Moves, Transfer, method};
 use wirechief::outbox::manifest::{Consent, Side};
 use wirechief::outbox::{Manifest, Outbox, State};
 
-use super::{only_one, talks};
+use super::{finished, only_one, talks};
 use crate::call::{DIAL_BOB, both_answer, hear_each_other, talk};
 use crate::harness::{Call, PATIENCE, TestPbx, Tone, Unusual, nothing, only};
 use crate::verbs::{ask, leg_of};
@@ -54,6 +54,17 @@ fn refused(pbx: &TestPbx, call: &str) -> Manifest {
     let left = outbox.spool().names().expect("names");
     assert!(!left.iter().any(|name| name.ends_with(".wav") || name.ends_with(".json")), "{left:?}");
     manifest
+}
+
+/// Waits until there is sound of a call.
+async fn is_recorded(pbx: &TestPbx, call: &Call) {
+    for _ in 0..200 {
+        if pbx.calls().await.iter().any(|one| one.recorded) {
+            return;
+        }
+        talks(call, 1).await;
+    }
+    panic!("it is not recorded");
 }
 
 async fn end(pbx: &TestPbx, calling: &mut Call, called: &mut Call) {
@@ -220,4 +231,40 @@ async fn a_supervisor_who_takes_part_is_told_alone_and_not_asked() {
     end(&pbx, &mut calling, &mut called).await;
     let (manifest, _) = only_one(&pbx);
     assert_eq!(manifest.consent[2].to, Some(Side::Whisper), "{:?}", manifest.consent);
+}
+
+#[tokio::test]
+async fn a_supervisor_who_was_told_is_asked_when_he_comes_to_be_a_party() {
+    let plan = "exten => bob,1,Dial(SIP/bob,10)\nexten => 9,1,ChanSpy(SIP/alice,qBE)\n same => n,Dial(SIP/carol,10)";
+    let dave = "[users.dave2]\npassword = \"correct-horse-dave2\"\ncontext = \"internal\"\nmay_spy = \"barge\"";
+    let keys = [("alice", "record = \"always\""), ("carol", "record = \"always\"")];
+    let (pbx, _sounds) = telling_users(plan, 5, (&format!("consent = \"key\"\n{dave}"), &keys)).await;
+    let (alice, mut bob, mut carol) = (pbx.phone("alice").await, pbx.phone("bob").await, pbx.phone("carol").await);
+    let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
+    calling.hears(only(Tone::D)).await.presses("1").await;
+    called.presses("1").await;
+    is_recorded(&pbx, &calling).await;
+    hear_each_other(&mut calling, &mut called).await;
+    let mut coming = pbx.phone("dave2").await.invite("9").await;
+    coming.expects([200]).await.ack().await.hears(vec![Tone::A, Tone::B, Tone::D]).await;
+    coming.hears(Tone::A + Tone::B).await.says(Tone::C).await;
+    calling.hangs_up().await;
+    called.is_hung_up().await;
+    let mut other = carol.is_called().await;
+    other.answers().await;
+    tokio::join!(other.hears(Tone::C + Tone::D), coming.hears(only(Tone::D)));
+    other.presses("1").await;
+    coming.presses("1").await;
+    is_recorded(&pbx, &coming).await;
+    talks(&coming, 3).await;
+    coming.hangs_up().await;
+    other.is_hung_up().await;
+    pbx.is_idle().await;
+    pbx.records(2).await;
+    let recorded = finished(&pbx);
+    let of_whom = |user: &str| recorded.iter().map(|(one, _)| one).find(|one| one.users().any(|name| name == user));
+    let told = &of_whom("alice").expect("alice's").consent;
+    assert!(told.iter().any(|one| one.to == Some(Side::Whisper)), "{told:?}");
+    let agreed = |side| (Some(side), json!("agreed"), json!("1"));
+    assert_eq!(answers(of_whom("carol").expect("carol's")), [agreed(Side::Left), agreed(Side::Right)]);
 }

@@ -1,6 +1,7 @@
 //! Who refuses to be recorded: where calls end with that he goes, wherever he is, and nothing is kept of a room that nobody agreed in.
 
 use serde_json::json;
+use wirechief::config::WithoutConsent;
 use wirechief::outbox::Manifest;
 
 use super::consent::{answers, telling, telling_users};
@@ -160,4 +161,33 @@ async fn a_refusal_counts_whatever_becomes_of_the_file_that_was_begun() {
     pbx.is_idle().await;
     let (events, _) = pbx.pbx.exchange().journal.subscribe(Some(0));
     assert!(events.iter().any(|event| event.kind == "recording.failed"), "it could not be finished");
+}
+
+#[tokio::test]
+async fn who_has_refused_before_is_not_asked_anew_and_hung_up_where_nobody_goes_on_without() {
+    let plan = "exten => 1,1,Answer()\n same => n,Echo()\n same => n,Dial(SIP/bob,10,g)\n same => n,Echo()";
+    let (pbx, _sounds) = telling(plan, 3, "record = \"always\"\nconsent = \"key\"").await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let mut calling = alice.invite("1").await;
+    calling.expects([200]).await.ack().await.hears(only(Tone::D)).await.presses("2").await;
+    pbx.shows("no recording", PATIENCE, |status| status.recordings == 0).await;
+    let refused = || {
+        let (events, _) = pbx.pbx.exchange().journal.subscribe(Some(0));
+        let refused = events.into_iter().filter(|event| event.kind == "recording.refused");
+        refused.map(|event| event.fields["again"] == true).collect::<Vec<_>>()
+    };
+    calling.says(Tone::A).await.hears(only(Tone::A)).await;
+    assert_eq!(refused(), [false]);
+    let exchange = pbx.pbx.exchange();
+    let mut settings = (*exchange.settings.load_full()).clone();
+    settings.recording.without_consent = WithoutConsent::End;
+    exchange.settings.store(settings.into());
+    calling.presses("#").await;
+    let mut called = bob.is_called().await;
+    called.answers().await;
+    calling.is_hung_up().await;
+    called.is_hung_up().await;
+    pbx.is_idle().await;
+    assert_eq!(refused(), [false, true]);
+    assert!(finished(&pbx).is_empty());
 }
