@@ -4,10 +4,12 @@
 mod head;
 mod packet;
 mod page;
+mod pages;
 
 pub use head::{Head, tags};
 pub use packet::{Framing, LARGEST_FRAME, Packet, SILENCE, Toc, streams};
 pub use page::{Broken, LARGEST_PAGE, Page, end_at, write_pages};
+pub use pages::Pages;
 
 /// Positions in Ogg Opus count samples of this rate, whatever was encoded (RFC 7845 §4).
 pub const CLOCK_HZ: u32 = 48_000;

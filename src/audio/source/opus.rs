@@ -2,17 +2,15 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
-
-use ogg::{OggReadError, PacketReader};
+use std::io::{Read, Seek, SeekFrom};
 
 use super::{Source, SourceError};
 use crate::audio::codec::opus::Decoder;
 use crate::audio::gain;
-use crate::audio::ogg::{CLOCK_HZ, Head, LARGEST_PAGE, Page, Toc, streams};
+use crate::audio::ogg::{CLOCK_HZ, Head, LARGEST_PAGE, Page, Pages, Toc, streams};
 
-/// Damaged packets in a row after which the file is over.
-const BAD_PACKETS: usize = 1_000;
+/// A longer packet has no sound; it may have pictures.
+const LONGEST_PACKET: usize = 1 << 20;
 /// Samples of a side in a block, at least: half a second.
 const BLOCK: usize = 24_000;
 /// Of samples that are missing before a page no more is made up: a minute.
@@ -21,7 +19,14 @@ const MOST_MISSING: u64 = 60 * CLOCK_HZ as u64;
 const MOST_STREAMS: u8 = 16;
 
 struct Opus {
-    packets: PacketReader<BufReader<File>>,
+    pages: Pages<File>,
+    serial: u32,
+    /// The number of the page that is to come.
+    number: u32,
+    /// Some page is missing since the last position that is known.
+    is_torn: bool,
+    /// A packet that goes on in the next page.
+    begun: Option<Vec<u8>>,
     head: Head,
     decoders: Vec<Decoder>,
     /// Packets of the present page, and samples of silence before them, in the place of a page that is damaged.
@@ -44,11 +49,11 @@ pub(super) fn is_opus(start: &[u8]) -> bool {
 pub(super) fn open(mut file: File) -> Result<Box<dyn Source>, SourceError> {
     let end = end_of(&mut file)?;
     file.rewind()?;
-    let mut packets = PacketReader::new(BufReader::new(file));
-    let first = packets.read_packet().map_err(unreadable)?.ok_or(SourceError::NoSound)?;
-    let head = Head::parse(&first.data).filter(|head| head.streams <= MOST_STREAMS).ok_or(SourceError::NoSound)?;
-    // Who wrote it.
-    packets.read_packet().map_err(unreadable)?;
+    let mut pages = Pages::new(file);
+    let first = pages.next_whole()?.ok_or(SourceError::NoSound)?;
+    let (serial, number) = (first.serial, first.number.wrapping_add(1));
+    let head = first.packets().next().and_then(|(packet, _)| Head::parse(packet));
+    let head = head.filter(|head| head.streams <= MOST_STREAMS).ok_or(SourceError::NoSound)?;
     let mut decoders = Vec::new();
     for nth in 0..head.streams {
         let decoder = if nth < head.coupled { Decoder::stereo(CLOCK_HZ) } else { Decoder::new(CLOCK_HZ) };
@@ -56,8 +61,22 @@ pub(super) fn open(mut file: File) -> Result<Box<dyn Source>, SourceError> {
     }
     let skip = u64::from(head.pre_skip);
     let frames = end.map(|end| end.saturating_sub(skip));
-    let (page, silence, position, given, is_over) = (VecDeque::new(), 0, None, 0, false);
-    Ok(Box::new(Opus { packets, head, decoders, page, silence, position, frames, skip, given, is_over }))
+    Ok(Box::new(Opus {
+        pages,
+        serial,
+        number,
+        is_torn: false,
+        begun: None,
+        head,
+        decoders,
+        page: VecDeque::new(),
+        silence: 0,
+        position: None,
+        frames,
+        skip,
+        given: 0,
+        is_over: false,
+    }))
 }
 
 /// The position of the last whole page.
@@ -70,13 +89,6 @@ fn end_of(file: &mut File) -> Result<Option<u64>, SourceError> {
     places.reverse();
     let pages = places.into_iter().filter_map(|at| Page::parse(tail.get(at..)?).ok());
     Ok(pages.map(|(page, _)| page.position).find(|position| *position != u64::MAX))
-}
-
-fn unreadable(error: OggReadError) -> SourceError {
-    match error {
-        OggReadError::ReadError(error) => SourceError::Io(error),
-        _ => SourceError::NoSound,
-    }
 }
 
 impl Opus {
@@ -100,43 +112,55 @@ impl Opus {
 
     /// Reads the packets of the next page that has some; `false` at the end.
     fn read_page(&mut self) -> Result<bool, SourceError> {
-        let mut length = 0;
-        for _ in 0..BAD_PACKETS {
-            let packet = match self.packets.read_packet() {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return Ok(!self.page.is_empty()),
-                // A file that was cut short.
-                Err(OggReadError::ReadError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                    return Ok(!self.page.is_empty());
-                }
-                Err(OggReadError::ReadError(error)) => return Err(error.into()),
-                Err(_) => continue,
-            };
-            let (is_last, end) = (packet.last_in_page(), packet.absgp_page());
-            if let Some(parts) = streams(&packet.data, self.decoders.len()) {
-                length += parts.first().map_or(0, |part| u64::from(part.ticks()));
-                self.page.push_back(packet.data);
+        while let Some(page) = self.pages.next_whole()? {
+            // One that a failed write left, and that was written again.
+            let is_old = page.number.wrapping_sub(self.number) > u32::MAX / 2;
+            if page.serial != self.serial || is_old {
+                continue;
             }
-            if is_last && !self.page.is_empty() {
+            if page.number != self.number {
+                (self.is_torn, self.begun) = (true, None);
+            }
+            self.number = page.number.wrapping_add(1);
+            let (mut begun, mut is_rest, mut length) = (self.begun.take(), page.is_continued, 0);
+            for (piece, is_whole) in page.packets() {
+                let packet = match (std::mem::take(&mut is_rest), begun.take()) {
+                    // Its beginning is in a page that is missing.
+                    (true, None) => continue,
+                    (true, Some(begun)) => [begun.as_slice(), piece].concat(),
+                    (false, _) => piece.to_vec(),
+                };
+                if !is_whole {
+                    self.begun = Some(packet).filter(|packet| packet.len() <= LONGEST_PACKET);
+                } else if self.position.is_none() && packet.starts_with(b"OpusTags") {
+                    // Who wrote it.
+                } else if let Some(parts) = streams(&packet, self.decoders.len()) {
+                    length += parts.first().map_or(0, |part| u64::from(part.ticks()));
+                    self.page.push_back(packet);
+                }
+            }
+            if !self.page.is_empty() {
+                let end = page.position;
                 self.note_end(end, length);
                 return Ok(true);
             }
         }
-        Ok(!self.page.is_empty())
+        Ok(false)
     }
 
     /// Takes a page of so many samples that ends at a position: what is missing before it, since another is damaged, is silence, so that
-    /// nothing moves. The first may begin anywhere (RFC 7845 §4.5).
+    /// nothing moves. The first may begin anywhere (RFC 7845 §4.5), but begins at 0 where one before it is missing.
     fn note_end(&mut self, end: u64, length: u64) {
         if end == u64::MAX {
             self.position = self.position.map(|position| position.saturating_add(length));
             return;
         }
-        let missing = self.position.map_or(0, |position| end.saturating_sub(position.saturating_add(length)));
+        let before = self.position.or_else(|| self.is_torn.then_some(0));
+        let missing = before.map_or(0, |before| end.saturating_sub(before.saturating_add(length)));
         if missing <= MOST_MISSING && self.frames.is_some() {
             self.silence = missing;
         }
-        self.position = Some(end);
+        (self.position, self.is_torn) = (Some(end), false);
     }
 
     fn decode(&mut self, packet: &[u8]) -> Vec<Vec<i16>> {
@@ -217,6 +241,7 @@ impl Source for Opus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::ogg::write_pages;
     use crate::audio::tone;
     use std::io::Write;
 
@@ -257,5 +282,63 @@ mod tests {
                 assert!(count < 48_000 * 60, "{at}");
             }
         }
+    }
+
+    /// All samples of a file, of all sides.
+    fn samples(bytes: &[u8]) -> Vec<i16> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        let mut source = crate::audio::source::open(file, "").unwrap();
+        let (mut samples, mut block) = (Vec::new(), Vec::new());
+        while source.next(&mut block).is_ok() && !block.is_empty() {
+            samples.extend(&block);
+        }
+        samples
+    }
+
+    /// The places of the pages of a file that has a head, tags, and four pages of a tone, of a fifth of a second each.
+    fn four_pages() -> (Vec<u8>, Vec<usize>) {
+        let whole = include_bytes!("../../../tests/data/sounds/high.opus");
+        let (mut pages, mut packets) = (Pages::new(&whole[..]), Vec::new());
+        while let Some(page) = pages.next_whole().unwrap() {
+            packets.extend(page.packets().map(|(packet, _)| packet.to_vec()));
+        }
+        let sound: Vec<_> = packets.split_off(2).into_iter().take(40).zip(1..).collect();
+        let (mut bytes, mut number, mut places) = (Vec::new(), 0, Vec::new());
+        for packet in packets {
+            places.push(bytes.len());
+            write_pages(&[(packet, 0)], (1, &mut number), &mut bytes);
+        }
+        for page in sound.chunks(10) {
+            places.push(bytes.len());
+            let page: Vec<_> = page.iter().map(|(packet, nth)| (packet.clone(), nth * 960)).collect();
+            write_pages(&page, (1, &mut number), &mut bytes);
+        }
+        (bytes, places)
+    }
+
+    #[test]
+    fn a_page_that_is_damaged_or_missing_is_silence_and_nothing_behind_it_moves() {
+        let (whole, places) = four_pages();
+        let expected = samples(&whole);
+        let sides = expected.len() / (40 * 960 - 312);
+        let page = |nth: usize| (nth * 9_600).saturating_sub(312) * sides..((nth + 1) * 9_600 - 312) * sides;
+        for nth in 0..3 {
+            let (from, until) = (places[nth + 2], places[nth + 3]);
+            let (mut damaged, missing) = (whole.clone(), [&whole[..from], &whole[until..]].concat());
+            damaged[from + 100] ^= 1;
+            for bytes in [damaged, missing] {
+                let found = samples(&bytes);
+                assert_eq!(found.len(), expected.len(), "{nth}");
+                assert!(found[page(nth)].iter().all(|sample| *sample == 0), "{nth}");
+                // By its end a decoder has found the way back.
+                let same =
+                    (page(nth + 1).end - 960..page(nth + 1).end).filter(|at| found[*at].abs_diff(expected[*at]) < 600);
+                assert!(same.count() > 900, "{nth}");
+            }
+        }
+        let without_tags = [&whole[..places[1]], &whole[places[2]..]].concat();
+        assert_eq!(samples(&without_tags), expected, "nothing of the sound is missing");
     }
 }

@@ -80,6 +80,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_whose_first_page_of_sound_is_missing_is_damaged() {
+        let (mut bytes, mut number) = (Vec::new(), 0);
+        for packet in [ogg::Head::of_sides(2).print(), ogg::tags()] {
+            ogg::write_pages(&[(packet, 0)], (1, &mut number), &mut bytes);
+        }
+        number += 1;
+        let last = bytes.len();
+        ogg::write_pages(&[(vec![0xf8, 1, 0, 0xf8, 0], 1_920)], (1, &mut number), &mut bytes);
+        ogg::end_at(&mut bytes[last..], 1_920);
+        let Head::Damaged(what) = pages(&mut &bytes[..]).unwrap() else { panic!("it is not whole") };
+        assert!(what.ends_with("number 2 is missing"), "{what}");
+    }
+
+    #[test]
     fn r2_a_file_cut_or_changed_anywhere_is_damaged() {
         let whole = file();
         for at in 1..whole.len() {
