@@ -46,6 +46,7 @@ fn finished_in(spool: &Path) -> Vec<(Manifest, Tape)> {
     found.sort_by_key(|manifest| manifest.started);
     let whole = |manifest: Manifest| {
         assert_eq!(manifest.state, State::Finished, "{manifest:?}");
+        assert!(manifest.lasted_ms.is_some(), "{manifest:?}");
         assert_eq!(outbox.get(manifest.id).expect("the queue").as_ref(), Some(&manifest), "beside it and in the queue");
         let tape = Tape::read(&spool.join(&manifest.file));
         assert_eq!(manifest.audio.frames, tape.tracks[0].len() as u64);

@@ -102,7 +102,7 @@ pub struct Channel {
     pub(super) kin: Arc<str>,
     pub(super) about: Box<About>,
     /// When its record was begun anew.
-    pub(super) counted_from: Option<jiff::Timestamp>,
+    pub(super) counted_from: Option<(jiff::Timestamp, std::time::Instant)>,
     pub(super) timeouts: Timeouts,
     /// The language it is spoken to in; empty is the usual one.
     pub(super) language: String,
@@ -187,7 +187,7 @@ impl Channel {
 
     /// From now on the call's record counts anew.
     pub fn begins_record_anew(&mut self) {
-        self.counted_from = Some(jiff::Timestamp::now());
+        self.counted_from = Some((jiff::Timestamp::now(), std::time::Instant::now()));
     }
 
     /// As the legs it dials see it.

@@ -64,7 +64,7 @@ pub struct DetailRecord {
     pub answered: Option<Timestamp>,
     /// When the calling leg ended.
     pub ended: Timestamp,
-    /// From start to end, seconds.
+    /// From start to end, seconds, by a clock that nobody can set.
     pub duration_s: f64,
     /// From answer to end, seconds; 0 where it was never answered.
     pub billable_s: f64,

@@ -86,9 +86,10 @@ impl Channel {
     /// The call's record, without its legs.
     fn record(&mut self, cause: Cause) -> DetailRecord {
         let ended = jiff::Timestamp::now();
-        let started = self.counted_from.unwrap_or(self.call.started);
+        let (started, began) = self.counted_from.unwrap_or((self.call.started, self.call.began));
+        let duration_s = began.elapsed().as_secs_f64();
         let answered = self.answered().map(|answered| answered.max(started));
-        let seconds = |from: jiff::Timestamp| ended.duration_since(from).as_secs_f64().max(0.0);
+        let billable = |from: jiff::Timestamp| ended.duration_since(from).as_secs_f64().clamp(0.0, duration_s);
         DetailRecord {
             uuid: self.call.uuid.clone(),
             from: self.call.from.clone(),
@@ -98,8 +99,8 @@ impl Channel {
             started,
             answered,
             ended,
-            duration_s: seconds(started),
-            billable_s: answered.map_or(0.0, seconds),
+            duration_s,
+            billable_s: answered.map_or(0.0, billable),
             disposition: disposition(cause, answered).into(),
             account: std::mem::take(&mut self.about.account),
             user_field: std::mem::take(&mut self.about.user_field),

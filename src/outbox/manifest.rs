@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -308,6 +309,9 @@ pub struct Manifest {
     /// When recording ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
+    /// How long it was recorded by a clock that nobody can set, pauses included, milliseconds; absent where nobody measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasted_ms: Option<u64>,
     /// Who was recorded.
     #[serde(default)]
     pub parties: Vec<Party>,
@@ -346,6 +350,9 @@ pub struct Manifest {
     pub extra: Extra,
 }
 
+/// What says in a manifest how much sound, in milliseconds, its file had before it was continued.
+const BEFORE: &str = "continues_ms";
+
 /// What says in a manifest that no remote is to have the recording unless somebody asks for it.
 const DELIVER: (&str, &str) = ("deliver", "nowhere");
 
@@ -359,6 +366,24 @@ impl Manifest {
     #[must_use]
     pub fn is_for_nobody(&self) -> bool {
         self.extra.get(DELIVER.0).is_some_and(|to| to == DELIVER.1)
+    }
+
+    /// It goes on in the file of another, with so much sound already.
+    pub(super) fn goes_on_after(&mut self, before: &Self) {
+        let ms = Duration::try_from_secs_f64(before.audio.duration_s).unwrap_or_default().as_millis();
+        self.extra.insert("continues".into(), before.id.to_string().into());
+        self.extra.insert(BEFORE.into(), u64::try_from(ms).unwrap_or(u64::MAX).into());
+    }
+
+    /// How much sound its file had before it was continued.
+    pub(super) fn before(&self) -> Duration {
+        Duration::from_millis(self.extra.get(BEFORE).and_then(Value::as_u64).unwrap_or(0))
+    }
+
+    /// How long it was recorded, pauses included: as measured, or by a clock that may have been set meanwhile.
+    pub(super) fn lasted(&self) -> Option<Duration> {
+        let by_clock = || Duration::try_from(self.ended?.duration_since(self.started)).ok();
+        self.lasted_ms.map(Duration::from_millis).or_else(by_clock)
     }
 
     /// The configured users that talked in it, the agent among them; some are named twice.
@@ -387,6 +412,7 @@ impl Manifest {
             started,
             answered: None,
             ended: None,
+            lasted_ms: None,
             parties: Vec::new(),
             audio: Audio::default(),
             parts: Vec::new(),

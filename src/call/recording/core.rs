@@ -1,9 +1,12 @@
 //! A recording as it stands: whom it follows, which ports it is on, who was in it, how far it is.
 //! Above: `session` runs it, the bridge lets it settle. Below: media commands.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -106,6 +109,8 @@ pub(super) struct Core {
 pub(super) struct State {
     /// What will stand in its manifest.
     pub(super) manifest: Manifest,
+    /// When its file was begun, by a clock that nobody can set.
+    pub(super) since: Option<Instant>,
     /// The recorder's handle, while there is a file.
     pub(super) running: Option<Running>,
     /// The ports it is on, left and right; `None` before it records.
@@ -150,6 +155,7 @@ impl Core {
             settling: Mutex::default(),
             state: Mutex::new(State {
                 manifest,
+                since: None,
                 running: None,
                 on: None,
                 is_cut: false,

@@ -1,7 +1,7 @@
 //! What is told of a recording: who, which way, when, by which rule, who listened, what was played, and what the recorder saw.
 //! Above: `session` and `files`. Below: what the legs' own tasks tell of themselves.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
@@ -111,7 +111,7 @@ pub(super) fn trunk_of<'a>(settings: &'a Config, leg: &LegFacts) -> Option<&'a s
 /// The leg is answered, and recording begins.
 pub(super) fn at_answer(core: &Core) {
     let mut state = core.lock();
-    state.manifest.started = Timestamp::now();
+    (state.manifest.started, state.since) = (Timestamp::now(), Some(Instant::now()));
     let only = core.only().map(|only| if only == Party::A { "left" } else { "right" });
     state.manifest.extra.extend(only.map(|side| ("side".into(), side.into())));
     state.manifest.extra.extend(core.wish.beside.map(|id| ("beside".into(), id.to_string().into())));

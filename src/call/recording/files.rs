@@ -241,8 +241,13 @@ pub(super) fn check(settings: &RecordingSettings, wish: &Wish) -> Result<(), Rec
 /// Closes the file, and finishes it in the outbox: on the disk when this returns.
 pub(super) async fn finish(core: &Arc<Core>) -> Result<(), RecordError> {
     let Some(running) = core.lock().running.take() else { return Err(RecordError::Lost) };
+    let lasted = core.lock().since.map(|since| since.elapsed());
     let finished = running.stop().await?;
-    core.lock().manifest.ended = Some(Timestamp::now());
+    {
+        let manifest = &mut core.lock().manifest;
+        manifest.ended = Some(Timestamp::now());
+        manifest.lasted_ms = lasted.and_then(|lasted| u64::try_from(lasted.as_millis()).ok());
+    }
     facts::at_end(core, &finished);
     let core = core.clone();
     let done = spawn_blocking(move || {

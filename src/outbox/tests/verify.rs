@@ -146,6 +146,35 @@ fn c23_a_recording_that_is_shorter_or_longer_than_its_call_is_found() {
 }
 
 #[test]
+fn a_clock_that_is_set_during_a_call_neither_hides_a_short_recording_nor_accuses_a_whole_one() {
+    let home = Home::new();
+    let finish = |begun: Manifest, seconds: u32, (ended, lasted_ms): (i64, Option<u64>)| {
+        home.write(&begun.file, &wav(seconds));
+        let mut ended = Manifest { ended: Some(at(ended)), lasted_ms, ..begun };
+        (ended.audio.frames, ended.audio.duration_s) = (u64::from(seconds) * 8000, f64::from(seconds));
+        home.outbox.finish(ended).unwrap()
+    };
+    let called = |call: &str, file: &str| Manifest { call: call.into(), ..manifest(file) };
+    let begun = |call: &str| home.outbox.begin(&called(call, &format!("{call}.wav"))).unwrap();
+    // All lasted half a minute; the clock was put forward by an hour, or back by 25 s.
+    for (call, seconds, ended) in [("on", 30, 3_630), ("on short", 9, 3_630), ("back", 30, 5), ("back short", 5, 5)] {
+        finish(begun(call), seconds, (ended, Some(30_000)));
+    }
+    finish(begun("an old one"), 9, (30, None));
+    // What goes on in a file of 20 s.
+    for (call, seconds) in [("next", 50), ("next short", 29)] {
+        finish(begun(&format!("{call} before")), 20, (20, None));
+        let next = home.outbox.go_on(&called(call, &format!("{call} before.wav"))).unwrap().expect("it is there");
+        finish(next, seconds, (30, Some(30_000)));
+    }
+    let lasted = |call, ended| line(call, ended, &[]).replacen('{', "{\"duration_s\": 30.0, ", 1);
+    let lines = [lasted("on", 3_630), lasted("back", 5), lasted("next", 30), lasted("back short", -3_570)].concat();
+    let path = calls(&home, &lines);
+    let expected = ["on short", "back short", "an old one", "next short"];
+    assert_eq!(found(&home, Some(&path), Depth::Quick), expected.map(|call| (Kind::Short, call.to_owned())));
+}
+
+#[test]
 fn a_recording_without_its_receipt_or_its_writer_is_found() {
     let home = Home::new();
     home.outbox.set_remotes(&["crm"]).unwrap();

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -26,12 +27,23 @@ pub struct Call {
     pub answered: Option<Timestamp>,
     /// When it ended.
     pub ended: Timestamp,
+    /// From start to end, seconds, by a clock that nobody can set.
+    #[serde(default)]
+    pub duration_s: f64,
     /// Who took part.
     #[serde(default)]
     pub legs: Vec<CallLeg>,
     /// The ids of its recordings.
     #[serde(default)]
     pub recorded: Vec<String>,
+}
+
+impl Call {
+    /// From start to end; `None`: nobody measured it, and the clock was put back over it.
+    pub(super) fn lasted(&self) -> Option<Duration> {
+        let measured = Duration::try_from_secs_f64(self.duration_s).ok().filter(|length| !length.is_zero());
+        measured.or_else(|| Duration::try_from(self.ended.duration_since(self.started)).ok())
+    }
 }
 
 /// A leg of a call that has ended.

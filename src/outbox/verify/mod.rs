@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
 use super::error::OutboxError;
@@ -190,8 +190,7 @@ impl Look<'_> {
         for call in all {
             self.verified.calls += 1;
             self.call(&call)?;
-            // Over which the clock was put back, nobody knows how long it was.
-            let Ok(length) = Duration::try_from(call.ended.duration_since(call.started)) else { continue };
+            let Some(length) = call.lasted() else { continue };
             for uuid in call.legs.iter().map(|leg| &leg.uuid).chain([&call.uuid]) {
                 self.lengths.insert(uuid.clone(), length);
             }
@@ -342,12 +341,12 @@ impl Look<'_> {
     /// Compares how long a recording is with the time that went by, and with its call.
     fn length(&mut self, manifest: &Manifest) {
         let sound = Duration::try_from_secs_f64(manifest.audio.duration_s).unwrap_or_default();
+        // What its file had before is part of another call.
+        let sound = sound.saturating_sub(manifest.before());
         let slack = SLACK + sound * SLACK_PERCENT / 100;
-        if let Some(ended) = manifest.ended.filter(|_| manifest.state == State::Finished) {
-            let paused: u64 = manifest.pauses.iter().map(|pause| pause.ms).sum();
-            let lasted = ended.duration_since(manifest.started)
-                - SignedDuration::from_millis(i64::try_from(paused).unwrap_or(0));
-            let lasted = Duration::try_from(lasted).unwrap_or_default();
+        if let Some(lasted) = manifest.lasted().filter(|_| manifest.state == State::Finished) {
+            let paused = manifest.pauses.iter().map(|pause| pause.ms).sum();
+            let lasted = lasted.saturating_sub(Duration::from_millis(paused));
             if sound + slack < lasted {
                 let what =
                     format!("{:.1} s of sound of {:.1} s that it lasted", sound.as_secs_f64(), lasted.as_secs_f64());
