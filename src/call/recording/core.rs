@@ -424,3 +424,6 @@ pub(super) fn peer_of(leg: &LegFacts) -> Option<Arc<LegFacts>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
