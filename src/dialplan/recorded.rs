@@ -11,7 +11,7 @@ use super::app::CheckError;
 use super::args::Args;
 use super::keypad;
 use super::piece::{Bit, Piece};
-use crate::call::recording::{self, By, IfThere, RecordError, RecordingHandle, Wish};
+use crate::call::recording::{self, By, RecordError, RecordingHandle, Wish};
 use crate::call::{Channel, Gone};
 
 /// What a recording is written as.
@@ -134,21 +134,12 @@ pub(super) fn own(chan: &Channel, sound: &str) -> Option<PathBuf> {
         |file: &str, name: &str| file.strip_suffix(ENDING).and_then(|stem| stem.strip_suffix('.')) == Some(name);
     let whole = sound.strip_prefix(&*spool.to_string_lossy()).and_then(|rest| rest.strip_prefix('/'));
     let recorded = chan.about().recorded.iter().rev();
-    // One that is to continue another may have had to begin anew: how it is called is asked now, and it has sound by then.
+    // One that had to begin anew since what it was to continue is gone may be called otherwise: that is asked now, and it has sound by then.
     let mut fitting = recorded.filter(|(_, one)| one.is_written()).filter(|(wished, one)| match whole {
         Some(name) => is_named(&one.file(), name),
         None => is_named(wished, sound),
     });
     fitting.next().map(|(_, one)| one.path())
-}
-
-/// Where a recording lies that may continue another: once it is known whether it does, where its channel is answered.
-pub(super) async fn settled_path(chan: &Channel, recording: &RecordingHandle) -> PathBuf {
-    if chan.is_answered() && recording.wish().if_there == IfThere::Append {
-        // Whatever went wrong is in the log.
-        let _ = recording.begun().await;
-    }
-    recording.path()
 }
 
 /// The running recordings of this channel that these applications began.

@@ -4,6 +4,7 @@ use super::{
     PIECE, bob_hangs_up, both, conversation, holds, is_recorded, manifest, names, says, spool, tell, told, tracks,
     until,
 };
+use crate::call::both_answer;
 use crate::chanspy::{MAY_LISTEN, carol_may};
 use crate::harness::{Law, TestPbx, Tone, Unusual, WINDOW, only, sound_of};
 
@@ -219,6 +220,40 @@ async fn option_a_goes_on_in_the_file_of_a_call_before() {
         before = (samples, facts["id"].as_str().expect("an id").to_owned());
     }
     assert_eq!(names(&spool(&pbx)), ["day.wav"]);
+}
+
+#[tokio::test]
+async fn with_option_a_the_name_is_final_before_the_answer_whoever_answers_first() {
+    let plan = format!(
+        "exten => _X.,1,MixMonitor(day.wav,a)\n same => n,{}\n same => n,Dial(SIP/${{EXTEN:1}})\n",
+        tell("${CALLERID(num)} ${MIXMONITOR_FILENAME}"),
+    );
+    let pbx = TestPbx::with(&plan).await;
+    let (mut calling, mut called) = conversation(&pbx, "1bob").await;
+    bob_hangs_up(&pbx, (&mut calling, &mut called)).await;
+    let (alice, carol) = (pbx.phone("alice").await, pbx.phone("carol").await);
+    let (mut bob, mut dave) = (pbx.phone("bob").await, pbx.phone("dave").await);
+    let mut first = alice.invite("1bob").await;
+    let mut rung = bob.is_called().await;
+    rung.rings().await;
+    first.expects([180]).await;
+    let mut other = carol.invite("1dave").await;
+    let mut answering = dave.is_called().await;
+    both_answer(&mut other, &mut answering).await;
+    is_recorded(&spool(&pbx).join("day-2.wav")).await;
+    both_answer(&mut first, &mut rung).await;
+    until("a recording that goes on", || manifest(&spool(&pbx).join("day.wav"))["state"] == "open").await;
+    for (calling, called) in [(&mut first, &mut rung), (&mut other, &mut answering)] {
+        called.hangs_up().await;
+        calling.is_hung_up().await;
+    }
+    pbx.is_idle().await;
+    pbx.records(3).await;
+    for (file, from) in [("day.wav", "alice"), ("day-2.wav", "carol")] {
+        let path = spool(&pbx).join(file);
+        assert_eq!(manifest(&path)["from"], from);
+        assert_eq!(told(&pbx).iter().rfind(|said| said.starts_with(from)), Some(&format!("{from} {}", path.display())));
+    }
 }
 
 #[tokio::test]

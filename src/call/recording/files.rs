@@ -35,7 +35,8 @@ use crate::{
 /// What is written to see whether the spool takes it.
 const PROBE_BYTES: usize = 4_096;
 
-/// Puts a recording into the outbox: with the name that it has from now on. One that is to continue another is put there when it does.
+/// Puts a recording into the outbox: with the name that it has from now on. One that is to continue another is put there when it does,
+/// and nobody else can continue that one meanwhile.
 pub(super) async fn begin(core: &Arc<Core>) -> Result<(), RecordError> {
     let core = core.clone();
     let begun = spawn_blocking(move || {
@@ -48,7 +49,10 @@ pub(super) async fn begin(core: &Arc<Core>) -> Result<(), RecordError> {
         };
         let outbox = core.exchange.recordings.spool().outbox()?;
         has_room(&core.exchange)?;
-        if core.wish.if_there == IfThere::Append && outbox.spool().exists(&manifest.file)? {
+        if core.wish.if_there == IfThere::Append
+            && outbox.can_go_on(&manifest.file)?
+            && core.exchange.recordings.reserves(&manifest.file, core.id)
+        {
             return Ok(());
         }
         let manifest = outbox.begin(&manifest)?;
@@ -112,10 +116,11 @@ pub(super) async fn open(
             tools.outbox.update(&manifest)?;
             return Ok(tools.recorder.open(order, events)?);
         }
-        // Of one that somebody is still writing to, and of what is none of ours, nothing is continued.
+        // It may have been removed meanwhile.
         let continued = tools.outbox.go_on(&manifest)?;
         let append = continued.is_some();
         let manifest = continued.map_or_else(|| tools.outbox.begin(&manifest), Ok)?;
+        core.exchange.recordings.has_gone_on(core.id);
         {
             let mut state = core.lock();
             state.manifest = manifest.clone();

@@ -26,6 +26,7 @@ use crate::{
         },
     },
     media::{PlayId, Source},
+    outbox::RecordingId,
 };
 
 /// The recordings of the server.
@@ -47,6 +48,8 @@ struct Table {
     of_calls: HashMap<String, Vec<Arc<Core>>>,
     /// Announcements that play.
     announcements: HashMap<PlayId, oneshot::Sender<bool>>,
+    /// Files that are to be continued, and by which recording.
+    reserved: Vec<(String, RecordingId)>,
 }
 
 impl Recordings {
@@ -197,7 +200,23 @@ impl Recordings {
         }
     }
 
+    /// Nobody else is to go on in this file from now on; `false`: somebody is already.
+    pub(super) fn reserves(&self, file: &str, id: RecordingId) -> bool {
+        let mut table = self.lock();
+        let is_free = !table.reserved.iter().any(|(name, _)| name == file);
+        if is_free {
+            table.reserved.push((file.to_owned(), id));
+        }
+        is_free
+    }
+
+    /// It goes on in the file that it had reserved, as the outbox knows by now.
+    pub(super) fn has_gone_on(&self, id: RecordingId) {
+        self.lock().reserved.retain(|(_, by)| *by != id);
+    }
+
     pub(super) fn ends(&self, core: &Arc<Core>) {
+        self.has_gone_on(core.id);
         let mut table = self.lock();
         table.running.retain(|known| !Arc::ptr_eq(known, core));
         self.count.store(table.running.len(), Ordering::Relaxed);

@@ -84,8 +84,7 @@ async fn record(chan: &mut Channel, args: Args<'_>) -> Outcome {
         begun.extend(begin(chan, Wish { beside, ..wish }).await?);
     }
     let Some(first) = begun.first() else { return Ok(Next::Continue) };
-    let path = recorded::settled_path(chan, first).await;
-    chan.set_var(FILENAME, path.to_string_lossy());
+    chan.set_var(FILENAME, first.path().to_string_lossy());
     if let Some(variable) = &options.id_variable {
         chan.set_var(variable, first.id().to_string());
     }
