@@ -128,3 +128,28 @@ async fn s048_the_map_answers_a_server_whose_store_is_locked() {
     called.is_hung_up().await;
     pbx.is_idle().await;
 }
+
+#[tokio::test]
+async fn s046_what_runs_first_for_every_number_goes_on_to_the_extension_that_was_dialled() {
+    let plan = "exten => _[a-z].,1,db(insert/last_dial/${CALLERID(num)}/${EXTEN})
+ same => n,db(insert/last_dial/global/${UNIQUEID})
+ same => n,Goto(phones,${EXTEN},1)
+[phones]
+exten => bob,1,UserEvent(last,text:${DB(last_dial/${CALLERID(num)})}|${DB(last_dial/global)})
+ same => n,Dial(SIP/${EXTEN},20)
+exten => _car.,1,UserEvent(last,text:a pattern|${EXTEN})
+ same => n,Hangup(17)
+";
+    let pbx = TestPbx::with(plan).await;
+    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+    let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
+    let uuid = leg_of(&pbx, "alice").await.remove(0);
+    assert_eq!(told(&pbx, "last"), format!("bob|{uuid}"), "the first has run, and then the second");
+    calling.hangs_up().await;
+    called.is_hung_up().await;
+    alice.invite("carol").await.is_refused(&[486]).await;
+    assert_eq!(told(&pbx, "last"), "a pattern|carol");
+    // FreeSWITCH answers 480 here, as if somebody were away.
+    alice.invite("nobody").await.is_refused(&[404]).await;
+    assert_eq!(pbx.store().get("last_dial", "alice").unwrap().expect("it").text(), "nobody");
+}
