@@ -12,6 +12,7 @@ use super::disk::{Disk, System};
 use super::kept::Kept;
 use super::order::{Container, Finished, Order, RecorderError};
 use super::session::Session;
+use super::sync::{Place, Syncer};
 use super::thread::{self, Message};
 use super::work::Work;
 use crate::media::{Copies, CopyLink, Event};
@@ -22,6 +23,7 @@ pub struct Recorder {
     messages: Sender<Message>,
     disk: Arc<dyn Disk>,
     link: CopyLink,
+    syncer: Syncer,
 }
 
 /// A recording that runs. Dropped, it is closed as by [`Running::stop`].
@@ -30,6 +32,8 @@ pub struct Running {
     id: u64,
     path: PathBuf,
     messages: Sender<Message>,
+    /// Where it lies is synced meanwhile.
+    _place: Option<Arc<Place>>,
 }
 
 /// What can be asked of a recording.
@@ -63,7 +67,8 @@ impl Recorder {
         let builder = std::thread::Builder::new().name("recorder".to_owned());
         let (link, intake) = CopyLink::new();
         builder.spawn(move || thread::run(&inbox, intake)).map_err(RecorderError::Start)?;
-        Ok(Self { messages, disk, link })
+        let syncer = Syncer::start().map_err(RecorderError::Start)?;
+        Ok(Self { messages, disk, link, syncer })
     }
 
     /// Creates the file of a recording, whose time begins now. What comes back beside its handle goes into
@@ -81,7 +86,9 @@ impl Recorder {
             Container::OggOpus => Box::new(Kept::open(order, key, disk, now_us())?),
             Container::Wav => Box::new(Session::open(order, key, disk, now_us())?),
         };
-        let running = Running { id, path, messages: self.messages.clone() };
+        // It is recorded all the same.
+        let _place = self.syncer.keep(&path).ok();
+        let running = Running { id, path, messages: self.messages.clone(), _place };
         self.messages.send(Message::Begin(id, work, notices)).map_err(|_| RecorderError::Ended)?;
         Ok((running, copies))
     }
