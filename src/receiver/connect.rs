@@ -146,6 +146,17 @@ fn tower_service_fn(
     })
 }
 
+/// Whom an address counts for: one who has an IPv6 address has the 2^64 of its network (RFC 4291 §2.5.1).
+pub(super) fn source(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
+    }
+}
+
 /// How many connections each address has.
 #[derive(Debug, Default)]
 struct Sources(Mutex<HashMap<IpAddr, usize>>);
@@ -155,6 +166,7 @@ struct Seat(Arc<Sources>, IpAddr);
 
 impl Sources {
     fn seat(self: &Arc<Self>, from: IpAddr) -> Option<Seat> {
+        let from = source(from);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(from).or_default();
         if *count >= CONNECTIONS_OF_ONE {
@@ -214,6 +226,18 @@ mod tests {
         let from = SocketAddr::from(([127, 0, 0, 1], 5_060));
         tokio::spawn(speak(near, app, from, stopped));
         (far, stopping)
+    }
+
+    #[test]
+    fn who_has_a_network_has_no_more_connections_than_who_has_an_address() {
+        let sources = Arc::new(Sources::default());
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        let seats: Vec<_> =
+            (0..CONNECTIONS_OF_ONE).map(|n| sources.seat(of(&format!("2001:db8:0:1::{n:x}"))).unwrap()).collect();
+        assert!(sources.seat(of("2001:db8:0:1:ffff::1")).is_none() && sources.seat(of("2001:db8:0:2::1")).is_some());
+        assert!(sources.seat(of("10.0.0.1")).is_some() && source(of("::ffff:10.0.0.1")) == of("10.0.0.1"));
+        drop(seats);
+        assert!(sources.seat(of("2001:db8:0:1::1")).is_some() && sources.0.lock().unwrap().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

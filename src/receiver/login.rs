@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::connect::source;
 use super::users::{Users, Viewer};
 use crate::config::{Limits, Secret};
 
@@ -124,13 +125,13 @@ impl Gate {
     }
 
     fn forgive(&self, from: IpAddr) {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).remove(&from);
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).remove(&source(from));
     }
 
     /// Fails while the source is banned.
     pub(super) fn is_banned(&self, from: IpAddr, now: Instant) -> Result<(), Refusal> {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = sources.get(&from).and_then(|source| source.until);
+        let until = sources.get(&source(from)).and_then(|source| source.until);
         match until.map(|until| until.saturating_duration_since(now)) {
             Some(left) if !left.is_zero() => Err(Refusal::Banned(left)),
             _ => Ok(()),
@@ -139,6 +140,7 @@ impl Gate {
 
     /// Counts what was wrong, also for deliveries whose signature is.
     pub(super) fn wrong(&self, from: IpAddr, now: Instant) -> Refusal {
+        let from = source(from);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if sources.len() >= SOURCES && !sources.contains_key(&from) {
             // the one that has been quiet longest makes room
@@ -232,6 +234,16 @@ mod tests {
         }
         assert!(banned(179) && !banned(180));
         assert!(matches!(gate.delivers(&showing("Bearer right"), from), Err(Refusal::Banned(_))), "the right one too");
+    }
+
+    #[test]
+    fn who_guesses_from_another_address_of_the_same_network_is_banned_all_the_same() {
+        let (gate, now) = (gate(3), Instant::now());
+        for n in 0..3 {
+            gate.wrong(format!("2001:db8:0:1::{n}").parse().unwrap(), now);
+        }
+        assert!(gate.is_banned("2001:db8:0:1:2:3:4:5".parse().unwrap(), now).is_err());
+        assert!(gate.is_banned("2001:db8:0:2::1".parse().unwrap(), now).is_ok());
     }
 
     #[test]
