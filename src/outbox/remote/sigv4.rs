@@ -69,14 +69,11 @@ fn squeezed(value: &str) -> String {
 }
 
 fn canonical_query(url: &Url) -> String {
-    let mut pairs: Vec<String> = url
-        .query()
-        .into_iter()
-        .flat_map(|query| query.split('&'))
-        .map(|pair| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") })
-        .collect();
-    pairs.sort();
-    pairs.join("&")
+    let pairs = url.query().into_iter().flat_map(|query| query.split('&'));
+    let mut pairs: Vec<(&str, &str)> = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+    // by name first: `=` is no part of it
+    pairs.sort_unstable();
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]
@@ -90,6 +87,12 @@ mod tests {
         let url = url.parse().unwrap();
         let now = "2013-05-24T00:00:00Z".parse().unwrap();
         signer.sign(&Signed { method, url: &url, headers, payload_sha256 }, now).1
+    }
+
+    #[test]
+    fn a_query_is_ordered_by_its_names() {
+        let url = "https://h/?part-number=2&uploads&part=1&a=2&a=1".parse().unwrap();
+        assert_eq!(canonical_query(&url), "a=1&a=2&part=1&part-number=2&uploads=");
     }
 
     #[test]
