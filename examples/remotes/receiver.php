@@ -26,6 +26,16 @@ function keep(string $path): bool
     return $file !== false && fsync($file) && fclose($file);
 }
 
+/** Brings the names in a folder to the disk. Where PHP cannot (it is no Linux), the system does so by itself within seconds. */
+function keepNames(string $folder): void
+{
+    $names = @fopen($folder, 'rb');
+    if ($names !== false) {
+        @fsync($names);
+        fclose($names);
+    }
+}
+
 header('X-Content-Type-Options: nosniff');
 header('Cache-Control: no-store');
 if ($token === '' || $key === '') {
@@ -86,6 +96,11 @@ if (!is_file($target)) {
 if (!hash_equals((string) hash_file('sha256', $target), $sha256)) {
     stop(409, 'another recording has this id');
 }
+// Also what an earlier request left, which may have died before this.
+if (!keep($target)) {
+    stop(507, 'it cannot be kept here');
+}
+keepNames($folder);
 
 $at = gmdate('Y-m-d\TH:i:s\Z', (int) filemtime($target));
 $receipt = ['id' => $id, 'sha256' => $sha256, 'size' => $size, 'received_at' => $at];
