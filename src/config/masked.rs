@@ -89,6 +89,7 @@ fn shown_serve(serve: &ServeSettings) -> Value {
         "log": serve.log,
         "largest": serve.largest,
         "upload_expires": print_duration(serve.upload_expires),
+        "keep_free": serve.keep_free,
         "pull_from": serve.pull_from,
     });
     let files = [

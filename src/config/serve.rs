@@ -38,6 +38,8 @@ pub struct ServeSettings {
     pub largest: u64,
     /// An upload with which nobody has gone on for so long is removed.
     pub upload_expires: Duration,
+    /// Bytes of the disk that stay free whatever is delivered: calls are recorded beside it.
+    pub keep_free: u64,
     /// Origins that a notice may name to be fetched from: `https://pbx.example:8443`.
     pub pull_from: Vec<String>,
     /// Certificates that vouch for these besides the usual ones, PEM.
@@ -65,6 +67,7 @@ impl Default for ServeSettings {
             log: PathBuf::from("downloads.jsonl"),
             largest: 4 << 30,
             upload_expires: Duration::from_secs(86_400),
+            keep_free: 64 << 20,
             pull_from: Vec::new(),
             pull_ca_file: None,
         }
@@ -92,6 +95,7 @@ pub(super) fn serve(settings: &mut ServeSettings, section: &Section<'_>, base: &
         none if none.is_zero() => Err(value.bad("must not be zero")),
         time => Ok(time),
     })?;
+    section.set("keep_free", &mut settings.keep_free, |value| value.parse(parse_size))?;
     section.set("pull_from", &mut settings.pull_from, |value| value.list(|item| item.parse(origin)))?;
     section.set("pull_ca_file", &mut settings.pull_ca_file, file)?;
     match (&settings.tls_certificate, &settings.tls_key) {

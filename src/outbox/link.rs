@@ -36,6 +36,9 @@ fn made(base: &str, key: &Secret, (what, to): (&str, Option<&str>), expires: Tim
     }
 }
 
+/// What is said of a link that held once: whoever shows it was given it.
+pub const EXPIRED: &str = "This link has expired";
+
 /// Whether a link for what has this key, and for this remote if for any, was made here and its time is not over; `given` are its
 /// `expires` and `sig`. The signature is compared in constant time.
 ///
@@ -53,7 +56,7 @@ pub fn check(
     mac(key, what, expires).verify_slice(&signature).map_err(|_| FALSE)?;
     let seconds: i64 = expires.parse().map_err(|_| FALSE)?;
     match seconds.saturating_sub(now.as_second()) {
-        left if left <= 0 => Err("This link has expired"),
+        left if left <= 0 => Err(EXPIRED),
         left if left > LONGEST_S => Err(FALSE),
         _ => Ok(()),
     }

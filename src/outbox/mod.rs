@@ -38,7 +38,7 @@ pub use delivery::{Delivery, DeliveryState, RemoteStatus};
 pub use error::OutboxError;
 pub use list::{Circle, Filter, Line, Listed, Order, Which};
 pub use manifest::{Manifest, RecordingId, State};
-pub use partial::Partial;
+pub use partial::{Left, Partial};
 pub use plan::Plan;
 pub use rebuild::{Rebuilt, rebuild};
 pub use spool::Spool;

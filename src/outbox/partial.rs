@@ -27,6 +27,17 @@ pub struct Partial {
     aside: Aside,
 }
 
+/// What is left of a file that is not whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Its id.
+    pub id: String,
+    /// When something was last written of it.
+    pub touched: SystemTime,
+    /// Bytes that have arrived.
+    pub bytes: u64,
+}
+
 impl Spool {
     /// Begins a file under an id of small letters and digits; its bytes and its note are for their owner alone.
     ///
@@ -85,21 +96,25 @@ impl Spool {
         self.remove(&part_name(id))
     }
 
-    /// The ids of all files of which anything is left, and when something was last written of each.
+    /// All files of which anything is left, by their ids.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn partials(&self) -> Result<Vec<(String, SystemTime)>, OutboxError> {
+    pub fn partials(&self) -> Result<Vec<Left>, OutboxError> {
         let mut found = std::collections::BTreeMap::new();
         for name in self.names_below(FOLDER)? {
             let Some(last) = name.rsplit('/').next() else { continue };
-            let Some(id) = last.strip_suffix(".part").or_else(|| last.strip_suffix(".json")) else { continue };
+            let part = last.strip_suffix(".part");
+            let Some(id) = part.or_else(|| last.strip_suffix(".json")) else { continue };
             // One that has gone meanwhile is as good as one that was never there.
-            let Ok(touched) = self.open_plain(&name).and_then(|file| file.metadata()?.modified()) else { continue };
-            let of_both = found.entry(id.to_owned()).or_insert(touched);
-            *of_both = touched.max(*of_both);
+            let Ok(facts) = self.open_plain(&name).and_then(|file| file.metadata()) else { continue };
+            let Ok(touched) = facts.modified() else { continue };
+            let bytes = part.map_or(0, |_| facts.len());
+            let left = found.entry(id.to_owned()).or_insert(Left { id: id.to_owned(), touched, bytes });
+            left.touched = touched.max(left.touched);
+            left.bytes = left.bytes.max(bytes);
         }
-        Ok(found.into_iter().filter(|(id, _)| is_id(id)).collect())
+        Ok(found.into_values().filter(|left| is_id(&left.id)).collect())
     }
 }
 
@@ -250,8 +265,8 @@ mod tests {
             assert!(spool.begin_partial("abc1", b"another").is_err(), "the id is in use");
         }
         let spool = Spool::open(&path).unwrap();
-        let found: Vec<_> = spool.partials().unwrap().into_iter().map(|(id, _)| id).collect();
-        assert_eq!(found, ["abc1"]);
+        let found: Vec<_> = spool.partials().unwrap().into_iter().map(|left| (left.id, left.bytes)).collect();
+        assert_eq!(found, [("abc1".to_owned(), 6)]);
         let there = spool.open_partial("abc1").unwrap().unwrap();
         assert_eq!((there.bytes().unwrap(), there.note()), (6, b"a note".as_slice()));
         there.write_at(b"xyz", 6).unwrap();

@@ -11,6 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// As much of what was asked for is put on record, in bytes.
+const ASKED_LIMIT: usize = 512;
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +85,12 @@ impl Audit {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?.write_all(&bytes)
     }
+}
+
+/// The beginning of a text, as much as is put on record.
+pub(super) fn shortened(text: &str) -> &str {
+    let end = (0..=ASKED_LIMIT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    text.get(..end).unwrap_or(text)
 }
 
 #[cfg(test)]

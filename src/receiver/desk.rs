@@ -16,7 +16,7 @@ use super::login::{Gate, Tokens};
 use super::notice::Fetcher;
 use super::page::{Entry, encoded};
 use super::receipts::Told;
-use super::uploads::Turns;
+use super::uploads::{Announced, Turns};
 use super::users::{Users, Viewer, private_secret};
 use crate::config::{Limits, Secret, ServeSettings};
 use crate::outbox::manifest::stem;
@@ -57,6 +57,8 @@ pub(super) struct Desk {
     pub(super) filing: tokio::sync::Mutex<()>,
     /// Who goes on with which upload.
     pub(super) uploads: Turns,
+    /// How long those are to be that are not finished.
+    pub(super) announced: Announced,
     pub(super) fetcher: Fetcher,
     pub(super) told: Told,
     groups: BTreeMap<String, Vec<String>>,
@@ -83,6 +85,7 @@ impl Desk {
             seen: Mutex::default(),
             filing: tokio::sync::Mutex::default(),
             uploads: Turns::default(),
+            announced: Announced::default(),
             fetcher: Fetcher::new(&settings.pull_from, settings.pull_ca_file.as_deref())?,
             link_key,
             settings,

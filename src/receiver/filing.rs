@@ -29,6 +29,8 @@ pub(super) struct Arrived {
     /// The header of a sealed file.
     wrapped_key: Option<Vec<u8>>,
     sha256: String,
+    /// Whether its manifest tells of that hash.
+    is_bound: bool,
 }
 
 /// A recording that is here.
@@ -73,6 +75,15 @@ impl Arrived {
         Ok(Some(Which::of(key, manifest, name)?.sha256).filter(|sha256| !sha256.is_empty()))
     }
 
+    /// Whether a file that begins with `head` can be the one that was announced. With a sealed one its header comes in the manifest.
+    ///
+    /// # Errors
+    /// It is not what its name says.
+    pub(super) fn judge(key: &str, mut manifest: Manifest, name: Option<&str>, head: &[u8]) -> Result<(), Untaken> {
+        let Which { part, kind, .. } = Which::of(key, &manifest, name)?;
+        fits(kind, seal::take_keys(&mut manifest).get(part - 1).map(Vec::as_slice), head)
+    }
+
     /// The same as [`Self::new`] where key and manifest are known otherwise.
     pub(super) fn known(key: String, mut manifest: Manifest, sent: Sent) -> Result<Self, Untaken> {
         let Which { id, part, file, sha256, kind } = Which::of(&key, &manifest, sent.name.as_deref())?;
@@ -80,10 +91,10 @@ impl Arrived {
             return Err(Untaken::not_as_sent(format!("what arrived has SHA-256 {}", sent.sha256)));
         }
         let wrapped_key = seal::take_keys(&mut manifest).into_iter().nth(part - 1);
-        let head = wrapped_key.as_ref().unwrap_or(&sent.head);
-        if sent.bytes == 0 || !kind.fits(head) {
-            return Err(Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "it is not what its name says"));
+        if sent.bytes == 0 {
+            return Err(liar());
         }
+        fits(kind, wrapped_key.as_deref(), &sent.head)?;
         let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
         manifest.file = format!("{}.{extension}", clean_name(manifest::stem(&file)));
         manifest.parts.clear();
@@ -91,8 +102,21 @@ impl Arrived {
             manifest.extra.insert("part_of".to_owned(), json!({ "id": id, "part": part }));
             manifest.id = id_of(&key).ok_or_else(|| Untaken::new(StatusCode::BAD_REQUEST, "no such key"))?;
         }
-        Ok(Self { key, manifest, wrapped_key, sha256: sent.sha256 })
+        Ok(Self { key, manifest, wrapped_key, sha256: sent.sha256, is_bound: !sha256.is_empty() })
     }
+
+    /// Whether its manifest tells of its hash.
+    pub(super) fn is_bound(&self) -> bool {
+        self.is_bound
+    }
+}
+
+fn liar() -> Untaken {
+    Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "it is not what its name says")
+}
+
+fn fits(kind: Kind, wrapped_key: Option<&[u8]>, head: &[u8]) -> Result<(), Untaken> {
+    if kind.fits(wrapped_key.unwrap_or(head)) { Ok(()) } else { Err(liar()) }
 }
 
 /// Which file of which recording a key means.

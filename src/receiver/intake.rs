@@ -29,11 +29,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{header_text, text};
-use super::audit::{Event, Line};
+use super::audit::{Event, Line, shortened};
 use super::connect::From;
 use super::desk::Desk;
 use super::filing::{self, Arrived, Filed};
-use super::signed;
+use super::metered::{Drawn, metered};
+use super::{signed, space};
 use crate::outbox::Aside;
 
 /// Bytes of a manifest, and of a form around the file.
@@ -52,15 +53,26 @@ const NOT_AS_SENT: u16 = 460;
 pub(super) struct Untaken {
     pub(super) status: u16,
     pub(super) why: String,
+    /// Of a stranger, who could fill the disk with lines.
+    is_nobodys: bool,
 }
 
 impl Untaken {
     pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), why: why.into() }
+        Self { status: status.as_u16(), why: why.into(), is_nobodys: false }
+    }
+
+    /// A refusal that is not put on record: of one who shows nothing, or is banned.
+    pub(super) fn nobodys(status: StatusCode, why: impl Into<String>) -> Self {
+        Self { is_nobodys: true, ..Self::new(status, why) }
+    }
+
+    pub(super) fn is_nobodys(&self) -> bool {
+        self.is_nobodys
     }
 
     pub(super) fn not_as_sent(why: impl Into<String>) -> Self {
-        Self { status: NOT_AS_SENT, why: why.into() }
+        Self { status: NOT_AS_SENT, why: why.into(), is_nobodys: false }
     }
 
     pub(super) fn answer(&self) -> Response {
@@ -82,7 +94,7 @@ pub(super) async fn deliver(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let what = header_text(&headers, "idempotency-key").unwrap_or_default().chars().take(100).collect::<String>();
+    let what = header_text(&headers, "idempotency-key").unwrap_or_default().to_owned();
     let taken = take(&desk, from, request).await;
     conclude(desk, (Event::Delivery, what), from, taken).await
 }
@@ -107,6 +119,10 @@ pub(super) async fn on_record(
     from: std::net::IpAddr,
     taken: Result<Filed, Untaken>,
 ) -> Result<Filed, Untaken> {
+    let taken = match taken {
+        Err(untaken) if untaken.is_nobodys() => return Err(untaken),
+        taken => taken,
+    };
     let desk = Arc::clone(desk);
     let told = spawn_blocking(move || {
         let (status, id, why) = match &taken {
@@ -115,7 +131,7 @@ pub(super) async fn on_record(
         };
         let why = why.as_deref();
         // What is filed is filed: its receipt goes out, on record or not.
-        let _ = desk.record(&Line { event, who: "", from, what: &what, id, status, why });
+        let _ = desk.record(&Line { event, who: "", from, what: shortened(&what), id, status, why });
         taken
     });
     told.await.unwrap_or_else(|_| Err(Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it was not taken")))
@@ -162,6 +178,10 @@ async fn take(desk: &Arc<Desk>, from: std::net::IpAddr, request: Request) -> Res
     };
     let Manifest { text, replayed } = manifest;
     let arrived = Arrived::new(&headers, &text, sent)?;
+    if desk.signing_key.is_some() && !arrived.is_bound() {
+        // the signature is over the manifest: what that does not tell of is not signed
+        return Err(Untaken::new(StatusCode::BAD_REQUEST, "the signed manifest names no SHA-256 of this file"));
+    }
     let _one_at_a_time = desk.filing.lock().await;
     let at = Arc::clone(desk);
     let filed = spawn_blocking(move || filing::file(&at, &arrived, &aside, from)).await;
@@ -215,19 +235,21 @@ async fn whole(sender: &Sender<'_>, body: Body) -> Result<(Manifest, Sent, Aside
 
 async fn form(sender: &Sender<'_>, request: Request) -> Result<(Manifest, Sent, Aside), Untaken> {
     let broken = |error: &dyn std::fmt::Display| Untaken::not_as_sent(format!("the form is broken: {error}"));
+    let (request, drawn) = metered(request, MANIFEST_LIMIT);
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| broken(&error))?;
     let (mut manifest, mut audio, mut others) = (None, None, 0_usize);
     while let Some(field) =
         timeout(PIECE_TIME, form.next_field()).await.map_err(|_| late())?.map_err(|error| broken(&error))?
     {
-        match field.name() {
+        let (name, file_name) = (field.name().map(str::to_owned), field.file_name().map(str::to_owned));
+        let field = Drawn::new(field, &drawn);
+        match name.as_deref() {
             Some("manifest") if manifest.is_none() => manifest = Some(sender.signed(short(field).await?)?),
             Some("recording") if audio.is_none() => {
                 if manifest.is_none() {
                     return Err(Untaken::new(StatusCode::BAD_REQUEST, "send `manifest` before `recording`"));
                 }
-                let name = field.file_name().map(str::to_owned);
-                audio = Some(store(sender.desk, field, name).await?);
+                audio = Some(store(sender.desk, field, file_name).await?);
             }
             // Whatever else a form has does not matter, within bounds.
             _ => {
@@ -271,10 +293,6 @@ pub(super) async fn store<E: std::fmt::Display>(
     mut pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
     name: Option<String>,
 ) -> Result<(Sent, Aside), Untaken> {
-    let full = |error: &dyn std::fmt::Display| {
-        tracing::error!(%error, "a delivery cannot be stored");
-        Untaken::new(StatusCode::INSUFFICIENT_STORAGE, "it cannot be stored here")
-    };
     let spool = Arc::clone(desk.outbox.spool());
     let begun = spawn_blocking(move || spool.begin_aside()).await.map_err(|error| full(&error))?;
     let mut aside = begun.map_err(|error| full(&error))?;
@@ -293,16 +311,22 @@ pub(super) async fn store<E: std::fmt::Display>(
         let room = super::kind::HEAD_BYTES.saturating_sub(head.len()).min(piece.len());
         head.extend_from_slice(piece.get(..room).unwrap_or_default());
         hash.update(&piece);
+        let own = Arc::clone(desk);
         let written = spawn_blocking(move || {
-            let written = aside.file().write_all(&piece);
-            (aside, written)
+            space::has(&own, piece.len() as u64)?;
+            aside.file().write_all(&piece).map_err(|error| full(&error))?;
+            Ok(aside)
         });
-        let written = written.await.map_err(|error| full(&error))?;
-        aside = written.0;
-        written.1.map_err(|error| full(&error))?;
+        aside = written.await.map_err(|error| full(&error))??;
     }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((Sent { bytes, sha256, head, name }, aside))
+}
+
+/// The answer where the disk does not take it; why is for the log.
+pub(super) fn full(error: &dyn std::fmt::Display) -> Untaken {
+    tracing::error!(%error, "a delivery cannot be stored");
+    Untaken::new(StatusCode::INSUFFICIENT_STORAGE, "it cannot be stored here")
 }
 
 /// Signatures that were here lately, with the second after which they are forgotten.

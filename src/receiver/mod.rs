@@ -33,12 +33,14 @@ mod intake;
 mod kind;
 mod links;
 mod login;
+mod metered;
 mod notice;
 mod page;
 mod pages;
 mod range;
 mod receipts;
 mod signed;
+mod space;
 mod uploads;
 mod users;
 

@@ -2,6 +2,7 @@
 //! Above: `Receiver`'s routes. Below: `download`, `page`, `login`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use super::answer::{missing, refused, text};
-use super::audit::{Event, Line};
+use super::audit::{Event, Line, shortened};
 use super::connect::From;
 use super::desk::Desk;
 use super::download::{self, Asked, Found, Hook};
@@ -21,11 +22,10 @@ use super::login::Refusal;
 use super::page::{self, Page};
 use super::receipts::{self, Fetched};
 use super::users::Viewer;
+use crate::outbox::link::EXPIRED;
 
 /// The longest text that is searched for, in bytes.
 const SEARCH_LIMIT: usize = 200;
-/// As much of what was asked for is put on record, in bytes.
-const ASKED_LIMIT: usize = 512;
 
 /// What the form sends.
 #[derive(Debug, Default, Deserialize)]
@@ -152,6 +152,13 @@ pub(super) async fn by_link(
             send(desk, asking, Asked::Id(id, part), headers).await
         }
         Err(why) => {
+            if why != EXPIRED {
+                // guessed: counts as a login that is wrong, so that strangers do not fill the disk with lines
+                if let Err(refusal) = desk.gate.is_banned(from, Instant::now()) {
+                    return refused(refusal);
+                }
+                desk.gate.wrong(from, Instant::now());
+            }
             let noted = move || desk.note(Event::Link, "", from, (shortened(&name), 403, why));
             let _ = spawn_blocking(noted).await;
             text(StatusCode::FORBIDDEN, format!("403 {why}"))
@@ -211,19 +218,13 @@ fn hook(desk: &Arc<Desk>, found: &Found, (remote, by): (String, std::net::IpAddr
     Box::new(move || receipts::fetched(&desk, &Fetched { id, part, sha256, size, remote, by }))
 }
 
-/// Puts a wrong login on record; one who shows nothing is only asked to.
+/// Puts a wrong login on record; one who shows nothing is only asked to, and of one who is banned enough is known.
 async fn not_let_in(desk: &Arc<Desk>, from: std::net::IpAddr, what: &str, refusal: Refusal) -> Response {
     let response = refused(refusal);
-    if refusal != Refusal::Nothing {
+    if !matches!(refusal, Refusal::Nothing | Refusal::Banned(_)) {
         let why = if refusal == Refusal::Other { "a token to deliver with" } else { "wrong login" };
         let (desk, what, status) = (Arc::clone(desk), shortened(what).to_owned(), response.status().as_u16());
         let _ = spawn_blocking(move || desk.note(Event::Login, "", from, (&what, status, why))).await;
     }
     response
-}
-
-/// The beginning of a text, as much as is put on record.
-fn shortened(text: &str) -> &str {
-    let end = (0..=ASKED_LIMIT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    text.get(..end).unwrap_or(text)
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use super::answer::text;
-use super::audit::{Event, Line};
+use super::audit::{Event, Line, shortened};
 use super::connect::From;
 use super::desk::Desk;
 use super::intake::{Untaken, short};
@@ -44,13 +44,17 @@ pub(super) async fn receipt(
     Extension(From(from)): Extension<From>,
     request: Request,
 ) -> Response {
-    let taken = take(&desk, from, request).await;
+    let taken = match take(&desk, from, request).await {
+        Err(untaken) if untaken.is_nobodys() => return untaken.answer(),
+        taken => taken,
+    };
     let done = spawn_blocking(move || {
         let (what, status, why) = match &taken {
             Ok((key, true)) => (key.as_str(), 200, None),
             Ok((key, false)) => (key.as_str(), 404, Some("nobody waits for it")),
             Err(untaken) => ("", untaken.status, Some(untaken.why.as_str())),
         };
+        let what = shortened(what);
         let _ = desk.record(&Line { event: Event::Receipt, who: "", from, what, id: None, status, why });
         match taken {
             Ok((_, true)) => text(StatusCode::OK, "{}"),
@@ -66,8 +70,12 @@ async fn take(desk: &Arc<Desk>, from: IpAddr, request: Request) -> Result<(Strin
     let headers = request.headers().clone();
     let bytes = short(request.into_body().into_data_stream()).await?;
     signed::checked(desk, &headers, &bytes, from)?;
-    let said: Said = serde_json::from_slice(&bytes)
+    let Said { key, remote, receipt } = serde_json::from_slice(&bytes)
         .map_err(|error| Untaken::not_as_sent(format!("the receipt cannot be read: {error}")))?;
+    let receipt = receipt.bounded();
+    let receipt =
+        receipt.ok_or_else(|| Untaken::new(StatusCode::PAYLOAD_TOO_LARGE, "it is longer than any receipt is"))?;
+    let said = Said { key, remote, receipt };
     let desk = Arc::clone(desk);
     let kept = spawn_blocking(move || keep(&desk, &said).map(|kept| (said.key, kept))).await;
     kept.map_err(|_| Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it could not be kept"))?
@@ -81,6 +89,10 @@ fn keep(desk: &Desk, said: &Said) -> Result<bool, Untaken> {
     let manifest = desk.outbox.get(id).map_err(failed)?.ok_or_else(unknown)?;
     let (_, size, sha256) = part.checked_sub(1).and_then(|at| manifest.files().nth(at)).ok_or_else(unknown)?;
     let sent = Sent { key: &said.key, sha256, size };
+    if said.remote.is_none() && desk.told.len() > 1 {
+        // the one that speaks has it, the others may not
+        return Err(Untaken::new(StatusCode::BAD_REQUEST, "several remotes are told: say which has it, as `remote`"));
+    }
     let mut kept = false;
     for (remote, policy) in &desk.told {
         if said.remote.as_ref().is_some_and(|named| named != remote) {

@@ -40,14 +40,14 @@ pub(super) fn program(desk: &Desk, headers: &HeaderMap, from: IpAddr) -> Result<
     }
     match desk.gate.delivers(headers, from) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Untaken::new(StatusCode::UNAUTHORIZED, "a token is needed")),
+        Ok(false) => Err(Untaken::nobodys(StatusCode::UNAUTHORIZED, "a token is needed")),
         Err(refusal) => Err(untaken(refusal)),
     }
 }
 
 fn untaken(refusal: Refusal) -> Untaken {
     match refusal {
-        Refusal::Banned(_) => Untaken::new(StatusCode::TOO_MANY_REQUESTS, "too often wrong"),
+        Refusal::Banned(_) => Untaken::nobodys(StatusCode::TOO_MANY_REQUESTS, "too often wrong"),
         Refusal::Other => {
             Untaken::new(StatusCode::FORBIDDEN, "this token reads: `token_file` of [serve] is for deliveries")
         }

@@ -303,6 +303,70 @@ async fn a_form_with_endless_fields_is_refused() {
 }
 
 #[tokio::test]
+async fn a_form_whose_part_has_an_endless_head_is_not_kept_in_memory() {
+    let stage = Stage::new().await;
+    let head = format!(
+        "POST /api/recordings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000000\r\n\r\n--b\r\nX: "
+    );
+    let mut stream = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+    let (mut from, mut to) = stream.split();
+    let sent = async {
+        tokio::io::AsyncWriteExt::write_all(&mut to, head.as_bytes()).await?;
+        for _ in 0..64 {
+            tokio::io::AsyncWriteExt::write_all(&mut to, &[b'a'; 64 * 1024]).await?;
+        }
+        std::future::pending::<std::io::Result<()>>().await
+    };
+    // it does not wait for an end that may come: the connection is answered, or closed while we still write
+    let mut answer = [0; 1_000];
+    let ended = async {
+        tokio::select! {
+            _ = tokio::io::AsyncReadExt::read(&mut from, &mut answer) => {}
+            _ = sent => {}
+        }
+    };
+    tokio::time::timeout(crate::harness::PATIENCE, ended).await.expect("refused at once");
+}
+
+#[tokio::test]
+async fn r7_a_signature_over_a_manifest_without_a_hash_is_none_over_the_file() {
+    let stage = Stage::with(|setup| {
+        private(&setup.state.join("sign"), b"signing-key\n");
+        setup.settings.signing_key_file = Some(setup.state.join("sign"));
+    })
+    .await;
+    let sound = wav(50);
+    let mut sent = manifest("call.wav", &sound);
+    sent.audio.sha256.clear();
+    let (json, time) = (sent.print(), Timestamp::now().as_second());
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"signing-key").unwrap();
+    mac.update(format!("{}.{time}.", sent.id).as_bytes());
+    mac.update(&json);
+    let code = STANDARD.encode(mac.finalize().into_bytes());
+    let signed = format!("webhook-id: {}\r\nwebhook-timestamp: {time}\r\nwebhook-signature: v1,{code}\r\n", sent.id);
+    let form = Form { lines: format!("Authorization: Bearer {TOKEN}\r\n{signed}"), ..Form::of(&sent, &sound) };
+    let answer = form.send(&stage).await;
+    assert_eq!((answer.status, count(&stage)), (400, 0), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn strangers_do_not_fill_the_disk_with_lines() {
+    let stage = Stage::with(|setup| setup.limits.bad_logins = 2).await;
+    let sound = wav(50);
+    let sent = manifest("a.wav", &sound);
+    let by = |lines: &str| Form { lines: lines.to_owned(), ..Form::of(&sent, &sound) };
+    for _ in 0..3 {
+        assert_eq!(by("").send(&stage).await.status, 401);
+    }
+    assert!(stage.audit().is_empty(), "who shows nothing is only asked to");
+    let wrong = by("Authorization: Bearer wrong\r\n");
+    let statuses = [wrong.send(&stage).await, wrong.send(&stage).await, wrong.send(&stage).await].map(|it| it.status);
+    assert_eq!((statuses, stage.audit().len()), ([401, 401, 429], 2), "of one who is banned enough is known");
+    assert_eq!(stage.get("/").await.status, 429);
+    assert_eq!(stage.audit().len(), 2);
+}
+
+#[tokio::test]
 async fn without_token_and_signature_nothing_is_taken() {
     let stage = Stage::with(|setup| setup.settings.token_file = None).await;
     let sound = wav(50);

@@ -47,6 +47,24 @@ async fn s125_a_signed_link_needs_no_login_until_it_expires() {
     assert!(!text.contains("sig="), "a link is as good as a password: it is on no record");
 }
 
+#[tokio::test]
+async fn who_guesses_links_is_shut_out_and_who_has_one_is_not() {
+    let stage = Stage::with(|setup| setup.limits.bad_logins = 3).await;
+    let id = stage.record("a.wav", &wav(100)).id.to_string();
+    let key = wirechief::receiver::link_key(&stage.folder.path().join("link.key")).unwrap();
+    let good = path(&link("http://x", &key, &id, later(60)));
+    let expired = path(&link("http://x", &key, &id, later(-1)));
+    for _ in 0..4 {
+        assert_eq!(stage.bare(&expired).await.status, 403, "it was given to somebody");
+    }
+    let guessed = path(&link("http://x", &Secret::new("other".into()), &id, later(60)));
+    for status in [403, 403, 403, 429, 429] {
+        assert_eq!(stage.bare(&guessed).await.status, status);
+    }
+    assert_eq!(stage.bare(&good).await.status, 200);
+    assert_eq!(stage.audit().len(), 4 + 3 + 1, "of one who is banned enough is known");
+}
+
 #[test]
 fn s136_the_key_of_links_is_made_by_itself_once_for_its_owner_alone() {
     let folder = tempfile::tempdir().unwrap();

@@ -203,3 +203,39 @@ async fn a_receipt_that_comes_later_counts_where_hash_and_size_are_right() {
         matches!(&pbx.outbox.deliveries(id).unwrap()[0].state, DeliveryState::Delivered(receipt) if receipt.id == "crm-7")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_counts_for_the_remote_that_has_it_and_for_no_other() {
+    let policy = remote::Policy::default();
+    let told = [("one".to_owned(), policy.clone()), ("two".to_owned(), policy)];
+    let pbx = Stage::with(|setup| setup.told = told.into()).await;
+    pbx.outbox.set_remotes(&["one", "two"]).unwrap();
+    let sent = pbx.record_as(recorded(), &wav(100));
+    let said = serde_json::json!({ "key": sent.id, "size": sent.audio.bytes, "sha256": sent.audio.sha256 });
+    let say = async |said: &serde_json::Value| {
+        let body = said.to_string();
+        let head = format!(
+            "POST /api/receipts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        pbx.ask(head + &body).await
+    };
+    let delivered = || {
+        let all = pbx.outbox.deliveries(sent.id).unwrap();
+        all.into_iter().map(|it| matches!(it.state, DeliveryState::Delivered(_))).collect::<Vec<_>>()
+    };
+    let refused = say(&said).await;
+    assert_eq!((refused.status, delivered()), (400, vec![false, false]), "{}", refused.text());
+    let mut named = said.clone();
+    named["remote"] = "two".into();
+    assert_eq!((say(&named).await.status, delivered()), (200, vec![false, true]));
+    // what is asked for is put on record as far as it is of use
+    named["key"] = "x".repeat(100_000).into();
+    assert_eq!(say(&named).await.status, 404);
+    let lines = std::fs::read_to_string(pbx.folder.path().join("downloads.jsonl")).unwrap();
+    assert!(lines.lines().all(|line| line.len() < 2_000), "{} bytes", lines.len());
+    let body = serde_json::json!({ "id": sent.id, "key": "x".repeat(100_000), "file": "a.wav", "link": "http://x/" });
+    assert_eq!(notice(&pbx, &body.to_string()).await.status, 403);
+    let lines = std::fs::read_to_string(pbx.folder.path().join("downloads.jsonl")).unwrap();
+    assert!(lines.lines().all(|line| line.len() < 2_000), "{} bytes", lines.len());
+}

@@ -23,15 +23,16 @@ const SIZE: usize = 12 * 1024 * 1024;
 const HELD_AT: u64 = 5 * 1024 * 1024;
 
 /// A line between two programs: counts what comes from the near end, and holds once.
-struct Line {
-    address: SocketAddr,
+pub(crate) struct Line {
+    pub(crate) address: SocketAddr,
     far: Arc<Mutex<SocketAddr>>,
     passed: Arc<AtomicU64>,
     held: watch::Receiver<bool>,
 }
 
 impl Line {
-    async fn to(far: SocketAddr) -> Self {
+    /// One that holds after so many bytes.
+    pub(crate) async fn to(far: SocketAddr, held_at: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (far, passed) = (Arc::new(Mutex::new(far)), Arc::new(AtomicU64::new(0)));
@@ -42,22 +43,27 @@ impl Line {
             while let Ok((near, _)) = listener.accept().await {
                 let far = *to.lock().unwrap();
                 let Ok(far) = TcpStream::connect(far).await else { continue };
-                tokio::spawn(carry(near, far, Arc::clone(&count), Arc::clone(&hold)));
+                tokio::spawn(carry((near, far), held_at, Arc::clone(&count), Arc::clone(&hold)));
             }
         });
         Self { address, far, passed, held }
     }
 
-    fn passed(&self) -> u64 {
+    pub(crate) fn passed(&self) -> u64 {
         self.passed.load(Ordering::SeqCst)
     }
 
-    async fn is_held(&mut self) {
+    pub(crate) async fn is_held(&mut self) {
         timeout(PATIENCE * 3, self.held.wait_for(|held| *held)).await.expect("it holds in time").unwrap();
     }
 }
 
-async fn carry(near: TcpStream, far: TcpStream, passed: Arc<AtomicU64>, hold: Arc<watch::Sender<bool>>) {
+async fn carry(
+    (near, far): (TcpStream, TcpStream),
+    held_at: u64,
+    passed: Arc<AtomicU64>,
+    hold: Arc<watch::Sender<bool>>,
+) {
     let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.into_split(), far.into_split());
     let forth = async {
         let mut piece = vec![0; 16 * 1024];
@@ -66,7 +72,7 @@ async fn carry(near: TcpStream, far: TcpStream, passed: Arc<AtomicU64>, hold: Ar
             if to_far.write_all(&piece[..got]).await.is_err() {
                 return;
             }
-            if all >= HELD_AT && !*hold.borrow() {
+            if all >= held_at && !*hold.borrow() {
                 hold.send_replace(true);
                 // Nothing more passes; what the near end has ready stays there until it is gone.
                 std::future::pending::<()>().await;
@@ -116,10 +122,10 @@ impl Program {
 }
 
 /// Kills what it holds when it is dropped.
-struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 
 impl Killed {
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -143,7 +149,7 @@ fn serve(program: &Program) -> (Killed, SocketAddr) {
 async fn scene() -> (Program, (Killed, SocketAddr), Line, Program, Manifest) {
     let receiver = Program::new("[serve]\ntoken_file = 'token'\n");
     let server = serve(&receiver);
-    let line = Line::to(server.1).await;
+    let line = Line::to(server.1, HELD_AT).await;
     let url = format!("http://{}/api/uploads", line.address);
     let sender = Program::new(&format!("[remotes.crm]\nkind = 'tus'\nurl = '{url}'\ntoken_file = 'token'\n"));
     let outbox = Outbox::open(&sender.spool()).unwrap();

@@ -11,16 +11,16 @@ use wirechief::outbox::{Filter, Manifest};
 use crate::receiver::stage::{Answer, Stage, TOKEN, private, until, wav};
 
 /// A recording as its sender has it, and who sends it.
-struct Sender {
-    manifest: Manifest,
-    sound: Vec<u8>,
+pub(crate) struct Sender {
+    pub(crate) manifest: Manifest,
+    pub(crate) sound: Vec<u8>,
     /// Header lines that say who: a token, or what makes signatures.
     login: String,
     signing_key: Option<&'static str>,
 }
 
 impl Sender {
-    fn new(name: &str, ms: u32) -> Self {
+    pub(crate) fn new(name: &str, ms: u32) -> Self {
         let sound = wav(ms);
         let mut manifest = Manifest::new(name, "2026-11-20T21:00:00Z".parse().unwrap());
         manifest.state = wirechief::outbox::State::Finished;
@@ -39,7 +39,7 @@ impl Sender {
         format!("webhook-id: {id}\r\nwebhook-timestamp: {time}\r\nwebhook-signature: v1,{code}\r\n")
     }
 
-    fn request(&self, method: &str, path: &str, lines: &str, body: &[u8]) -> Vec<u8> {
+    pub(crate) fn request(&self, method: &str, path: &str, lines: &str, body: &[u8]) -> Vec<u8> {
         let login = &self.login;
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTus-Resumable: 1.0.0\r\n{login}{lines}Content-Length: {}\r\n\r\n",
@@ -48,7 +48,15 @@ impl Sender {
         [head.as_bytes(), body].concat()
     }
 
-    fn announcement(&self) -> String {
+    /// One whose file is this.
+    pub(crate) fn of(name: &str, sound: Vec<u8>) -> Self {
+        let mut sender = Self::new(name, 0);
+        sender.manifest.audio.bytes = sound.len() as u64;
+        sender.manifest.audio.sha256 = Sha256::digest(&sound).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { sound, ..sender }
+    }
+
+    pub(crate) fn announcement(&self) -> String {
         let coded = |text: &[u8]| STANDARD.encode(text);
         let metadata = format!(
             "filename {},id {},sha256 {},manifest {}",
@@ -61,11 +69,11 @@ impl Sender {
         format!("Upload-Length: {}\r\nUpload-Metadata: {metadata}\r\n{signature}", self.sound.len())
     }
 
-    async fn begin(&self, stage: &Stage) -> Answer {
+    pub(crate) async fn begin(&self, stage: &Stage) -> Answer {
         stage.ask(self.request("POST", "/api/uploads", &self.announcement(), b"")).await
     }
 
-    async fn begun(&self, stage: &Stage) -> String {
+    pub(crate) async fn begun(&self, stage: &Stage) -> String {
         let answer = self.begin(stage).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.header("location").unwrap().to_owned()
@@ -76,7 +84,7 @@ impl Sender {
         self.signature(format!("{method} {id} {offset} {checksum}").as_bytes())
     }
 
-    async fn look(&self, stage: &Stage, place: &str) -> Answer {
+    pub(crate) async fn look(&self, stage: &Stage, place: &str) -> Answer {
         stage.ask(self.request("HEAD", place, &self.signed_on("HEAD", place, "", ""), b"")).await
     }
 
@@ -90,12 +98,12 @@ impl Sender {
         self.request("PATCH", place, &lines, bytes)
     }
 
-    async fn send(&self, stage: &Stage, place: &str, from: usize, to: usize) -> Answer {
+    pub(crate) async fn send(&self, stage: &Stage, place: &str, from: usize, to: usize) -> Answer {
         stage.ask(self.patch(place, from, to)).await
     }
 }
 
-fn offset(answer: &Answer) -> Option<usize> {
+pub(crate) fn offset(answer: &Answer) -> Option<usize> {
     answer.header("upload-offset").and_then(|text| text.parse().ok())
 }
 
@@ -104,12 +112,12 @@ fn receipt(answer: &Answer) -> Option<serde_json::Value> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(coded).unwrap()).ok()
 }
 
-fn count(stage: &Stage) -> usize {
+pub(crate) fn count(stage: &Stage) -> usize {
     stage.outbox.list(&Filter::default()).unwrap().len()
 }
 
 /// What lies in the folder of uploads.
-fn left(stage: &Stage) -> Vec<String> {
+pub(crate) fn left(stage: &Stage) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(stage.spool(".uploads")) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
@@ -267,10 +275,7 @@ async fn an_upload_that_is_not_what_was_announced_is_removed_and_begun_anew() {
 #[tokio::test]
 async fn what_is_refused_when_it_is_whole_does_not_stay() {
     let stage = Stage::new().await;
-    let mut liar = Sender::new("a.wav", 300);
-    liar.sound = b"<?php system(1); ?>".repeat(50);
-    liar.manifest.audio.bytes = liar.sound.len() as u64;
-    liar.manifest.audio.sha256 = Sha256::digest(&liar.sound).iter().map(|byte| format!("{byte:02x}")).collect();
+    let liar = Sender::of("a.wav", b"<?php system(1); ?>".repeat(50));
     let place = liar.begun(&stage).await;
     let refused = liar.send(&stage, &place, 0, liar.sound.len()).await;
     assert_eq!(refused.status, 415, "{}", refused.text());

@@ -14,16 +14,15 @@ use sha2::Sha256;
 use super::super::answer::header_text;
 use super::super::desk::Desk;
 use super::super::filing::Arrived;
-use super::super::intake::{MANIFEST_LIMIT, Sent, Untaken};
-use super::full;
+use super::super::intake::{MANIFEST_LIMIT, Sent, Untaken, full};
+use super::super::kind::HEAD_BYTES;
+use super::super::space;
 use crate::outbox::spool::Measure;
-use crate::outbox::{Manifest, OutboxError, Partial};
+use crate::outbox::{Left, Manifest, OutboxError, Partial};
 
 /// Uploads that are not whole, at most.
 const UNFINISHED: usize = 1_000;
 
-/// Bytes that stay free whatever is announced.
-const RESERVE: u64 = 64 * 1024 * 1024;
 /// What is written aside takes no longer. A time that is so far ahead of the clock is none.
 const AHEAD: Duration = Duration::from_secs(3_600);
 
@@ -93,6 +92,16 @@ impl Begun {
         Ok(self)
     }
 
+    /// So many bytes have to be there before it can be told what it is.
+    pub(super) fn telling(&self) -> u64 {
+        self.length.min(HEAD_BYTES as u64)
+    }
+
+    /// Whether a file that begins with `head` can be what was announced.
+    pub(super) fn judge(&self, head: &[u8]) -> Result<(), Untaken> {
+        Arrived::judge(&self.key, self.parsed()?, self.name.as_deref(), head)
+    }
+
     fn parsed(&self) -> Result<Manifest, Untaken> {
         Manifest::parse(&self.manifest)
             .map_err(|error| Untaken::not_as_sent(format!("the manifest cannot be read: {error}")))
@@ -128,7 +137,7 @@ impl Begun {
         serde_json::to_vec(&note).map_err(|error| full(&error))
     }
 
-    fn parse(note: &[u8]) -> Option<Self> {
+    pub(super) fn parse(note: &[u8]) -> Option<Self> {
         let Note { key, length, sha256, name, manifest } = serde_json::from_slice(note).ok()?;
         Some(Self { key, length, sha256, name, manifest: STANDARD.decode(manifest).ok()?.into() })
     }
@@ -153,13 +162,13 @@ impl Standing {
         }
         let spool = desk.outbox.spool();
         let failed = |error: OutboxError| full(&error);
-        if sweep(desk).map_err(failed)? >= UNFINISHED {
+        let mut ledger = desk.announced.lock();
+        let left = sweep(desk).map_err(failed)?;
+        if left.len() >= UNFINISHED {
             return Err(Untaken::new(StatusCode::SERVICE_UNAVAILABLE, "too many uploads are not finished"));
         }
-        let space = rustix::fs::statvfs(spool.path()).map_err(|error| full(&error))?;
-        if space.f_bavail.saturating_mul(space.f_frsize) < begun.length.saturating_add(RESERVE) {
-            return Err(full(&"too little space is free"));
-        }
+        let to_come = ledger.to_come(desk, &left).map_err(failed)?;
+        space::has(desk, to_come.saturating_add(begun.length))?;
         // what is left of one whose note was never written
         spool.remove_partial(id).map_err(failed)?;
         let partial = spool.begin_partial(id, &begun.print()?).map_err(failed)?;
@@ -193,17 +202,13 @@ fn is_over(desk: &Desk, touched: SystemTime) -> bool {
     }
 }
 
-/// Removes the uploads that have expired; how many are left. Blocks for the disk.
-pub(super) fn sweep(desk: &Desk) -> Result<usize, OutboxError> {
+/// Removes the uploads that have expired; what is left of the others. Blocks for the disk.
+pub(super) fn sweep(desk: &Desk) -> Result<Vec<Left>, OutboxError> {
     let spool = desk.outbox.spool();
     spool.sweep_partials(AHEAD)?;
-    let mut left = 0;
-    for (id, touched) in spool.partials()? {
-        if is_over(desk, touched) {
-            spool.remove_partial(&id)?;
-        } else {
-            left += 1;
-        }
+    let mut left = spool.partials()?;
+    for over in left.extract_if(.., |left| is_over(desk, left.touched)) {
+        spool.remove_partial(&over.id)?;
     }
     Ok(left)
 }

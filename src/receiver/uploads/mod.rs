@@ -10,11 +10,14 @@
 //! Who may deliver is asked as for a delivery in one piece: the token, and where signatures are demanded one over the manifest when
 //! an upload is begun, and one over `METHOD ID OFFSET CHECKSUM` with each request after that. The id follows from key, hash, length
 //! and the server's own secret: the same recording finds its upload again, and nobody else does. What arrives is written as it
-//! comes and counts even when its request breaks off; hash and kind are judged when it is whole, and then it is filed and answered
-//! by the receipt (`X-Recording-Receipt`) like any other delivery.
+//! comes and counts even when its request breaks off. Whether it is audio of the kind its name says is judged by its first bytes, and
+//! 415 ends it there; the hash is judged when it is whole, and then it is filed and answered by the receipt (`X-Recording-Receipt`)
+//! like any other delivery. What is announced has to fit the disk beside what is still to come of all the others, else 507.
 //!
-//! Above: `Receiver`'s routes. Below: `begun` (what an upload is), `pieces` (its bytes), `turns` (one request at a time), `filing`.
+//! Above: `Receiver`'s routes. Below: `announced` (their lengths), `begun` (what an upload is), `pieces` (its bytes), `turns` (one
+//! request at a time), `filing`.
 
+mod announced;
 mod begun;
 mod pieces;
 mod turns;
@@ -30,6 +33,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::task::spawn_blocking;
 
+pub(super) use announced::Announced;
 use begun::{Begun, Standing};
 use turns::Turn;
 pub(super) use turns::Turns;
@@ -39,7 +43,7 @@ use super::audit::Event;
 use super::connect::From;
 use super::desk::Desk;
 use super::filing::{self, Filed};
-use super::intake::{Untaken, on_record};
+use super::intake::{Untaken, full, on_record};
 use super::signed;
 use crate::outbox::Partial;
 
@@ -73,7 +77,7 @@ pub(super) async fn all(
     let told = match *request.method() {
         Method::OPTIONS => return offered(&desk),
         Method::POST => {
-            let what = header_text(&headers, "idempotency-key").unwrap_or_default().chars().take(100).collect();
+            let what = header_text(&headers, "idempotency-key").unwrap_or_default().to_owned();
             // not dropped with its connection: of two requests one has to be over before the other looks
             let own = Arc::clone(&desk);
             let made = tokio::spawn(async move { create(&own, &headers, from).await });
@@ -181,9 +185,20 @@ async fn go_on(desk: &Arc<Desk>, request: Request, (id, from): (&str, IpAddr)) -
     let piece = pieces::Piece::read(request.headers(), desk.signing_key.is_some())?;
     let mut turn = desk.uploads.take(id).await.ok_or_else(busy)?;
     let standing = open(desk, id).await?;
-    let standing = pieces::take(standing, &piece, request.into_body().into_data_stream(), &mut turn).await?;
+    let body = request.into_body().into_data_stream();
+    let taken = pieces::take(desk, (standing, &piece), body, &mut turn).await;
+    if taken.as_ref().is_err_and(|untaken| untaken.status == StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16()) {
+        // what it is has been seen: nobody sends the rest of it
+        forget(desk, id).await?;
+    }
+    let standing = taken?;
     let told = told(desk, standing, from, &turn).await?;
     Ok(Told { status: StatusCode::NO_CONTENT, ..told })
+}
+
+async fn forget(desk: &Arc<Desk>, id: &str) -> Result<(), Untaken> {
+    let (own, id) = (Arc::clone(desk), id.to_owned());
+    blocking(move || own.outbox.spool().remove_partial(&id).map_err(|error| full(&error))).await
 }
 
 async fn open(desk: &Arc<Desk>, id: &str) -> Result<Standing, Untaken> {
@@ -299,11 +314,6 @@ fn busy() -> Untaken {
 
 fn broken() -> Untaken {
     Untaken::new(StatusCode::INTERNAL_SERVER_ERROR, "it was not taken")
-}
-
-fn full(error: &dyn std::fmt::Display) -> Untaken {
-    tracing::error!(%error, "an upload cannot be stored");
-    Untaken::new(StatusCode::INSUFFICIENT_STORAGE, "it cannot be stored here")
 }
 
 /// Runs what waits for the disk where it may.

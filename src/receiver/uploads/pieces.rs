@@ -4,6 +4,7 @@
 //! forgotten, as nobody has signed them until all of them have been compared with the checksum. Bytes whose request is whole and whose
 //! checksum is wrong are always forgotten.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -16,10 +17,13 @@ use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use super::super::answer::header_text;
-use super::super::intake::{PACE, PIECE_TIME, Untaken};
+use super::super::desk::Desk;
+use super::super::intake::{PACE, PIECE_TIME, Untaken, full};
+use super::super::kind::HEAD_BYTES;
+use super::super::space;
 use super::begun::Standing;
+use super::blocking;
 use super::turns::Turn;
-use super::{blocking, full};
 
 /// What checksums may be made with.
 pub(super) const ALGORITHMS: &str = "sha1,sha256";
@@ -103,8 +107,8 @@ impl Hasher {
 /// # Errors
 /// They do not belong here, broke off, or are not what their checksum says.
 pub(super) async fn take<E: std::fmt::Display>(
-    mut standing: Standing,
-    piece: &Piece,
+    desk: &Arc<Desk>,
+    (mut standing, piece): (Standing, &Piece),
     mut bytes: impl Stream<Item = Result<Bytes, E>> + Unpin,
     turn: &mut Turn,
 ) -> Result<Standing, Untaken> {
@@ -121,7 +125,7 @@ pub(super) async fn take<E: std::fmt::Display>(
         Some((Algorithm::Sha256, _)) => Hasher::Sha256(Sha256::new()),
     };
     let end;
-    (standing, end) = write(standing, &mut bytes, &mut hash, turn).await?;
+    (standing, end) = write((desk, standing), &mut bytes, &mut hash, turn).await?;
     let is_wrong = matches!(end, End::Whole)
         && piece
             .checksum
@@ -146,7 +150,7 @@ pub(super) async fn take<E: std::fmt::Display>(
 
 /// Writes what comes until it ends, breaks off, stands still, or a newer request wants to go on.
 async fn write<E: std::fmt::Display>(
-    mut standing: Standing,
+    (desk, mut standing): (&Arc<Desk>, Standing),
     bytes: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
     hash: &mut Hasher,
     turn: &mut Turn,
@@ -182,15 +186,28 @@ async fn write<E: std::fmt::Display>(
         }
         hash.update(&piece);
         taken += piece.len() as u64;
+        let own = Arc::clone(desk);
         let written;
         (standing, written) = blocking(move || {
-            let written = standing.partial.write_at(&piece, standing.offset);
-            standing.offset += if written.is_ok() { piece.len() as u64 } else { 0 };
+            let written = add(&own, &mut standing, &piece);
             Ok((standing, written))
         })
         .await?;
-        if let Err(error) = written {
-            return Ok((standing, End::Broken(full(&error))));
+        if let Err(untaken) = written {
+            return Ok((standing, End::Broken(untaken)));
         }
     }
+}
+
+/// Writes a piece behind what is there; once enough is there, what it is has to be what was announced. Blocks for the disk.
+fn add(desk: &Desk, standing: &mut Standing, piece: &[u8]) -> Result<(), Untaken> {
+    space::has(desk, piece.len() as u64)?;
+    standing.partial.write_at(piece, standing.offset).map_err(|error| full(&error))?;
+    let (before, telling) = (standing.offset, standing.begun.telling());
+    standing.offset += piece.len() as u64;
+    if before < telling && standing.offset >= telling {
+        let head = standing.partial.head(HEAD_BYTES).map_err(|error| full(&error))?;
+        standing.begun.judge(&head)?;
+    }
+    Ok(())
 }
