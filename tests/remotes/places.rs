@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use wirechief::outbox::remote::Retry;
 
 use super::*;
-use crate::harness::{Fault, StubCrm};
+use crate::harness::{Fault, Reply, StubCrm};
 
 fn bucket(desk: &Desk, crm: &StubCrm) -> Configured {
     desk.secret("s3", "s3-secret");
@@ -159,6 +159,50 @@ async fn parts_that_are_not_what_was_sent_are_sent_again() {
 }
 
 #[tokio::test]
+async fn parts_of_a_file_that_was_changed_between_them_never_become_an_object() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    desk.secret("s3", "s3-secret");
+    let remote = bucket_with(&desk, &crm, "part_size = '5M'");
+    let sound = noise(LARGE);
+    let parcel = desk.parcel("a.wav", &sound, |_| {});
+    // the first part arrives, the second breaks
+    crm.fail([Fault::Good, Fault::Good, Fault::Good, Fault::Good, Fault::ResetHalfWay]);
+    let log = Log::default();
+    assert!(remote.remote.deliver(&parcel, &log).await.is_err());
+    let resume = log.resume.lock().unwrap().clone();
+    let mut changed = sound;
+    changed[LARGE - 7] ^= 1;
+    std::fs::write(desk.spool.path_of("a.wav").unwrap(), changed).unwrap();
+    let error = deliver(&remote, &Parcel { resume, attempt: 2, ..parcel }).await.unwrap_err();
+    assert!(error.retry == Retry::Changed && error.what.contains("not what it was"), "{error}");
+    assert!(crm.lock().objects.is_empty() && crm.lock().parts.is_empty(), "aborted");
+}
+
+#[tokio::test]
+async fn a_store_that_lists_parts_without_end_is_not_listened_to_without_end() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    crm.page("/bucket/", move |request| {
+        if request.method != "GET" {
+            return Reply::status(404);
+        }
+        let at = count.fetch_add(1, Ordering::SeqCst) + 1;
+        if at > 50 {
+            return Reply::status(503);
+        }
+        let part = format!("<Part><PartNumber>{at}</PartNumber><ETag>x</ETag><Size>1</Size></Part>");
+        Reply::status(200).body(format!("<R><IsTruncated>true</IsTruncated>{part}</R>").as_bytes())
+    });
+    desk.secret("s3", "s3-secret");
+    let remote = bucket_with(&desk, &crm, "part_size = '5M'");
+    let parcel = desk.parcel("a.wav", &noise(LARGE), |_| {});
+    let resume = Some(Resume { token: "multipart:5242880:x".into(), offset: 5 });
+    assert!(deliver(&remote, &Parcel { resume, ..parcel }).await.is_err());
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "as many as the file has, and one that brought nothing");
+}
+
+#[tokio::test]
 async fn a_folder_gets_whole_files_once_and_never_one_over_another() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("copies")).unwrap();
@@ -199,10 +243,21 @@ async fn what_a_killed_copy_left_is_replaced_and_a_changed_recording_gets_no_nam
     let changed = desk.parcel("b.wav", &noise(1000), |_| {});
     std::fs::write(desk.spool.path_of("b.wav").unwrap(), b"changed").unwrap();
     let error = deliver(&remote, &changed).await.unwrap_err();
-    assert!(error.what.contains("has changed while it was copied"), "{error}");
+    assert!(error.retry == Retry::Changed && error.what.contains("has changed while it was copied"), "{error}");
     let left: Vec<_> =
         std::fs::read_dir(desk.path("copies")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_copy_is_not_waited_for() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("copies")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(desk.path("copies/a.wav")).status().unwrap();
+    assert!(made.success());
+    let remote = desk.remote("kind = 'folder'\nfolder = { path = 'copies' }");
+    let error = deliver(&remote, &desk.parcel("a.wav", b"audio", |_| {})).await.unwrap_err();
+    assert!(is_later(&error) && error.what.contains("no file has this name"), "{error}");
 }
 
 #[tokio::test]

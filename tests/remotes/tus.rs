@@ -99,3 +99,23 @@ async fn an_upload_is_never_sent_to_another_host() {
     assert!(error.what.contains("the upload would go to another host"), "{error}");
     assert_eq!(other.connections(), 0);
 }
+
+#[tokio::test]
+async fn a_server_that_keeps_a_byte_of_each_piece_is_given_up() {
+    let (desk, crm) = (Desk::new(), StubCrm::start().await);
+    let patches = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&patches);
+    crm.page("/tus", move |asked| match asked.method.as_str() {
+        "POST" => Reply::status(201).with("location", "/tus/1"),
+        "PATCH" if count.fetch_add(1, Ordering::SeqCst) < 50 => {
+            let offset: u64 = asked.header("upload-offset").unwrap().parse().unwrap();
+            Reply::status(204).with("upload-offset", &(offset + 1).to_string())
+        }
+        "PATCH" => Reply::status(503),
+        _ => Reply::status(204),
+    });
+    let remote = desk.remote(&format!("kind = 'tus'\nurl = '{}'", crm.url("/tus")));
+    let error = deliver(&remote, &desk.parcel("a.wav", &noise(1_000_000), |_| {})).await.unwrap_err();
+    assert!(is_later(&error) && error.what.contains("Upload-Offset"), "{error}");
+    assert_eq!(patches.load(Ordering::SeqCst), 4);
+}

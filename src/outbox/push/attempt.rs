@@ -230,7 +230,7 @@ async fn fail(
     let is_given_up = claim.item.attempt >= policy.give_up_attempts && ago >= policy.give_up_after;
     let (asked, reason) = match &kind {
         Kind::Vanished => (None, Some("vanished")),
-        Kind::Changed => (None, Some("changed")),
+        Kind::Changed | Kind::Remote(Retry::Changed) => (None, Some("changed")),
         Kind::Remote(Retry::Never) => (None, Some("refused")),
         Kind::Remote(Retry::Later { after }) => (*after, is_given_up.then_some("given up")),
         Kind::Remote(Retry::Told { again }) => (Some(*again), is_given_up.then_some("given up")),

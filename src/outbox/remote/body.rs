@@ -39,15 +39,29 @@ pub(super) enum Payload {
     Recording {
         /// Comes first: the parts of a form before the audio.
         head: Bytes,
-        /// Whose file it is.
-        parcel: Parcel,
-        /// First byte of the file that is sent.
-        from: u64,
-        /// So many of its bytes are.
-        len: u64,
+        /// What of it is sent.
+        stretch: Box<Stretch>,
         /// Comes last.
         tail: Bytes,
     },
+}
+
+/// A stretch of a recording's file.
+#[derive(Clone)]
+pub(super) struct Stretch {
+    /// Whose file it is.
+    pub(super) parcel: Parcel,
+    /// First byte of the file that is sent.
+    pub(super) from: u64,
+    /// So many of its bytes are.
+    pub(super) len: u64,
+}
+
+impl Stretch {
+    /// All of it.
+    pub(super) fn whole(parcel: &Parcel) -> Self {
+        Self { parcel: parcel.clone(), from: 0, len: parcel.size }
+    }
 }
 
 impl Payload {
@@ -57,7 +71,9 @@ impl Payload {
         match self {
             Self::Empty => 0,
             Self::Bytes(bytes) => short(bytes),
-            Self::Recording { head, len, tail, .. } => short(head).saturating_add(*len).saturating_add(short(tail)),
+            Self::Recording { head, stretch, tail } => {
+                short(head).saturating_add(stretch.len).saturating_add(short(tail))
+            }
         }
     }
 
@@ -66,13 +82,13 @@ impl Payload {
         match self {
             Self::Empty => reqwest::Body::from(Bytes::new()),
             Self::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
-            Self::Recording { head, parcel, from, len, tail } => {
+            Self::Recording { head, stretch, tail } => {
                 let reading = Reading {
                     head: Some(head.clone()),
-                    pass: Some(parcel.pass(*from)),
-                    parcel: Arc::new(parcel.clone()),
-                    next: *from,
-                    left: *len,
+                    pass: Some(stretch.parcel.pass(stretch.from)),
+                    parcel: Arc::new(stretch.parcel.clone()),
+                    next: stretch.from,
+                    left: stretch.len,
                     tail: Some(tail.clone()),
                     slots: Arc::new(Semaphore::new(PIECES)),
                     pulse: Arc::clone(pulse),
@@ -128,7 +144,7 @@ impl Pulse {
         let mut flow = self.flow.subscribe();
         if flow.wait_for(|flow| *flow == Flow::Over).await.is_err() {
             // never: we have its other end
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

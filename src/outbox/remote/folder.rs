@@ -7,10 +7,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use super::answer::{later, never};
-use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
+use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError, Retry};
 use crate::config::RemoteSettings;
 use crate::outbox::manifest::manifest_name;
 use crate::outbox::spool::{Measure, hex, measure};
@@ -61,6 +62,11 @@ impl Folder {
         });
         match there.await.map_err(|error| failed(&error))? {
             Some(hash) if hash == parcel.sha256 => {
+                // An attempt that was killed may have left it in the system's memory alone.
+                let (place, root) = (target.clone(), self.path.clone());
+                blocking(move || File::open(&place)?.sync_all().and_then(|()| sync_folders(&place, &root)))
+                    .await
+                    .map_err(|error| failed(&error))?;
                 self.manifest(parcel, &target).await?;
                 return Ok(receipt());
             }
@@ -81,8 +87,14 @@ impl Folder {
                 break;
             }
         }
-        let place = target.clone();
-        blocking(move || copy.finish(&place)).await.map_err(|error| failed(&error))?;
+        if !copy.is_whole() {
+            let what = format!("{}: the recording has changed while it was copied", target.display());
+            return Err(DeliveryError { what, retry: Retry::Changed });
+        }
+        let (place, root) = (target.clone(), self.path.clone());
+        blocking(move || copy.finish(&place).and_then(|()| sync_folders(&place, &root)))
+            .await
+            .map_err(|error| failed(&error))?;
         self.manifest(parcel, &target).await?;
         Ok(receipt())
     }
@@ -134,9 +146,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// The hash of a file that is there already.
+/// The hash of a file that is there already. What is none (a pipe that somebody has put there) is not waited for.
 fn hash_of(path: &Path) -> io::Result<Option<String>> {
-    match File::open(path) {
+    match OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path) {
+        Ok(file) if !file.metadata()?.is_file() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no file has this name"))
+        }
         Ok(file) => measure(&file).map(|measure| Some(measure.sha256)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -175,6 +190,12 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Brings the names on the way from `root` to a file to the disk: a folder that was made for it is one of them.
+fn sync_folders(path: &Path, root: &Path) -> io::Result<()> {
+    let mut within = path.ancestors().skip(1).take_while(|folder| folder.starts_with(root));
+    within.try_for_each(sync_folder)
+}
+
 impl Copy {
     /// Copies a piece; 0 bytes: the file has ended.
     fn step(mut self) -> io::Result<(Self, u64)> {
@@ -188,23 +209,27 @@ impl Copy {
         Ok((self, moved))
     }
 
-    /// Gives the copy its name, when it is what it should be and on the disk, and no other file has got that name meanwhile.
-    fn finish(mut self, target: &Path) -> io::Result<()> {
-        let hash = std::mem::take(&mut self.hash);
-        let found = Measure { bytes: self.bytes, sha256: hex(&hash.finalize()) };
+    /// Whether it is what it should be, and so the recording what it was.
+    fn is_whole(&mut self) -> bool {
+        let found = Measure { bytes: self.bytes, sha256: hex(&self.hash.finalize_reset()) };
         let expected = Measure { bytes: self.parcel.size, sha256: self.parcel.sha256.clone() };
-        if found != expected {
+        let is_same = found == expected;
+        if is_same {
+            self.parcel.found_same();
+        } else {
             self.parcel.found_wrong(found.differs_from(&expected));
-            return Err(io::Error::other("the recording has changed while it was copied"));
         }
-        self.parcel.found_same();
+        is_same
+    }
+
+    /// Gives the copy its name, when it is on the disk and no other file has got that name meanwhile.
+    fn finish(self, target: &Path) -> io::Result<()> {
         self.to.sync_all()?;
         match std::fs::hard_link(&self.temporary, target) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
             // a share without hard links: the name was free a moment ago
-            Err(_) => std::fs::rename(&self.temporary, target)?,
+            Err(_) => std::fs::rename(&self.temporary, target),
         }
-        target.parent().map_or(Ok(()), sync_folder)
     }
 }

@@ -115,7 +115,7 @@ impl Fetched {
         }
         let Some(json) = json else {
             // a wrong secret can be mended without touching the recording
-            return Err(later(format!("no token: {}", answer.failure().what)));
+            return Err(later(format!("no token: {}", self.hidden(&answer.failure().what))));
         };
         let token = json.get("access_token").and_then(serde_json::Value::as_str);
         let header = token.and_then(|token| header(&settings.scheme, token));
@@ -123,6 +123,18 @@ impl Fetched {
         let life = json.get("expires_in").and_then(serde_json::Value::as_u64).map_or(USUAL_LIFE, Duration::from_secs);
         let life = life.min(Duration::from_secs(24 * 3_600));
         Ok(Token { header, good_until: asked_at + life.saturating_sub(MARGIN.min(life / 2)), number })
+    }
+
+    /// A text without our secrets, which an answer may repeat as they were sent.
+    fn hidden(&self, text: &str) -> String {
+        let settings = &self.settings;
+        let secrets = [Some(&settings.client_secret), settings.refresh_token.as_ref()];
+        let mut text = text.to_owned();
+        for secret in secrets.into_iter().flatten().map(Secret::expose).filter(|secret| !secret.is_empty()) {
+            let coded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            text = text.replace(secret, "***").replace(&coded, "***");
+        }
+        text
     }
 
     fn form(&self) -> String {

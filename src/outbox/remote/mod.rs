@@ -4,11 +4,13 @@
 mod answer;
 mod body;
 mod error;
+mod exists;
 mod facts;
 mod folder;
 mod guard;
 mod http;
 mod kinds;
+mod link_header;
 mod login;
 mod measuring;
 mod multipart;
@@ -145,6 +147,24 @@ pub struct Receipt {
     pub url: Option<String>,
 }
 
+/// So much of each word of a receipt is kept, in bytes: there may be one for each of a hundred thousand recordings.
+const RECEIPT_WORD: usize = 1_000;
+
+impl Receipt {
+    /// The receipt with its id and address as far as they are kept; `None`: a word of it that has to stay whole is too long for one.
+    pub fn bounded(mut self) -> Option<Self> {
+        let whole = [&self.sha256, &self.received_at, &self.signature];
+        if whole.into_iter().flatten().any(|word| word.len() > RECEIPT_WORD) {
+            return None;
+        }
+        // an address that was cut leads nowhere
+        self.url = self.url.filter(|url| url.len() <= RECEIPT_WORD);
+        let end = (0..=RECEIPT_WORD).rev().find(|end| self.id.is_char_boundary(*end)).unwrap_or_default();
+        self.id.truncate(end);
+        Some(self)
+    }
+}
+
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryError {
@@ -178,6 +198,8 @@ pub enum Retry {
     },
     /// This recording will never be taken as it is: parked at once.
     Never,
+    /// Its file is not what it was when it was finished: parked at once, and nothing of it counts over there.
+    Changed,
 }
 
 /// What counts as a receipt of a remote.
@@ -222,3 +244,18 @@ pub struct Configured {
 
 /// The remotes in force, by name.
 pub type Remotes = BTreeMap<String, Configured>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_takes_no_more_room_than_one_needs() {
+        let long = "é".repeat(5_000);
+        let receipt = Receipt { id: long.clone(), url: Some(long.clone()), size: Some(3), ..Receipt::default() };
+        let kept = receipt.clone().bounded().unwrap();
+        assert_eq!((kept.id.len(), kept.url, kept.size), (RECEIPT_WORD, None, Some(3)));
+        assert!(Receipt { signature: Some(long.clone()), ..receipt.clone() }.bounded().is_none());
+        assert!(Receipt { received_at: Some(long), ..receipt }.bounded().is_none());
+    }
+}

@@ -20,7 +20,7 @@ use super::body::Payload;
 use super::facts::content_type;
 use super::s3::{Call, S3};
 use super::sigv4::EMPTY_SHA256;
-use super::{DeliveryError, Parcel, Progress, xml};
+use super::{DeliveryError, Parcel, Progress, Retry, body, xml};
 use crate::outbox::spool::hex;
 
 /// So many parts an upload may have: the stores' own limit.
@@ -89,9 +89,10 @@ impl Multipart<'_> {
             Some(found) => found,
             None => (self.begin().await?, BTreeMap::new()),
         };
-        let mut parts = Vec::new();
+        let (mut parts, mut whole) = (Vec::new(), Sha256::new());
         for number in 1..=self.parcel.size.div_ceil(upload.part_bytes) {
-            let stretch = self.stretch(&upload, number).await?;
+            let stretch;
+            (stretch, whole) = self.stretch(&upload, number, whole).await?;
             let fits = |part: &&Part| {
                 let hash_fits = part.sha256.as_ref().is_none_or(|theirs| *theirs == stretch.checksum());
                 part.bytes == stretch.len && hash_fits
@@ -102,6 +103,12 @@ impl Multipart<'_> {
             };
             self.progress.resume_at(&upload.token(), stretch.from.saturating_add(stretch.len)).await;
             parts.push((stretch, etag));
+        }
+        if hex(&whole.finalize()) != self.parcel.sha256 {
+            // Each part is what was read for it; together they are no recording.
+            self.abort(&upload).await;
+            let what = format!("{}: the file is not what it was when the recording was finished", self.name);
+            return Err(DeliveryError { what, retry: Retry::Changed });
         }
         self.complete(&upload, &parts).await?;
         let all = parts.iter().fold(Sha256::new(), |hash, (stretch, _)| hash.chain_update(stretch.digest));
@@ -119,9 +126,9 @@ impl Multipart<'_> {
     /// The upload of an earlier attempt with the parts that have arrived; none where the store has forgotten it.
     async fn resumed(&self) -> Result<Option<(Upload, BTreeMap<u64, Part>)>, DeliveryError> {
         let begun = self.parcel.resume.as_ref().and_then(|resume| Upload::of_token(&resume.token));
-        let Some(upload) = begun.filter(|upload| self.parcel.size.div_ceil(upload.part_bytes) <= MOST_PARTS) else {
-            return Ok(None);
-        };
+        let parts_of = |upload: &Upload| self.parcel.size.div_ceil(upload.part_bytes);
+        let Some(upload) = begun.filter(|upload| parts_of(upload) <= MOST_PARTS) else { return Ok(None) };
+        let last = parts_of(&upload);
         let (mut parts, mut after) = (BTreeMap::new(), 0);
         loop {
             let query = format!("max-parts={LISTED}&part-number-marker={after}&{}", upload.query());
@@ -136,9 +143,9 @@ impl Multipart<'_> {
             for part in xml::all(&text, "Part") {
                 let number = |tag| xml::inside(part, tag).and_then(|text| text.trim().parse::<u64>().ok());
                 let etag = xml::inside(part, "ETag").map(xml::plain);
-                let (Some(at), Some(bytes), Some(etag)) = (number("PartNumber"), number("Size"), etag) else {
-                    continue;
-                };
+                // what is beyond the file's end is of no use, and could go on for ever
+                let at = number("PartNumber").filter(|at| (1..=last).contains(at));
+                let (Some(at), Some(bytes), Some(etag)) = (at, number("Size"), etag) else { continue };
                 let sha256 = xml::inside(part, "ChecksumSHA256").map(xml::plain);
                 after = after.max(at);
                 parts.insert(at, Part { etag, bytes, sha256 });
@@ -191,24 +198,34 @@ impl Multipart<'_> {
         }
     }
 
-    async fn stretch(&self, upload: &Upload, number: u64) -> Result<Stretch, DeliveryError> {
+    /// Reads what a part is made of, and goes on with the hash of the whole.
+    async fn stretch(
+        &self,
+        upload: &Upload,
+        number: u64,
+        mut whole: Sha256,
+    ) -> Result<(Stretch, Sha256), DeliveryError> {
         let from = (number - 1).saturating_mul(upload.part_bytes);
         let len = self.parcel.size.saturating_sub(from).min(upload.part_bytes);
         let parcel = self.parcel.clone();
-        let read = tokio::task::spawn_blocking(move || -> std::io::Result<[u8; 32]> {
+        let read = tokio::task::spawn_blocking(move || -> std::io::Result<([u8; 32], Sha256)> {
             let mut file = parcel.open().map_err(std::io::Error::other)?;
             file.seek(SeekFrom::Start(from))?;
             let (mut file, mut hash, mut piece) = (file.take(len), Sha256::new(), vec![0; 128 * 1024]);
             loop {
-                match file.read(&mut piece)? {
-                    0 => return Ok(hash.finalize().into()),
-                    got => hash.update(piece.get(..got).unwrap_or(&piece)),
+                let got = file.read(&mut piece)?;
+                let read = piece.get(..got).unwrap_or(&piece);
+                if read.is_empty() {
+                    return Ok((hash.finalize().into(), whole));
                 }
+                hash.update(read);
+                whole.update(read);
             }
         });
-        let digest = read.await.map_err(std::io::Error::other).flatten();
-        let digest = digest.map_err(|error| later(format!("{}: reading {}: {error}", self.name, self.parcel.file)))?;
-        Ok(Stretch { number, from, len, digest })
+        let read = read.await.map_err(std::io::Error::other).flatten();
+        let (digest, whole) =
+            read.map_err(|error| later(format!("{}: reading {}: {error}", self.name, self.parcel.file)))?;
+        Ok((Stretch { number, from, len, digest }, whole))
     }
 
     /// Sends a part; its entity tag.
@@ -219,7 +236,8 @@ impl Multipart<'_> {
         let call =
             Call { method: Method::PUT, name: self.name, query: &query, headers: &headers, payload_sha256: &hash };
         let (head, tail, parcel) = (Bytes::new(), Bytes::new(), self.parcel.clone());
-        let payload = Payload::Recording { head, parcel, from: stretch.from, len: stretch.len, tail };
+        let stretch = body::Stretch { parcel, from: stretch.from, len: stretch.len, sha256: None };
+        let payload = Payload::Recording { head, stretch, tail };
         let answer = self.s3.send(&call, payload, Some(self.progress)).await?;
         if !answer.status.is_success() {
             return Err(self.s3.failure(&answer));

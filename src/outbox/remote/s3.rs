@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::answer::{Answer, later, never};
-use super::body::Payload;
+use super::body::{Payload, Stretch};
 use super::facts::content_type;
 use super::guard::Lookup;
 use super::http::digest;
@@ -151,7 +151,7 @@ impl S3 {
         let hash = &parcel.sha256;
         let call = Call { method: Method::PUT, name, query: "", headers: &headers, payload_sha256: hash };
         let (head, tail) = (Bytes::new(), Bytes::new());
-        let payload = Payload::Recording { head, parcel: parcel.clone(), from: 0, len: parcel.size, tail };
+        let payload = Payload::Recording { head, stretch: Stretch::whole(parcel), tail };
         let answer = self.send(&call, payload, Some(progress)).await?;
         if !answer.status.is_success() {
             return Err(self.failure(&answer));

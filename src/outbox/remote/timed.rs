@@ -36,12 +36,14 @@ impl Timed {
             }
         };
         let delivery = self.remote.deliver(parcel, progress);
-        match self.limit {
-            None => delivery.await,
-            Some(limit) => tokio::time::timeout(limit, delivery)
-                .await
-                .unwrap_or_else(|_| Err(later(format!("{}: not done within {} s", self.place(), limit.as_secs_f32())))),
-        }
+        let receipt = match self.limit {
+            None => delivery.await?,
+            Some(limit) => {
+                let late = || later(format!("{}: not done within {} s", self.place(), limit.as_secs_f32()));
+                tokio::time::timeout(limit, delivery).await.unwrap_or_else(|_| Err(late()))?
+            }
+        };
+        receipt.bounded().ok_or_else(|| later(format!("{}: its receipt is longer than any is", self.place())))
     }
 }
 

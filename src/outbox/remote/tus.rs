@@ -15,12 +15,12 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::answer::{Answer, later, never};
-use super::body::Payload;
+use super::body::{Payload, Stretch};
 use super::facts::{content_type, facts, file_name, short_manifest};
 use super::guard::Lookup;
 use super::http::read_receipt;
 use super::sign::sign;
-use super::web::{Ask, Web, render_url, shown_place, shown_url};
+use super::web::{Ask, Web, render_url, same_host, shown_place, shown_url};
 use super::{DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
 use crate::config::{ReceiptForm, RemoteSettings, RemoteUrl};
 
@@ -100,7 +100,7 @@ impl Tus {
 
     /// The upload's URL, if it is on the remote's own host.
     fn own_url(&self, base: &Url, location: &str) -> Option<Url> {
-        base.join(location).ok().filter(|url| url.origin() == self.url.origin.origin())
+        base.join(location).ok().filter(|url| same_host(url, &self.url.origin))
     }
 
     fn ask(&self, method: Method, url: &Url, facts: &Value) -> Result<Ask, DeliveryError> {
@@ -204,10 +204,17 @@ impl Upload<'_> {
         let algorithm = self.tus.algorithm(self.facts).await?;
         let mut damaged = 0;
         while offset < self.parcel.size {
-            let answer = self.patch(offset, CHUNK_BYTES >> (2 * damaged), algorithm).await?;
+            let most = CHUNK_BYTES >> (2 * damaged);
+            let end = offset.saturating_add(most).min(self.parcel.size);
+            let answer = self.patch(offset, most, algorithm).await?;
             let arrived = answer.header("upload-offset").and_then(|text| text.parse().ok());
+            // who says yes and keeps less would have everything sent again and again
+            let less = u32::from(arrived.is_some_and(|arrived: u64| arrived < end));
+            let goes_on =
+                |arrived| arrived > offset && arrived <= self.parcel.size && damaged + less <= CHECKSUM_FAILURES;
             match (answer.status, arrived) {
-                (status, Some(arrived)) if status.is_success() && arrived > offset && arrived <= self.parcel.size => {
+                (status, Some(arrived)) if status.is_success() && goes_on(arrived) => {
+                    damaged += less;
                     offset = arrived;
                     self.progress.resume_at(self.url.as_str(), offset).await;
                     last = answer;
@@ -245,7 +252,8 @@ impl Upload<'_> {
         }
         self.tus.sign_on(&mut ask)?;
         let (head, tail) = (bytes::Bytes::new(), bytes::Bytes::new());
-        ask.payload = Payload::Recording { head, parcel: self.parcel.clone(), from: offset, len, tail };
+        let stretch = Stretch { parcel: self.parcel.clone(), from: offset, len, sha256: None };
+        ask.payload = Payload::Recording { head, stretch, tail };
         self.tus.web.send(&ask, Some(self.progress)).await
     }
 
