@@ -4,6 +4,7 @@ mod crms;
 mod faults;
 mod http;
 mod measured;
+mod pages;
 mod php;
 mod places;
 mod tls;

@@ -31,9 +31,23 @@ impl Template {
     /// A sentence that says what is wrong: the syntax, a variable that no recording has (with the nearest that one has), JSON
     /// that would be none.
     pub fn parse(text: &str, form: Form) -> Result<Self, String> {
+        Self::parse_over(text, form, sample())
+    }
+
+    /// The same for a question whose answer has pages: also `page`, from 1, and `next`, what the page before said of this one.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_paged(text: &str, form: Form) -> Result<Self, String> {
+        let mut sample = sample();
+        sample["page"] = 1.into();
+        sample["next"] = "".into();
+        Self::parse_over(text, form, sample)
+    }
+
+    fn parse_over(text: &str, form: Form, mut sample: serde_json::Value) -> Result<Self, String> {
         let environment = environment(form);
         let compiled = environment.template_from_str(text).map_err(|error| plain(&error))?;
-        let mut sample = sample();
         let known = || sample.as_object().into_iter().flat_map(|facts| facts.keys().map(String::as_str));
         let mut unknown: Vec<_> = compiled.undeclared_variables(false).into_iter().collect();
         unknown.retain(|name| !known().any(|key| key == name) && !environment.globals().any(|(key, _)| key == name));

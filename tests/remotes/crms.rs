@@ -130,17 +130,16 @@ async fn hubspot_gets_a_private_file_in_its_folder_once() {
 async fn an_answer_that_does_not_tell_whether_it_is_there_sends_nothing_again() {
     let (desk, crm) = (desk(), StubCrm::start().await);
     crm.page("/oauth/v2/token", token("grant_type=refresh_token&refresh_token=refresh-me"));
-    let answers = Arc::new(Mutex::new(vec![
-        json!({ "data": [], "info": { "more_records": true } }),
-        json!({ "data": null }),
-        json!("maintenance"),
-    ]));
+    // the last one goes on and on
+    let goes_on = json!({ "data": [], "info": { "more_records": true } });
+    let answers = [json!("maintenance"), json!({ "data": null })].into_iter().chain(std::iter::repeat_n(goes_on, 20));
+    let answers = Arc::new(Mutex::new(answers.collect::<std::collections::VecDeque<_>>()));
     let left = Arc::clone(&answers);
     let sent = Arc::new(Mutex::new(0));
     let posted = Arc::clone(&sent);
     crm.page("/crm/v8/Calls/", move |asked| {
         if asked.method == "GET" {
-            let next = left.lock().unwrap().pop();
+            let next = left.lock().unwrap().pop_front();
             return next.map_or_else(|| Reply::status(204), |next| Reply::json(200, &next));
         }
         *posted.lock().unwrap() += 1;
@@ -152,8 +151,9 @@ async fn an_answer_that_does_not_tell_whether_it_is_there_sends_nothing_again() 
         manifest.variables.insert("ZOHO_RECORD".into(), "42".into());
     });
     let again = Parcel { attempt: 2, ..parcel };
-    for _ in 0..3 {
-        assert!(is_later(&deliver(&remote, &again).await.unwrap_err()));
+    for why in ["no JSON", "no list", "after 20 pages"] {
+        let error = deliver(&remote, &again).await.unwrap_err();
+        assert!(is_later(&error) && (error.what.contains(why) || why == "no JSON"), "{why}: {error}");
     }
     assert_eq!((*sent.lock().unwrap(), answers.lock().unwrap().len()), (0, 0));
     assert_eq!(deliver(&remote, &again).await.unwrap().id, "77");
@@ -169,10 +169,11 @@ async fn zoho_gets_an_attachment_once_and_only_its_id_is_a_receipt() {
         assert_eq!(asked.header("authorization"), Some("Zoho-oauthtoken at-1"));
         let mut list = list.lock().unwrap();
         if asked.method == "GET" {
-            assert!(asked.target.contains("fields=id,File_Name,Size"), "{}", asked.target);
-            // nothing attached: 204 without a body
-            let listed = json!({ "data": *list, "info": { "more_records": false } });
-            return if list.is_empty() { Reply::status(204) } else { Reply::json(200, &listed) };
+            // nothing attached: 204 without a body; else one on each page
+            let (_, page) = asked.target.split_once("?fields=id,File_Name&per_page=200&page=").expect(&asked.target);
+            let page: usize = page.parse().unwrap();
+            let Some(entry) = list.get(page - 1) else { return Reply::status(204) };
+            return Reply::json(200, &json!({ "data": [entry], "info": { "more_records": page < list.len() } }));
         }
         assert_eq!(asked.parts().len(), 1);
         let part = asked.part("file").unwrap();
@@ -180,8 +181,7 @@ async fn zoho_gets_an_attachment_once_and_only_its_id_is_a_receipt() {
         let id = (77 + list.len()).to_string();
         let (code, details) = if taken { ("SUCCESS", json!({ "id": id })) } else { ("INVALID_DATA", json!({})) };
         if taken {
-            let (name, size) = (part.file_name, part.bytes.len().to_string());
-            list.push(json!({ "id": id, "File_Name": name, "Size": size }));
+            list.push(json!({ "id": id, "File_Name": part.file_name }));
         }
         Reply::json(200, &json!({ "data": [{ "code": code, "details": details, "status": "?" }] }))
     });
@@ -197,11 +197,13 @@ async fn zoho_gets_an_attachment_once_and_only_its_id_is_a_receipt() {
     assert!(is_later(&deliver(&remote, &first).await.unwrap_err()));
     assert_eq!(deliver(&remote, &Parcel { attempt: 2, ..first }).await.unwrap().id, "77");
     assert_eq!(attached.lock().unwrap().len(), 1);
-    // another one on the same record is not taken for the first
-    let second = parcel("b.wav", 5_000, "42");
+    // another one of the same name and size on the same record is not taken for the first
+    let second = parcel("b/a.wav", 5_000, "42");
     crm.fail([Fault::Status(500, None)]);
     assert!(is_later(&deliver(&remote, &second).await.unwrap_err()));
-    assert_eq!(deliver(&remote, &Parcel { attempt: 2, ..second }).await.unwrap().id, "78");
+    assert_eq!(deliver(&remote, &Parcel { attempt: 2, ..second.clone() }).await.unwrap().id, "78");
+    assert_eq!(deliver(&remote, &Parcel { attempt: 3, ..second }).await.unwrap().id, "78", "found on the second page");
+    assert_eq!(attached.lock().unwrap().len(), 2);
     let error = deliver(&remote, &parcel("a.wav", 5_000, "43")).await.unwrap_err();
     assert!(error.what.contains("INVALID_DATA"), "{error}");
     let error = deliver(&remote, &desk.parcel("a.wav", b"audio", |_| {})).await.unwrap_err();

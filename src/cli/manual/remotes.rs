@@ -68,6 +68,7 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
                 "POST: a form; PUT: the audio alone, its manifest in the header X-Recording-Manifest (JSON, base64url; the longest lists are left out when it is long, and then it has \"abridged\": true).",
             ),
             ("recording_part", "Name of the form's part with the audio; recording."),
+            ("recording_name", "What the file is called in the form, a template; its own name where nothing is said."),
             ("manifest_part", "Name of the form's part with JSON; manifest. Empty: there is none."),
             (
                 "body",
@@ -86,6 +87,10 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
             (
                 "exists_match",
                 "A table of an entry's keys and what they have to say, each a template: { File_Name = \"{{ name }}\" }.",
+            ),
+            (
+                "exists_next",
+                "A JSON pointer to what says that the answer goes on: the URL of the next page; or, where exists_url has {{ page }} or {{ next }}, anything but null, false and the empty text: exists_url is asked again with page one higher (it is 1 at first) and next being what was found there (at first nothing). A Link header with rel=\"next\" is followed without it. At most 20 pages are asked for, on the same host; where the recording is on none of them and the answer still goes on, the attempt waits.",
             ),
         ],
     ),
@@ -143,7 +148,9 @@ const WORDS: &[(&str, &[&str])] = &[
             "A remote of kind tus is told filename, filetype, id, sha256 and manifest in Upload-Metadata. An upload that broke goes on \
          where it broke, also in a later run; one that the server has forgotten (404, 410) starts anew, and where the answer to its \
          begin (200) has an Upload-Offset, there. Checksums are sent where the server offers sha256 or sha1. `rec serve` takes such \
-         uploads at /api/uploads: what has arrived of a recording is kept through a kill of either side for upload_expires of [serve].",
+         uploads at /api/uploads: what has arrived of a recording is kept through a kill of either side for upload_expires of [serve]. \
+         One that is not what its name says is refused by its first 4 KiB (415), and one for which the disk has no room beside what is \
+         still to come of the others and keep_free of [serve] is not begun (507).",
             "What is refused before all of it was sent (401, 413, 503 …) is not sent to its end. The receipt of what `rec serve` has \
          already is at /api/recordings/KEY: exists_url = \"https://HOST/api/recordings/{{ key }}\" spares a repetition after a lost \
          answer.",
@@ -153,7 +160,8 @@ const WORDS: &[(&str, &[&str])] = &[
         "TEMPLATES",
         &[
             "Templates are those of Jinja: {{ name }}, filters, conditions. In a URL every value is percent-encoded; in JSON it is \
-         quoted and escaped; in a header or field a control character is refused, and the recording parked. Channel variables that \
+         quoted and escaped; in a header or field a control character is refused, and the recording parked, and so is a URL of which a \
+         value would make a step upwards (..). Channel variables that \
          [recording] keeps are variables.NAME. Names that may be used:",
         ],
     ),
@@ -181,7 +189,8 @@ const WORDS: &[(&str, &[&str])] = &[
         &[
             "After 1 s, then twice as long each time up to 5 min, by chance a little less or more; never before the time of a \
          Retry-After. The answers 409 (without a receipt), 411, 413, 414, 415, 422 and 431 say that the recording itself cannot be taken: it \
-         is parked at once. Everything else (the network, certificates, redirects, other answers, wrong receipts) is tried again. `rec \
+         is parked at once. A file that is not what it was when the recording was finished is parked \
+         as changed, and nothing of it counts over there. Everything else (the network, certificates, redirects, other answers, wrong receipts) is tried again. `rec \
          retry` and `rec push --now` take up what is parked. Nothing is deleted by a push.",
         ],
     ),

@@ -146,6 +146,8 @@ pub struct RequestSettings {
     pub fields: BTreeMap<String, Template>,
     /// Name of the form's part with the audio.
     pub recording_part: String,
+    /// What the file is called in the form; its own name where nothing is said.
+    pub recording_name: Option<Template>,
     /// Name of the form's part with the JSON; empty: there is none.
     pub manifest_part: String,
     /// Asked before an attempt is repeated: whether the recording is there already.
@@ -156,6 +158,8 @@ pub struct RequestSettings {
     pub exists_list: Option<String>,
     /// What an entry's keys have to say.
     pub exists_match: BTreeMap<String, Template>,
+    /// JSON pointer to what says that the answer goes on: the next page's URL, or what `exists_url` makes one of.
+    pub exists_next: Option<String>,
 }
 
 impl Default for RequestSettings {
@@ -167,11 +171,13 @@ impl Default for RequestSettings {
             body: None,
             fields: BTreeMap::new(),
             recording_part: "recording".to_owned(),
+            recording_name: None,
             manifest_part: "manifest".to_owned(),
             exists_url: None,
             exists_id: None,
             exists_list: None,
             exists_match: BTreeMap::new(),
+            exists_next: None,
         }
     }
 }

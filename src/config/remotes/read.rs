@@ -87,11 +87,13 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
         ("body", &[Http, Notice]),
         ("fields", &[Http]),
         ("recording_part", &[Http]),
+        ("recording_name", &[Http]),
         ("manifest_part", &[Http]),
         ("exists_url", &[Http]),
         ("exists_id", &[Http]),
         ("exists_list", &[Http]),
         ("exists_match", &[Http]),
+        ("exists_next", &[Http]),
         ("token_file", &[Http, Tus, Notice]),
         ("basic_user", &[Http, Tus, Notice]),
         ("oauth2", &[Http, Tus, Notice]),
@@ -121,10 +123,13 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
             return Err(section.missing(wanted));
         }
     }
+    if section.get("exists_next").is_some() && remote.request.exists_id.is_none() {
+        return Err(section.missing("exists_id"));
+    }
     if let Some(value) = section.get("connect_timeout").filter(|_| remote.connect_timeout > remote.idle_timeout) {
         return Err(value.bad("longer than idle_timeout, which ends it first"));
     }
-    let form = ["fields", "recording_part", "manifest_part", "body"];
+    let form = ["fields", "recording_part", "recording_name", "manifest_part", "body"];
     let form = form.into_iter().filter(|_| remote.request.method == RequestMethod::Put && kind == Http);
     match form.filter_map(|key| section.get(key)).next() {
         Some(value) => Err(value.bad("PUT sends the recording alone, without a form")),
@@ -134,10 +139,11 @@ fn whole(remote: &RemoteSettings, section: &Section<'_>) -> Result<(), ConfigErr
 
 fn request(request: &mut RequestSettings, section: &Section<'_>) -> Result<(), ConfigError> {
     section.set("url", &mut request.url, |value| value.parse(remote_url).map(Some))?;
-    section.set("exists_url", &mut request.exists_url, |value| value.parse(remote_url).map(Some))?;
+    section.set("exists_url", &mut request.exists_url, |value| value.parse(paged_url).map(Some))?;
     section.set("exists_id", &mut request.exists_id, pointer)?;
     section.set("exists_list", &mut request.exists_list, pointer)?;
     section.set("exists_match", &mut request.exists_match, |value| templates(value, section.name(), part_name))?;
+    section.set("exists_next", &mut request.exists_next, pointer)?;
     let methods = [RequestMethod::Post, RequestMethod::Put].map(|method| (method.as_str(), method));
     section.set("method", &mut request.method, |value| value.word(&methods))?;
     section.set("headers", &mut request.headers, |value| templates(value, section.name(), header_name))?;
@@ -146,6 +152,9 @@ fn request(request: &mut RequestSettings, section: &Section<'_>) -> Result<(), C
     section.set("recording_part", &mut request.recording_part, |value| {
         let text = nonempty(value)?;
         value.parse(part_name).map(|()| text.to_owned())
+    })?;
+    section.set("recording_name", &mut request.recording_name, |value| {
+        value.parse(|text| Template::parse(text, Form::Line)).map(Some)
     })?;
     section.set("manifest_part", &mut request.manifest_part, |value| value.parse(part_name).and_then(|()| value.text()))
 }
@@ -353,6 +362,15 @@ fn some_time(value: &Value<'_>) -> Result<Duration, ConfigError> {
 
 /// `https://host[:port]/path?query`, the host written out and certificates checked; plain HTTP only to this machine.
 fn remote_url(text: &str) -> Result<RemoteUrl, String> {
+    url_with(text, Template::parse)
+}
+
+/// The same, asked for again and again as long as the answer goes on.
+fn paged_url(text: &str) -> Result<RemoteUrl, String> {
+    url_with(text, Template::parse_paged)
+}
+
+fn url_with(text: &str, parse: fn(&str, Form) -> Result<Template, String>) -> Result<RemoteUrl, String> {
     let after = text.find("://").map(|at| at + 3).ok_or_else(|| format!("`{text}` is no URL (write https://…)"))?;
     let host_end = text.get(after..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(text.len(), |at| after + at);
     let (fixed, rest) = text.split_at(host_end);
@@ -379,7 +397,7 @@ fn remote_url(text: &str) -> Result<RemoteUrl, String> {
         other => return Err(format!("`{other}` is none of https, http")),
     }
     let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
-    Ok(RemoteUrl { origin, rest: Template::parse(&rest, Form::Url)? })
+    Ok(RemoteUrl { origin, rest: parse(&rest, Form::Url)? })
 }
 
 /// Reads secrets from files and keeps in mind which.

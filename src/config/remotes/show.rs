@@ -60,6 +60,9 @@ impl RemoteSettings {
             shown["recording_part"] = request.recording_part.as_str().into();
             shown["manifest_part"] = request.manifest_part.as_str().into();
         }
+        if let Some(name) = &request.recording_name {
+            shown["recording_name"] = name.as_str().into();
+        }
         if let Some(url) = &request.exists_url {
             shown["exists_url"] = url.to_string().into();
         }
@@ -69,6 +72,9 @@ impl RemoteSettings {
         if let Some(pointer) = &request.exists_list {
             shown["exists_list"] = pointer.as_str().into();
             shown["exists_match"] = texts(&request.exists_match).into();
+        }
+        if let Some(pointer) = &request.exists_next {
+            shown["exists_next"] = pointer.as_str().into();
         }
         if let Some(body) = &request.body {
             shown["body"] = body.as_str().into();

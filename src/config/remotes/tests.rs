@@ -127,3 +127,26 @@ fn a_later_file_changes_single_keys_of_a_remote() {
     let remote = &config.remotes["a"];
     assert_eq!((remote.parallel, remote.when), (2, PushWhen::Manual));
 }
+
+#[test]
+fn a_look_before_a_repetition_may_go_on_and_only_there_are_there_pages() {
+    let with = |lines: &str| format!("[remotes.crm]\nurl = \"https://crm.example/\"\nreceipt = \"status\"\n{lines}\n");
+    let lines = "exists_url = \"https://crm.example/?p={{ page }}&n={{ next }}\"\nexists_id = \"/id\"\nexists_next = \"/more\"\nrecording_name = \"{{ key }}.wav\"";
+    let config = read(&with(lines)).unwrap();
+    let request = &config.remotes["crm"].request;
+    assert_eq!(
+        (request.exists_next.as_deref(), request.recording_name.as_ref().map(Template::as_str)),
+        (Some("/more"), Some("{{ key }}.wav"))
+    );
+    let shown = config.remotes["crm"].masked();
+    assert_eq!((&shown["exists_next"], &shown["recording_name"]), (&"/more".into(), &"{{ key }}.wav".into()));
+    for (lines, says) in [
+        ("exists_next = \"/more\"", "exists_id"),
+        ("headers = { X-Page = \"{{ page }}\" }", "a recording has no `page`"),
+        ("recording_name = \"{{ nobody }}\"", "a recording has no `nobody`"),
+        ("method = \"PUT\"\nrecording_name = \"a.wav\"", "PUT sends the recording alone"),
+    ] {
+        let told = error(&with(lines));
+        assert!(told.contains(says), "{lines}: {told}");
+    }
+}

@@ -10,28 +10,25 @@ use futures_util::future::BoxFuture;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::answer::{Answer, never, text_of};
-use super::body::Payload;
+use super::answer::{Answer, never};
+use super::body::{Payload, Stretch};
 use super::facts::{content_type, facts, file_name, short_manifest};
 use super::guard::Lookup;
 use super::sign::sign;
 use super::web::{Ask, Web, render_url, shown_place};
-use super::{BEGUN, DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError};
+use super::{BEGUN, DeliveryError, Parcel, Progress, Receipt, Remote, RemoteError, exists};
 use crate::config::{ReceiptForm, ReceiptSettings, RemoteSettings, RemoteUrl, RequestMethod, RequestSettings, Secret};
 
 /// The manifest in a header stays below this, as servers take 8 KiB of headers.
 const HEADER_JSON_BYTES: usize = 4 * 1024;
 
-/// Where Zoho says that a list goes on.
-const MORE: &str = "/info/more_records";
-
 /// A page that takes recordings.
 pub(super) struct Http {
-    web: Web,
+    pub(super) web: Web,
     url: RemoteUrl,
-    request: RequestSettings,
+    pub(super) request: RequestSettings,
     receipt: ReceiptSettings,
-    signing_key: Option<Secret>,
+    pub(super) signing_key: Option<Secret>,
 }
 
 impl Http {
@@ -48,7 +45,7 @@ impl Http {
 
     async fn run(&self, parcel: &Parcel, progress: &dyn Progress) -> Result<Receipt, DeliveryError> {
         let facts = facts(parcel, None);
-        if let Some(receipt) = self.is_there(parcel, &facts).await? {
+        if let Some(receipt) = exists::receipt(self, parcel, &facts).await? {
             return Ok(receipt);
         }
         let ask = self.ask(parcel, &facts)?;
@@ -58,76 +55,6 @@ impl Http {
         }
         let answer = self.web.send(&ask, Some(progress)).await?;
         read_receipt(&self.receipt, &answer)
-    }
-
-    /// Before an attempt is repeated: a remote that knows no idempotency keys can at least be asked.
-    async fn is_there(&self, parcel: &Parcel, facts: &Value) -> Result<Option<Receipt>, DeliveryError> {
-        let Some(url) = self.request.exists_url.as_ref().filter(|_| parcel.attempt > 1 || parcel.resume.is_some())
-        else {
-            return Ok(None);
-        };
-        let mut ask = Ask::new(Method::GET, render_url(url, facts)?);
-        ask.header("accept", "application/json")?;
-        self.own_headers(&mut ask, facts)?;
-        if let Some(key) = &self.signing_key {
-            let text = format!("GET {}", parcel.key);
-            sign(&mut ask, key, &uuid::Uuid::new_v4().to_string(), text.as_bytes())?;
-        }
-        let answer = self.web.send(&ask, None).await?;
-        match answer.status {
-            StatusCode::NOT_FOUND | StatusCode::NO_CONTENT => Ok(answer.receipt()),
-            status if status.is_success() => {
-                if let Some(receipt) = answer.receipt() {
-                    return Ok(Some(receipt));
-                }
-                // An answer that says nothing does not say that it is not there.
-                let json = answer.json().ok_or_else(|| answer.unusable("it is no JSON, or not all of it"))?;
-                let id = match &self.request.exists_list {
-                    Some(list) => self.listed((&answer, &json), list, facts)?,
-                    None => self.request.exists_id.as_deref().and_then(|pointer| answer.pointed(pointer)),
-                };
-                Ok(id.map(|id| Receipt { id, ..Receipt::default() }))
-            }
-            _ => Err(answer.failure()),
-        }
-    }
-
-    /// The id of the entry of a list that is this recording.
-    fn listed(
-        &self,
-        (answer, json): (&Answer, &Value),
-        list: &str,
-        facts: &Value,
-    ) -> Result<Option<String>, DeliveryError> {
-        let mut wanted = Vec::new();
-        for (key, template) in &self.request.exists_match {
-            let value = template.render(facts).map_err(|why| never(format!("exists_match: {key}: {why}")))?;
-            wanted.push((key, value));
-        }
-        let entries = json.pointer(list).and_then(Value::as_array);
-        let entries = entries.ok_or_else(|| answer.unusable(&format!("{list} leads to no list in it")))?;
-        let fits = |entry: &&Value| {
-            wanted.iter().all(|(key, value)| entry.get(key).and_then(text_of).is_some_and(|text| text == *value))
-        };
-        let Some(found) = entries.iter().find(fits) else {
-            if json.pointer(MORE) == Some(&Value::Bool(true)) {
-                return Err(answer.unusable("the recording may be in the part of the list that is not told"));
-            }
-            return Ok(None);
-        };
-        let pointer = self.request.exists_id.as_deref().unwrap_or_default();
-        match found.pointer(pointer).and_then(text_of) {
-            Some(id) => Ok(Some(id)),
-            None => Err(answer.unusable("the recording is in it without an id")),
-        }
-    }
-
-    fn own_headers(&self, ask: &mut Ask, facts: &Value) -> Result<(), DeliveryError> {
-        for (name, template) in &self.request.headers {
-            let value = template.render(facts).map_err(|why| never(format!("{ask}: header {name}: {why}")))?;
-            ask.header(name, &value)?;
-        }
-        Ok(())
     }
 
     fn ask(&self, parcel: &Parcel, facts: &Value) -> Result<Ask, DeliveryError> {
@@ -144,7 +71,7 @@ impl Http {
             RequestMethod::Put => self.whole_body(&mut ask, parcel)?,
             RequestMethod::Post => self.form(&mut ask, parcel, facts)?,
         };
-        self.own_headers(&mut ask, facts)?;
+        own_headers(&self.request, &mut ask, facts)?;
         if let Some(key) = &self.signing_key {
             sign(&mut ask, key, &parcel.key, &json)?;
         }
@@ -160,8 +87,7 @@ impl Http {
             // RFC 9530 §2: of the content, which here is the file
             ask.header("content-digest", &format!("sha-256=:{digest}:"))?;
         }
-        let (head, tail) = (Bytes::new(), Bytes::new());
-        ask.payload = Payload::Recording { head, parcel: parcel.clone(), from: 0, len: parcel.size, tail };
+        ask.payload = self.payload(parcel, (Bytes::new(), Bytes::new()));
         Ok(json.into())
     }
 
@@ -194,7 +120,11 @@ impl Http {
             head.extend_from_slice(&json);
             head.extend_from_slice(b"\r\n");
         }
-        let (part, name) = (&self.request.recording_part, quoted(file_name(&parcel.file)));
+        let name = match &self.request.recording_name {
+            Some(name) => name.render(facts).map_err(|why| never(format!("{ask}: recording_name: {why}")))?,
+            None => file_name(&parcel.file).to_owned(),
+        };
+        let (part, name) = (&self.request.recording_part, quoted(&name));
         let kind = content_type(&parcel.file);
         head.extend_from_slice(
             format!(
@@ -204,8 +134,14 @@ impl Http {
             .as_bytes(),
         );
         let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-        ask.payload = Payload::Recording { head: head.into(), parcel: parcel.clone(), from: 0, len: parcel.size, tail };
+        ask.payload = self.payload(parcel, (head.into(), tail));
         Ok(json.into())
+    }
+
+    /// The whole recording. Where no receipt will tell its hash, a file that is changed meanwhile never arrives whole.
+    fn payload(&self, parcel: &Parcel, (head, tail): (Bytes, Bytes)) -> Payload {
+        let sha256 = (self.receipt.form == ReceiptForm::Status).then(|| parcel.sha256.clone());
+        Payload::Recording { head, stretch: Stretch { sha256, ..Stretch::whole(parcel) }, tail }
     }
 }
 
@@ -225,6 +161,15 @@ impl Remote for Http {
     fn measures(&self) -> bool {
         true
     }
+}
+
+/// The headers that the settings add.
+pub(super) fn own_headers(request: &RequestSettings, ask: &mut Ask, facts: &Value) -> Result<(), DeliveryError> {
+    for (name, template) in &request.headers {
+        let value = template.render(facts).map_err(|why| never(format!("{ask}: header {name}: {why}")))?;
+        ask.header(name, &value)?;
+    }
+    Ok(())
 }
 
 /// What a page's answer proves. 409 with a receipt: it has the recording already.

@@ -219,12 +219,18 @@ fn broken(ask: &Ask, error: &reqwest::Error) -> DeliveryError {
 pub(super) fn render_url(url: &RemoteUrl, facts: &serde_json::Value) -> Result<Url, DeliveryError> {
     let shown = shown_place(url);
     let rest = url.rest.render(facts).map_err(|why| never(format!("{shown}: {why}")))?;
-    let made = url.origin.join(&rest).map_err(|error| never(format!("{shown}: {error}")))?;
-    if made.origin() == url.origin.origin() {
-        Ok(made)
-    } else {
-        Err(never(format!("{shown}: would lead to another host")))
+    let path = rest.split('?').next().unwrap_or_default();
+    if path.split('/').any(|step| step == "." || step == "..") {
+        // A value keeps its dots, and a URL takes such a step as one upwards (RFC 3986 §5.2.4).
+        return Err(never(format!("{shown}: would lead to another place")));
     }
+    let made = url.origin.join(&rest).map_err(|error| never(format!("{shown}: {error}")))?;
+    if same_host(&made, &url.origin) { Ok(made) } else { Err(never(format!("{shown}: would lead to another host"))) }
+}
+
+/// Whether a URL that a remote named is one of its own host, with no login in it.
+pub(super) fn same_host(url: &Url, own: &Url) -> bool {
+    url.origin() == own.origin() && url.username().is_empty() && url.password().is_none()
 }
 
 /// A remote's URL as errors name it: what follows `?` may be a key.
