@@ -34,7 +34,14 @@ pub struct Spool {
 /// A lock that the kernel holds for us: gone with this value, or with the process however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: OwnedFd,
+    file: OwnedFd,
+}
+
+impl Drop for Lock {
+    /// Closing would not do: a program that is being started at this moment has the same file open until it runs.
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 /// How long a file is and what is in it.
@@ -51,7 +58,7 @@ impl Measure {
     pub(super) fn differs_from(&self, expected: &Self) -> io::Error {
         let Self { bytes, sha256 } = self;
         let what = format!(
-            "the file has {bytes} bytes with SHA-256 {sha256}, and had {} with {} when it was finished",
+            "the file is not what it was: {bytes} bytes with SHA-256 {sha256}, and {} with {} when it was finished",
             expected.bytes, expected.sha256
         );
         io::Error::new(io::ErrorKind::InvalidData, what)
@@ -299,7 +306,7 @@ impl Spool {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(folder, last, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| failed(errno.into()))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { _file: file })),
+            Ok(()) => Ok(Some(Lock { file })),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(errno) => Err(failed(errno.into())),
         }

@@ -87,7 +87,8 @@ impl Http {
             // RFC 9530 §2: of the content, which here is the file
             ask.header("content-digest", &format!("sha-256=:{digest}:"))?;
         }
-        ask.payload = self.payload(parcel, (Bytes::new(), Bytes::new()));
+        let (head, tail) = (Bytes::new(), Bytes::new());
+        ask.payload = Payload::Recording { head, stretch: Stretch::whole(parcel), tail };
         Ok(json.into())
     }
 
@@ -134,14 +135,8 @@ impl Http {
             .as_bytes(),
         );
         let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-        ask.payload = self.payload(parcel, (head.into(), tail));
+        ask.payload = Payload::Recording { head: head.into(), stretch: Stretch::whole(parcel), tail };
         Ok(json.into())
-    }
-
-    /// The whole recording. Where no receipt will tell its hash, a file that is changed meanwhile never arrives whole.
-    fn payload(&self, parcel: &Parcel, (head, tail): (Bytes, Bytes)) -> Payload {
-        let sha256 = (self.receipt.form == ReceiptForm::Status).then(|| parcel.sha256.clone());
-        Payload::Recording { head, stretch: Stretch { sha256, ..Stretch::whole(parcel) }, tail }
     }
 }
 

@@ -71,6 +71,15 @@ impl Parcel {
         told
     }
 
+    /// Whether it is known that the file is not what it was.
+    pub(super) fn has_changed(&self) -> bool {
+        let state = self.measuring.state();
+        state
+            .found
+            .as_ref()
+            .is_some_and(|found| found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData))
+    }
+
     /// Notes that the file is what it was.
     pub(super) fn found_same(&self) {
         self.measuring.state().found = Some(Ok(()));

@@ -99,20 +99,29 @@ impl Multipart<'_> {
             };
             let etag = match there.get(&number).filter(fits) {
                 Some(part) => part.etag.clone(),
-                None => self.put(&upload, &stretch).await?,
+                None => match self.put(&upload, &stretch).await {
+                    // The last of it was kept back.
+                    Err(_) if self.parcel.has_changed() => return Err(self.changed(&upload).await),
+                    put => put?,
+                },
             };
             self.progress.resume_at(&upload.token(), stretch.from.saturating_add(stretch.len)).await;
             parts.push((stretch, etag));
         }
         if hex(&whole.finalize()) != self.parcel.sha256 {
-            // Each part is what was read for it; together they are no recording.
-            self.abort(&upload).await;
-            let what = format!("{}: the file is not what it was when the recording was finished", self.name);
-            return Err(DeliveryError { what, retry: Retry::Changed });
+            return Err(self.changed(&upload).await);
         }
+        self.parcel.found_same();
         self.complete(&upload, &parts).await?;
         let all = parts.iter().fold(Sha256::new(), |hash, (stretch, _)| hash.chain_update(stretch.digest));
         Ok(format!("{}-{}", BASE64_STANDARD.encode(all.finalize()), parts.len()))
+    }
+
+    /// Each part is what was read for it; together they are no recording.
+    async fn changed(&self, upload: &Upload) -> DeliveryError {
+        self.abort(upload).await;
+        let what = format!("{}: the file is not what it was when the recording was finished", self.name);
+        DeliveryError { what, retry: Retry::Changed }
     }
 
     /// Gives up what an earlier attempt has begun.
@@ -236,7 +245,7 @@ impl Multipart<'_> {
         let call =
             Call { method: Method::PUT, name: self.name, query: &query, headers: &headers, payload_sha256: &hash };
         let (head, tail, parcel) = (Bytes::new(), Bytes::new(), self.parcel.clone());
-        let stretch = body::Stretch { parcel, from: stretch.from, len: stretch.len, sha256: None };
+        let stretch = body::Stretch { parcel, from: stretch.from, len: stretch.len };
         let payload = Payload::Recording { head, stretch, tail };
         let answer = self.s3.send(&call, payload, Some(self.progress)).await?;
         if !answer.status.is_success() {

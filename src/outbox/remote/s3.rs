@@ -242,4 +242,8 @@ impl Remote for S3 {
     fn place(&self) -> String {
         self.base.to_string()
     }
+
+    fn measures(&self) -> bool {
+        true
+    }
 }

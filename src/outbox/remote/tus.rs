@@ -252,7 +252,7 @@ impl Upload<'_> {
         }
         self.tus.sign_on(&mut ask)?;
         let (head, tail) = (bytes::Bytes::new(), bytes::Bytes::new());
-        let stretch = Stretch { parcel: self.parcel.clone(), from: offset, len, sha256: None };
+        let stretch = Stretch { parcel: self.parcel.clone(), from: offset, len };
         ask.payload = Payload::Recording { head, stretch, tail };
         self.tus.web.send(&ask, Some(self.progress)).await
     }
