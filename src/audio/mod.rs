@@ -8,6 +8,7 @@ pub mod file;
 pub mod frame;
 pub mod gain;
 pub mod keytone;
+pub mod matroska;
 pub mod mix;
 pub mod ogg;
 pub mod polyphase;

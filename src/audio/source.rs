@@ -1,7 +1,8 @@
-//! Sound read block by block, so that recordings of hours need little memory: WAV in the codes of telephony, Ogg Opus, prompts'
-//! headerless files, and whatever the decoding library knows. Above: `export`, imported recordings. Below: `codec`, `wave`, `raw`.
+//! Sound read block by block, so that recordings of hours need little memory: WAV in the codes of telephony, Ogg Opus, our own Matroska,
+//! prompts' headerless files, and whatever the decoding library knows. Above: `export`, imported recordings. Below: `codec`, `wave`, `raw`.
 
 mod library;
+mod matroska;
 mod opus;
 mod wav;
 
@@ -11,6 +12,7 @@ use std::io::{self, Read};
 use symphonia::core::errors::Error as SymphoniaError;
 use thiserror::Error;
 
+use super::matroska::MAGIC;
 use super::raw;
 
 /// Headerless files larger than this, in bytes, are not read: they are decoded whole.
@@ -76,6 +78,12 @@ pub fn open(mut file: File, ending: &str) -> Result<Box<dyn Source>, SourceError
     }
     if opus::is_opus(&begin) {
         return opus::open(file);
+    }
+    if begin.starts_with(&MAGIC) {
+        if let Some(ours) = matroska::open(file.try_clone()?)? {
+            return Ok(ours);
+        }
+        file.rewind()?;
     }
     let ending = ending.to_ascii_lowercase();
     if raw::endings().any(|known| known == ending) {
