@@ -3,8 +3,9 @@
 use super::decode::samples_of;
 use super::line::Stretch;
 use super::order::Form;
-use crate::audio::codec::Codec;
-use crate::audio::codec::g711;
+use super::rate::Rate;
+use crate::audio::codec::{Codec, Foreign, g711, g722};
+use crate::audio::matroska::CLUSTER_OCTETS;
 use crate::media::Content;
 
 impl Form {
@@ -13,6 +14,43 @@ impl Form {
         match self {
             Self::Pcm16 => 0,
             Self::AsCame(codec) => i16::from(codec.silence()),
+            Self::G722 => i16::from(g722::SILENCE),
+        }
+    }
+
+    /// The rate that what is not a cell already is decoded at, in a file of a rate: G.722 has an octet for two samples.
+    pub(super) fn decoded_rate(self, rate: Rate) -> Rate {
+        if self == Self::G722 { Rate::Hz16000 } else { rate }
+    }
+
+    /// Whether `cells` knows what a content is in a file of a rate; else it is decoded.
+    pub(super) fn has_cells_of(self, content: Content, rate: Rate) -> bool {
+        match self {
+            Self::Pcm16 | Self::AsCame(_) => {
+                rate == Rate::Hz8000 && matches!(content, Content::Sound(_) | Content::Samples)
+            }
+            Self::G722 => content == Content::Foreign(Foreign::G722),
+        }
+    }
+
+    /// Cells that are written at once: the file has a place for so many only.
+    pub(super) fn unit(self) -> i64 {
+        match self {
+            Self::Pcm16 | Self::AsCame(_) => 1,
+            Self::G722 => CLUSTER_OCTETS.cast_signed(),
+        }
+    }
+
+    /// While a recording lasts, a multiple of so many cells is written.
+    pub(super) fn grain(self) -> i64 {
+        self.unit().max(self.last_grain())
+    }
+
+    /// In the end, a multiple of so many.
+    pub(super) fn last_grain(self) -> i64 {
+        match self {
+            Self::Pcm16 | Self::G722 => 1,
+            Self::AsCame(_) => 2, // chunks of a WAV file have an even length
         }
     }
 
@@ -20,7 +58,7 @@ impl Form {
     pub(super) fn stretch(self) -> Stretch {
         match self {
             Self::Pcm16 => Stretch::Lines,
-            Self::AsCame(_) => Stretch::Bytes,
+            Self::AsCame(_) | Self::G722 => Stretch::Bytes,
         }
     }
 
@@ -30,10 +68,12 @@ impl Form {
             Self::Pcm16 => i16::saturating_add,
             Self::AsCame(Codec::Pcmu) => |a, b| law_sum(a, b, Codec::Pcmu),
             Self::AsCame(Codec::Pcma) => |a, b| law_sum(a, b, Codec::Pcma),
+            // Codes of two streams have no sum.
+            Self::G722 => |a, b| if b == i16::from(g722::SILENCE) { a } else { b },
         }
     }
 
-    /// The cells of a payload of 8 kHz in a file of 8 kHz, in the place of what is in `cells`; `steps` is the level, for 16 bit only.
+    /// The cells of a payload that has some, in the place of what is in `cells`; `steps` is the level, for 16 bit only.
     pub(super) fn cells(self, content: Content, payload: &[u8], steps: i8, cells: &mut Vec<i16>) {
         cells.clear();
         match (self, content) {
@@ -54,18 +94,23 @@ impl Form {
             (Self::AsCame(law), Content::Samples) => {
                 cells.extend(samples_of(payload).map(|sample| to_law(sample, law)));
             }
-            (_, Content::Foreign(_) | Content::Digit | Content::Mark(_)) => {}
+            (Self::G722, Content::Foreign(Foreign::G722)) => {
+                cells.extend(payload.iter().map(|&byte| i16::from(byte)));
+            }
+            (_, Content::Foreign(_) | Content::Digit | Content::Mark(_)) | (Self::G722, _) => {}
         }
         if self == Self::Pcm16 {
             make_louder(cells, steps);
         }
     }
 
-    /// Makes cells of samples at the rate of the file.
+    /// Makes cells of what was decoded for the file.
     pub(super) fn fit(self, steps: i8, cells: &mut [i16]) {
         match self {
             Self::Pcm16 => make_louder(cells, steps),
             Self::AsCame(law) => cells.iter_mut().for_each(|cell| *cell = to_law(*cell, law)),
+            // They are encoded where they are decoded.
+            Self::G722 => {}
         }
     }
 
@@ -87,17 +132,17 @@ impl Form {
                     bytes.extend(tracks.iter().flat_map(|track| track[at].to_le_bytes()));
                 }
             }
-            (Self::AsCame(_), [left, right]) => {
+            (Self::AsCame(_) | Self::G722, [left, right]) => {
                 let start = bytes.len();
                 bytes.resize(start + 2 * frames, 0);
                 let (twos, _) = bytes[start..].as_chunks_mut::<2>();
                 for (two, (left, right)) in twos.iter_mut().zip(left.iter().zip(*right)) {
-                    *two = [*left as u8, *right as u8]; // a law's cells are bytes
+                    *two = [*left as u8, *right as u8]; // these cells are bytes
                 }
             }
-            (Self::AsCame(_), _) => {
+            (Self::AsCame(_) | Self::G722, _) => {
                 for at in 0..frames {
-                    bytes.extend(tracks.iter().map(|track| track[at] as u8)); // a law's cells are bytes
+                    bytes.extend(tracks.iter().map(|track| track[at] as u8)); // these cells are bytes
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! What a party says, from packets of any codec to samples at the rate of the file: a decoder for as long as a stream lasts, and a change
-//! of rate where the codec has another. Pure. Above: `session`. Below: `audio::codec`. G.711 in a file of 8 kHz has no need of it.
+//! of rate where the codec has another; in a file of G.722, its octets. Pure. Above: `session`. Below: `audio::codec`. What has the cells of
+//! its file already has no need of it.
 
+use super::order::Form;
 use super::rate::{Clock, Rate};
 use crate::audio::codec::{Codec, Foreign, g722, gsm, opus};
 use crate::audio::ogg::Packet;
@@ -24,11 +26,16 @@ const NEAR: i32 = 80;
 /// The decoders of a track.
 #[derive(Debug)]
 pub(super) struct Decoding {
+    /// What is decoded for, and the rate of that.
+    form: Form,
     rate: Rate,
     /// The one in use last is the last.
     streams: Vec<Stream>,
     /// What a packet means, at the rate of its codec.
     samples: Vec<i16>,
+    /// The same at the rate of what is encoded again.
+    changed: Vec<i16>,
+    octets: Vec<u8>,
     /// How much may still be decoded, in µs, as of a time.
     left_us: u64,
     at_us: Option<u64>,
@@ -41,6 +48,8 @@ struct Stream {
     decoder: Decoder,
     /// Where the codec's rate is not that of the file.
     change: Option<Polyphase>,
+    /// Where octets are wanted.
+    encoder: Option<Box<g722::Encoder>>,
     /// Number and time stamp of the packet that follows the last.
     next: Option<(u16, u32)>,
 }
@@ -56,18 +65,24 @@ enum Decoder {
 }
 
 impl Decoding {
-    /// Of a track of a recording with that rate.
-    pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, streams: Vec::new(), samples: Vec::new(), left_us: AT_FIRST_US, at_us: None }
+    /// Of a track of a recording of that form and rate.
+    pub(super) fn new(form: Form, rate: Rate) -> Self {
+        let (rate, left_us, at_us) = (form.decoded_rate(rate), AT_FIRST_US, None);
+        let (streams, samples, changed, octets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { form, rate, streams, samples, changed, octets, left_us, at_us }
     }
 
-    /// The samples of a packet of the network, in the place of what is in `cells`. So many of them, the first, are the end of the packet
+    /// The samples of a packet of the network, or its octets, in the place of what is in `cells`. So many of them, the first, are the end of the packet
     /// before once more, now that it is known what follows. `None`: it cannot be decoded, or there is more of it than anybody says.
     pub(super) fn packet(&mut self, copied: &Copied, payload: &[u8], cells: &mut Vec<i16>) -> Option<usize> {
         cells.clear();
         self.samples.clear();
         self.pay(copied, payload)?;
         let clock = Clock::of(copied.content, self.rate);
+        if self.form == Form::G722 {
+            self.encode(copied, payload, cells)?;
+            return Some(0);
+        }
         let (stream, samples) = (stream(&mut self.streams, copied, self.rate)?, &mut self.samples);
         let follows = stream.next == Some((copied.sequence, copied.timestamp));
         let before = match &mut stream.change {
@@ -88,6 +103,35 @@ impl Decoding {
         Some(before)
     }
 
+    /// Adds the octets of a packet to `cells`. They are a moment late where the rate is changed, since no octet can be made anew once the
+    /// next is.
+    fn encode(&mut self, copied: &Copied, payload: &[u8], cells: &mut Vec<i16>) -> Option<()> {
+        self.changed.clear();
+        self.octets.clear();
+        let clock = Clock::of(copied.content, self.rate);
+        let stream = stream(&mut self.streams, copied, self.rate)?;
+        let is_near = |(_, stamp)| sequence::elapsed(stamp, copied.timestamp).abs() <= NEAR;
+        let follows = stream.next.is_some_and(is_near);
+        match &mut stream.change {
+            None => stream.decoder.decode(payload, &mut self.changed)?,
+            Some(change) => {
+                stream.decoder.decode(payload, &mut self.samples)?;
+                if !follows {
+                    change.reset();
+                }
+                change.late_packet(&self.samples, &mut self.changed);
+            }
+        }
+        let is_silent = self.changed.iter().all(|sample| *sample == 0);
+        stream.encoder.get_or_insert_default().encode(&self.changed, &mut self.octets);
+        if is_silent {
+            self.octets.fill(g722::SILENCE);
+        }
+        cells.extend(self.octets.iter().map(|octet| i16::from(*octet)));
+        stream.next = Some((0, copied.timestamp.wrapping_add(clock.units(self.changed.len()))));
+        Some(())
+    }
+
     /// Counts a packet; `None` where that is too much.
     fn pay(&mut self, copied: &Copied, payload: &[u8]) -> Option<()> {
         let passed_us = copied.at_us.saturating_sub(self.at_us.unwrap_or(copied.at_us));
@@ -104,6 +148,11 @@ impl Decoding {
     pub(super) fn made(&mut self, copied: &Copied, payload: &[u8], cells: &mut Vec<i16>) {
         cells.clear();
         self.samples.clear();
+        if self.form == Form::G722 {
+            // What is no sound has no octets.
+            let _ = self.encode(copied, payload, cells);
+            return;
+        }
         let Some(stream) = stream(&mut self.streams, copied, self.rate) else { return };
         let samples = &mut self.samples;
         let Some(change) = &mut stream.change else {
@@ -170,7 +219,7 @@ impl Stream {
             }
         };
         let change = Polyphase::new(rate_hz, rate.hz());
-        Some(Self { content: copied.content, ssrc: copied.ssrc, decoder, change, next: None })
+        Some(Self { content: copied.content, ssrc: copied.ssrc, decoder, change, encoder: None, next: None })
     }
 }
 

@@ -1,5 +1,5 @@
-//! The files of a recording: frames go to their places, and after every write each file is a valid WAV: first the samples, then the
-//! sizes. Above: `session`. Below: `disk`, `wav`.
+//! The files of a recording: frames go to their places, and after every write each file is valid: first the samples, then the sizes.
+//! Above: `session`. Below: `disk`, `wav`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,11 @@ impl Parts {
         self.end
     }
 
+    /// Samples of a track that a frame stands for, and how many there are in a second.
+    pub(super) fn samples(&self) -> (u64, u32) {
+        self.shape.samples()
+    }
+
     /// Whether there is anything in the present file.
     pub(super) fn has_frames(&self) -> bool {
         self.end > self.first
@@ -116,7 +121,7 @@ impl Parts {
             let room = usize::try_from((self.first.saturating_add(self.limit) - from).saturating_mul(frame_bytes))
                 .unwrap_or(usize::MAX);
             let (now, later) = rest.split_at(room.min(rest.len()));
-            self.medium.write_at(now, self.place(from))?;
+            self.medium.write_at(&self.shape.lay(from - self.first, now), self.place(from))?;
             from += now.len() as u64 / frame_bytes;
             self.extend(from)?;
             rest = later;
@@ -153,7 +158,7 @@ impl Parts {
     /// down.
     fn go_on(&mut self) -> io::Result<()> {
         let Err(error) = self.roll() else { return Ok(()) };
-        let largest = (u64::from(u32::MAX) - LONGEST_HEADER as u64) / self.shape.frame_bytes();
+        let largest = self.shape.whole((u64::from(u32::MAX) - LONGEST_HEADER as u64) / self.shape.frame_bytes());
         let longer = self.limit.saturating_add(AGAIN_AFTER_S * u64::from(self.shape.rate_hz)).min(largest);
         if longer <= self.limit {
             return Err(error);
@@ -180,7 +185,8 @@ impl Parts {
 
     fn part(&self) -> Part {
         let frames = self.end - self.first;
-        Part { path: self.present.clone(), frames, bytes: self.shape.file_bytes(frames) }
+        let bytes = self.shape.file_bytes(frames);
+        Part { path: self.present.clone(), frames: frames * self.shape.samples().0, bytes }
     }
 
     /// Where a frame of the present file lies.
@@ -211,10 +217,12 @@ impl Parts {
                     self.medium.set_length(self.place(end))?;
                     self.extend(end)?;
                 }
-                Form::AsCame(codec) => {
-                    let frames = (end - self.end).min(FILL_BYTES / self.shape.frame_bytes());
-                    let bytes = vec![codec.silence(); (frames * self.shape.frame_bytes()) as usize]; // FILL_BYTES at most
-                    self.medium.write_at(&bytes, self.place(self.end))?;
+                form @ (Form::AsCame(_) | Form::G722) => {
+                    let at_once = self.shape.whole(FILL_BYTES / self.shape.frame_bytes());
+                    let frames = (end - self.end).min(at_once);
+                    let silence = form.silence() as u8; // these cells are bytes
+                    let bytes = vec![silence; (frames * self.shape.frame_bytes()) as usize]; // FILL_BYTES at most
+                    self.medium.write_at(&self.shape.lay(self.end - self.first, &bytes), self.place(self.end))?;
                     self.extend(self.end + frames)?;
                 }
             }
@@ -233,6 +241,7 @@ fn describe(shape: &Shape) -> String {
     let samples = match shape.form {
         Form::Pcm16 => "16 bit",
         Form::AsCame(codec) => codec.name(),
+        Form::G722 => "G722",
     };
     format!("{samples}, {} tracks, {} Hz", shape.channels, shape.rate_hz)
 }

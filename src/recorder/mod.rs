@@ -4,10 +4,11 @@
 //! a ring for [`Command::Record`](crate::media::Command::Record); [`Running`] pauses, masks and stops. The way of a packet:
 //! a media thread's ring → `session` → `decode` (to samples at the file's rate, where `cells` alone does not do) → `line` (one party's
 //! place in time, by RTP time stamps tied to arrivals, which `rate` counts) → `file` (parts of a recording on the `disk`, each a valid
-//! WAV by `wav` after every write). Opus that is kept as it came goes another way: `kept`. `sync` brings all
-//! of it to the disk every few seconds, [`repair`] mends what a power failure left.
+//! WAV, or Matroska where G.722 is kept as it came, by `wav` after every write). Opus that is kept as it came goes another way: `kept`.
+//! `sync` brings all of it to the disk every few seconds, [`repair`] mends what a power failure left.
 
 mod cells;
+mod clusters;
 mod decode;
 mod disk;
 mod file;

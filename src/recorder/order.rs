@@ -27,9 +27,9 @@ pub struct Order {
     pub layout: Layout,
     /// What kind of file it is.
     pub container: Container,
-    /// How its samples are written, in WAV.
+    /// How its samples are written, where it is not Ogg Opus.
     pub form: Form,
-    /// Samples a second; a law that is kept as it came has its own, and an existing recording that goes on has what it had.
+    /// Samples a second; what is kept as it came has its own, and an existing recording that goes on has what it had.
     pub rate: Rate,
     /// What becomes of what supervisors say.
     pub whispers: Whispers,
@@ -86,12 +86,15 @@ pub enum Form {
     Pcm16,
     /// The bytes of a G.711 law as they came (WAV formats 6 and 7); what comes in the other law is rewritten in this one.
     AsCame(Codec),
+    /// The octets of G.722 as they came, in Matroska with a track for each side; what comes otherwise is encoded. Where several supervisors
+    /// share a track one is heard at a time.
+    G722,
 }
 
 /// What kind of file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Container {
-    /// WAV, of samples in a [`Form`].
+    /// WAV, of samples in a [`Form`]; Matroska, where that is [`Form::G722`].
     #[default]
     Wav,
     /// Ogg with the packets of Opus as they came, in a stream for each side; what comes otherwise is encoded.
@@ -162,8 +165,8 @@ pub enum RecorderError {
     /// Sound that is kept as it came can neither be mixed nor made louder.
     #[error("sound cannot be kept as it came and be mixed or changed in level")]
     NotAsCame,
-    /// Packets are not added to a file that is there.
-    #[error("cannot append to {}: sound that is kept as it came in Opus has a file of its own", path.display())]
+    /// Packets and octets are not added to a file that is there.
+    #[error("cannot append to {}: sound that is kept as it came in Opus or G.722 has a file of its own", path.display())]
     NotAppended {
         /// The file.
         path: PathBuf,
@@ -267,7 +270,7 @@ pub struct Finished {
     pub files: Vec<Part>,
     /// What kind of files they are.
     pub container: Container,
-    /// How samples are written, in WAV.
+    /// How samples are written, where they are not in Ogg Opus.
     pub form: Form,
     /// Samples a second.
     pub rate_hz: u32,

@@ -1,14 +1,16 @@
 //! Repair of recordings that a crash or a power failure left: sizes in the header that are wrong, half a frame at the end.
-//! Above: `call::recording` at start, `rec`. Below: `wav`, `kept` for Ogg Opus, `disk`. Idempotent.
+//! Above: `call::recording` at start, `rec`. Below: `wav`, `kept` for Ogg Opus, `clusters` for G.722, `disk`. Idempotent.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::clusters;
 use super::disk::{Disk, Medium, System};
 use super::kept;
 use super::wav::Beginning;
+use crate::audio::matroska;
 
 /// Bytes at the beginning of a file in which its samples begin.
 const BEGINNING: usize = 65_536;
@@ -47,6 +49,12 @@ pub enum RepairError {
         /// The file.
         path: PathBuf,
     },
+    /// It is Matroska, and none of ours.
+    #[error("cannot repair {}: it is Matroska without the head of a recording in G.722", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is in Ogg, and not Opus.
     #[error("cannot repair {}: it is Ogg without a head of Opus", path.display())]
     NotOpus {
@@ -75,6 +83,10 @@ pub(super) fn repair_on(disk: &dyn Disk, path: &Path) -> Result<Repaired, Repair
     if start.starts_with(b"OggS") {
         let mended = kept::mend(medium.as_mut(), length).map_err(failed)?;
         return mended.ok_or_else(|| RepairError::NotOpus { path: path.to_owned() });
+    }
+    if start.starts_with(&matroska::MAGIC) {
+        let mended = clusters::mend(medium.as_mut(), (length, &start)).map_err(failed)?;
+        return mended.ok_or_else(|| RepairError::NotOurs { path: path.to_owned() });
     }
     let beginning = Beginning::parse(&start).ok_or_else(|| RepairError::NotWav { path: path.to_owned() })?;
     mend(medium.as_mut(), &beginning, (length, &start)).map_err(failed)

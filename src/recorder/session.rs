@@ -54,22 +54,24 @@ impl Session {
     ///
     /// [`RecorderError`] when that cannot be.
     pub(super) fn open(order: Order, key: CopyKey, disk: Arc<dyn Disk>, now_us: u64) -> Result<Self, RecorderError> {
-        let keeps_law = matches!(order.form, Form::AsCame(_));
         let changes = order.layout == Layout::Mix || order.levels != super::Levels::default();
-        if keeps_law && changes {
+        if order.form != Form::Pcm16 && changes {
             return Err(RecorderError::NotAsCame);
+        }
+        if order.form == Form::G722 && order.append && order.path.exists() {
+            return Err(RecorderError::NotAppended { path: order.path });
         }
         let trouble = Trouble::new(Arc::clone(&disk), &order)?;
         let appends = order.append && order.path.exists();
         let rate = match order.form {
-            Form::AsCame(_) => Rate::Hz8000,
+            Form::AsCame(_) | Form::G722 => Rate::Hz8000,
             Form::Pcm16 if appends => rate_of(disk.as_ref(), &order.path).unwrap_or(order.rate),
             Form::Pcm16 => order.rate,
         };
         let shape = Shape { form: order.form, channels: channels(&order), rate_hz: rate.hz() };
-        let by_size = order.roll_at_bytes.saturating_sub(shape.header_bytes()) / shape.frame_bytes();
+        let by_size = shape.frames_in(order.roll_at_bytes);
         let by_time = order.segment.map_or(u64::MAX, |time| time.as_millis() as u64 * u64::from(rate.hz()) / 1_000);
-        let most = by_size.min(by_time);
+        let most = shape.whole(by_size.min(by_time));
         let parts =
             if appends { Parts::append(disk, &order, shape, most)? } else { Parts::create(disk, &order, shape, most)? };
         let first = i64::try_from(parts.end()).unwrap_or(0);
@@ -78,7 +80,7 @@ impl Session {
         Ok(Self {
             lines: [line(), line()],
             whispers,
-            decoding: [(); 3].map(|()| Decoding::new(rate)),
+            decoding: [(); 3].map(|()| Decoding::new(order.form, rate)),
             order,
             rate,
             key,
@@ -97,7 +99,7 @@ impl Session {
         self.drain(now_us, tools);
         self.trouble.beat();
         let until = self.place(now_us) - self.rate.cells(LAG);
-        self.flush(until, &mut tools.scratch);
+        self.flush(until, self.order.form.grain(), &mut tools.scratch);
     }
 
     /// Does what is wanted as of a time.
@@ -125,7 +127,7 @@ impl Session {
     pub(super) fn finish(mut self, at_us: u64, tools: &mut Tools) -> Finished {
         self.drain(at_us, tools);
         let end = self.marks.clip(self.place(at_us)).max(self.written);
-        self.flush(end, &mut tools.scratch);
+        self.flush(end, self.order.form.last_grain(), &mut tools.scratch);
         if self.written < end {
             self.marks.gap(&[Side::Left, Side::Right], self.written..end, Why::Disk);
         }
@@ -139,12 +141,13 @@ impl Session {
             packets.late += line.packets.late;
         }
         let (gaps, pauses, masks) = self.marks.into_lists();
+        let (samples, rate_hz) = self.parts.samples();
         Finished {
             container: self.order.container,
             form: self.order.form,
-            rate_hz: self.rate.hz(),
+            rate_hz,
             channels: channels(&self.order),
-            frames: self.parts.end(),
+            frames: self.parts.end() * samples,
             files: self.parts.into_parts(),
             gaps,
             pauses,
@@ -183,7 +186,7 @@ impl Session {
             },
         };
         match copied.content {
-            Content::Sound(_) if self.rate == Rate::Hz8000 => {
+            Content::Sound(_) | Content::Foreign(_) if form.has_cells_of(copied.content, self.rate) => {
                 form.cells(copied.content, payload, steps, cells);
                 self.marks.silence(at, cells, form.silence());
                 line.take(copied, at, cells, form.stretch());
@@ -201,7 +204,7 @@ impl Session {
                 }
             }
             Content::Samples => {
-                if self.rate == Rate::Hz8000 {
+                if form.has_cells_of(copied.content, self.rate) {
                     form.cells(copied.content, payload, steps, cells);
                 } else {
                     decoding.made(copied, payload, cells);
@@ -220,15 +223,14 @@ impl Session {
         }
     }
 
-    /// Writes what changed, up to a place.
-    fn flush(&mut self, until: i64, scratch: &mut Scratch) {
+    /// Writes what changed, up to a place that is a multiple of `grain` cells.
+    fn flush(&mut self, until: i64, grain: i64, scratch: &mut Scratch) {
         let mut until = self.marks.clip(until);
-        if self.order.form != Form::Pcm16 {
-            until -= (until - self.first) % 2; // chunks of a WAV file have an even length
-        }
+        until -= (until - self.first) % grain;
         let changed = self.lines.iter_mut().chain(&mut self.whispers).filter_map(Line::take_changed).min();
         let changed = changed.into_iter().chain(self.unsaved.take()).min();
         let from = changed.unwrap_or(self.written).min(self.written);
+        let from = from - (from - self.first) % self.order.form.unit();
         if until > from {
             self.gather(from..until, scratch);
             let space = self.trouble.has_space();
@@ -287,7 +289,7 @@ impl Session {
         for mask in self.marks.masks_within(at.clone()) {
             let within = (mask.start - at.start) as usize * frame_bytes..(mask.end - at.start) as usize * frame_bytes;
             if let Some(masked) = bytes.get_mut(within) {
-                masked.fill(form.silence() as u8); // 0, or a law's byte
+                masked.fill(form.silence() as u8); // 0, or a byte
             }
         }
     }

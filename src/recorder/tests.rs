@@ -1,10 +1,12 @@
 //! Recordings on virtual time: packets go into a ring when they arrive, the session is woken as its thread would, and the files are read.
-//! Here the stand and its talkers; `timeline` tests where sound comes to lie, `codecs` whose codecs are decoded, `files` what is in the files, `faults` failing disks.
+//! Here the stand and its talkers; `timeline` tests where sound comes to lie, `codecs` whose codecs are decoded, `octets` and `kept` what is
+//! kept as it came, `files` what is in the files, `faults` failing disks.
 
 mod codecs;
 mod faults;
 mod files;
 mod kept;
+mod octets;
 mod timeline;
 
 use std::path::PathBuf;

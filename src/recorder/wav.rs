@@ -1,8 +1,12 @@
-//! The WAV file as recordings use it: a header of fixed length, then nothing but samples, so that two sizes are all that ever changes.
-//! Above: `file`, `repair`. Pure.
+//! The file as recordings of samples use it: a header of fixed length, then nothing but samples, so that two sizes are all that ever
+//! changes. That is WAV; G.722 has Matroska's clusters in their place, which are as easily found.
+//! Above: `file`, `repair`. Below: `audio::matroska`. Pure.
+
+use std::borrow::Cow;
 
 use super::order::Form;
-use crate::audio::codec::Codec;
+use crate::audio::codec::{Codec, g722};
+use crate::audio::matroska::Tracks;
 
 /// `WAVE_FORMAT_PCM`, `WAVE_FORMAT_ALAW` and `WAVE_FORMAT_MULAW` of the RIFF registry.
 const PCM: u16 = 1;
@@ -25,7 +29,7 @@ impl Shape {
     pub(super) fn sample_bytes(&self) -> u16 {
         match self.form {
             Form::Pcm16 => 2,
-            Form::AsCame(_) => 1,
+            Form::AsCame(_) | Form::G722 => 1,
         }
     }
 
@@ -39,16 +43,67 @@ impl Shape {
         match self.form {
             Form::Pcm16 => PLAIN_HEADER,
             Form::AsCame(_) => LAW_HEADER,
+            Form::G722 => self.tracks().head_bytes(),
         }
+    }
+
+    /// Samples of a track that a frame stands for, and how many there are in a second.
+    pub(super) fn samples(&self) -> (u64, u32) {
+        match self.form {
+            Form::Pcm16 | Form::AsCame(_) => (1, self.rate_hz),
+            Form::G722 => (2, g722::RATE_HZ),
+        }
+    }
+
+    /// So many frames at most that a file can have.
+    pub(super) fn whole(&self, frames: u64) -> u64 {
+        let unit = self.form.unit().unsigned_abs();
+        (frames - frames % unit).max(unit)
+    }
+
+    /// Frames that have room in a file of so many bytes.
+    pub(super) fn frames_in(&self, bytes: u64) -> u64 {
+        match self.form {
+            Form::Pcm16 | Form::AsCame(_) => bytes.saturating_sub(self.header_bytes()) / self.frame_bytes(),
+            Form::G722 => self.tracks().octets_in(bytes),
+        }
+    }
+
+    /// What frames are in the file, of which the first is its `from`th.
+    pub(super) fn lay<'a>(&self, from: u64, frames: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.form {
+            Form::Pcm16 | Form::AsCame(_) => frames.into(),
+            Form::G722 => {
+                let mut bytes = Vec::new();
+                self.tracks().write_clusters(from, frames, &mut bytes);
+                bytes.into()
+            }
+        }
+    }
+
+    fn tracks(&self) -> Tracks {
+        Tracks::of(self.channels)
     }
 
     /// Size of a file of so many frames.
     pub(super) fn file_bytes(&self, frames: u64) -> u64 {
-        self.header_bytes() + frames * self.frame_bytes()
+        match self.form {
+            Form::Pcm16 | Form::AsCame(_) => self.header_bytes() + frames * self.frame_bytes(),
+            Form::G722 => self.tracks().file_bytes(frames),
+        }
     }
 
     /// The header of a file of so many frames.
     pub(super) fn header(&self, frames: u64) -> Vec<u8> {
+        match self.form {
+            Form::Pcm16 => self.wav_header(frames, PCM),
+            Form::AsCame(Codec::Pcma) => self.wav_header(frames, ALAW),
+            Form::AsCame(Codec::Pcmu) => self.wav_header(frames, MULAW),
+            Form::G722 => self.tracks().head(frames),
+        }
+    }
+
+    fn wav_header(&self, frames: u64, tag: u16) -> Vec<u8> {
         let data = u32::try_from(frames * self.frame_bytes()).unwrap_or(u32::MAX);
         let header_bytes = self.header_bytes() as u32; // 58 at most
         let block = self.sample_bytes() * self.channels;
@@ -57,7 +112,7 @@ impl Shape {
         bytes.extend((data.saturating_add(header_bytes - 8)).to_le_bytes());
         bytes.extend(b"WAVEfmt ");
         bytes.extend(if self.form == Form::Pcm16 { 16u32 } else { 18 }.to_le_bytes());
-        bytes.extend(self.tag().to_le_bytes());
+        bytes.extend(tag.to_le_bytes());
         bytes.extend(self.channels.to_le_bytes());
         bytes.extend(self.rate_hz.to_le_bytes());
         bytes.extend((self.rate_hz * u32::from(block)).to_le_bytes());
@@ -72,14 +127,6 @@ impl Shape {
         bytes.extend(b"data");
         bytes.extend(data.to_le_bytes());
         bytes
-    }
-
-    fn tag(&self) -> u16 {
-        match self.form {
-            Form::Pcm16 => PCM,
-            Form::AsCame(Codec::Pcma) => ALAW,
-            Form::AsCame(Codec::Pcmu) => MULAW,
-        }
     }
 }
 
@@ -143,8 +190,12 @@ impl Beginning {
 
     /// Whether files of this shape begin so.
     pub(super) fn is(&self, shape: &Shape) -> bool {
-        (self.tag, self.channels, self.rate_hz) == (shape.tag(), shape.channels, shape.rate_hz)
-            && self.data_at == shape.header_bytes()
+        // Its sizes are another's.
+        let wanted = Self::parse(&shape.header(0));
+        wanted.is_some_and(|wanted| {
+            let of = |one: &Self| (one.tag, one.channels, one.rate_hz, one.data_at);
+            of(self) == of(&wanted)
+        })
     }
 }
 

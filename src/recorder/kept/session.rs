@@ -80,7 +80,7 @@ impl Kept {
         let pages = Pages::create(disk, &order, most)?;
         Ok(Self {
             sides: (0..sides).map(|_| Side::new(Line::new(0, RATE, 0))).collect(),
-            decoding: (0..sides).map(|_| Decoding::new(RATE)).collect(),
+            decoding: (0..sides).map(|_| Decoding::new(order::Form::Pcm16, RATE)).collect(),
             order,
             key,
             pages,

@@ -9,26 +9,26 @@ use opus_rs::{Application, OpusEncoder};
 use proptest::prelude::*;
 
 /// One second each of 440 Hz at −14 dB with 5 kHz at −16.5 dB, and of 650 Hz with 3.5 kHz.
-const HIGH_G722: &[u8] = include_bytes!("../../../tests/data/sounds/high.g722");
-const LOW_G722: &[u8] = include_bytes!("../../../tests/data/sounds/low.g722");
+pub(super) const HIGH_G722: &[u8] = include_bytes!("../../../tests/data/sounds/high.g722");
+pub(super) const LOW_G722: &[u8] = include_bytes!("../../../tests/data/sounds/low.g722");
 const HIGH_OPUS: &[u8] = include_bytes!("../../../tests/data/sounds/high.opus");
 const LOW_OPUS: &[u8] = include_bytes!("../../../tests/data/sounds/low.opus");
-const HIGH_HZ: [f32; 2] = [440.0, 5_000.0];
-const LOW_HZ: [f32; 2] = [650.0, 3_500.0];
+pub(super) const HIGH_HZ: [f32; 2] = [440.0, 5_000.0];
+pub(super) const LOW_HZ: [f32; 2] = [650.0, 3_500.0];
 
 /// A party that says packets that another encoder made, over and over.
-struct Phone {
+pub(super) struct Phone {
     origin: Origin,
     foreign: Foreign,
     packets: Vec<Vec<u8>>,
     said: usize,
-    sequence: u16,
-    timestamp: u32,
+    pub(super) sequence: u16,
+    pub(super) timestamp: u32,
     ms: u32,
 }
 
 impl Phone {
-    fn new(origin: Origin, foreign: Foreign) -> Self {
+    pub(super) fn new(origin: Origin, foreign: Foreign) -> Self {
         let packets = match (foreign, origin) {
             (Foreign::G722, Origin::Left) => HIGH_G722.chunks(160).map(<[u8]>::to_vec).collect(),
             (Foreign::G722, _) => LOW_G722.chunks(160).map(<[u8]>::to_vec).collect(),
@@ -39,11 +39,11 @@ impl Phone {
         Self::of(origin, foreign, packets, 20)
     }
 
-    fn of(origin: Origin, foreign: Foreign, packets: Vec<Vec<u8>>, ms: u32) -> Self {
+    pub(super) fn of(origin: Origin, foreign: Foreign, packets: Vec<Vec<u8>>, ms: u32) -> Self {
         Self { origin, foreign, packets, said: 0, sequence: 65_500, timestamp: u32::MAX - 40_001, ms }
     }
 
-    fn speak(&mut self, stand: &mut Stand, at_ms: f64) {
+    pub(super) fn speak(&mut self, stand: &mut Stand, at_ms: f64) {
         let payload = self.packets[self.said % self.packets.len()].clone();
         self.send(stand, at_ms, payload);
         self.next();
@@ -55,13 +55,13 @@ impl Phone {
     }
 
     /// Goes on by one packet without sending it.
-    fn next(&mut self) {
+    pub(super) fn next(&mut self) {
         self.said += 1;
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(self.foreign.clock_hz() / 1_000 * self.ms);
     }
 
-    fn talk(&mut self, stand: &mut Stand, from_ms: u64, until_ms: u64) {
+    pub(super) fn talk(&mut self, stand: &mut Stand, from_ms: u64, until_ms: u64) {
         for at in (from_ms..until_ms).step_by(self.ms as usize) {
             self.speak(stand, (at + u64::from(self.ms)) as f64);
         }
@@ -75,13 +75,13 @@ fn ogg_packets(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// How loud a tone is in a stretch of ms of a track of a rate, in dB.
-fn level(track: &[i16], rate: Rate, ms: std::ops::Range<usize>, hz: f32) -> f32 {
+pub(super) fn level(track: &[i16], rate: Rate, ms: std::ops::Range<usize>, hz: f32) -> f32 {
     let per_ms = rate.hz() as usize / 1_000;
     tone::level_db(&track[ms.start * per_ms..ms.end * per_ms], hz * 8_000.0 / rate.hz() as f32)
 }
 
 /// Whether the first tone is there, and the second where the rate can carry it, and nothing of the others.
-fn says(track: &[i16], rate: Rate, ms: std::ops::Range<usize>, hz: [f32; 2]) -> bool {
+pub(super) fn says(track: &[i16], rate: Rate, ms: std::ops::Range<usize>, hz: [f32; 2]) -> bool {
     let level = |hz| level(track, rate, ms.clone(), hz);
     let other = if hz == HIGH_HZ { LOW_HZ } else { HIGH_HZ };
     let carries_second = rate != Rate::Hz8000 || hz[1] < 4_000.0;
@@ -318,7 +318,7 @@ fn pauses_masks_and_further_files_are_as_long_at_every_rate() {
 
 #[test]
 fn who_sends_more_than_anybody_says_is_not_decoded_but_a_network_that_stood_still_is_caught_up() {
-    let mut decoding = Decoding::new(Rate::Hz8000);
+    let mut decoding = Decoding::new(Form::Pcm16, Rate::Hz8000);
     let mut decoded = |at_ms: u64, ssrc: u32, payload: &[u8]| {
         let (content, mut cells) = (Content::Foreign(Foreign::Opus), Vec::new());
         let copied = Copied { at_us: at_ms * 1_000, origin: Origin::Left, content, sequence: 0, timestamp: 0, ssrc };
