@@ -181,7 +181,7 @@ pub enum RecordForm {
     /// Linear samples of 16 bits, which everything plays.
     #[default]
     Pcm,
-    /// As the phones sent it, where it can be kept so: both sides apart, in G.711 or Opus.
+    /// As the phones sent it, where it can be kept so: both sides apart, in G.711, G.722 or Opus.
     AsCame,
 }
 

@@ -97,7 +97,7 @@ impl Outbox {
             let stem = super::manifest::stem(file);
             // the list is sorted, and both stand in it
             let is_there = |ending| names.binary_search(&format!("{stem}.{ending}")).is_ok();
-            if !["wav", "ogg", "flac", "mp3", "gsm"].into_iter().any(is_there) {
+            if !["wav", "opus", "mka", "ogg", "flac", "mp3", "gsm"].into_iter().any(is_there) {
                 continue;
             }
             for id in self.find(file)? {

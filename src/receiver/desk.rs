@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use super::audit::{Audit, Event, Line};
 use super::error::ReceiverError;
 use super::intake::Seen;
+use super::kind::{Door, Kind};
 use super::login::{Gate, Tokens};
 use super::notice::Fetcher;
 use super::page::{Entry, encoded};
@@ -165,6 +166,7 @@ pub fn entry(listed: &Listed) -> Entry {
     let file = listed.file.clone().unwrap_or_default();
     let id = listed.id.to_string();
     let is_audio = !listed.sealed;
+    let is_played = Kind::of(&file, Door::ById).is_none_or(Kind::is_played);
     Entry {
         date: listed.started.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         caller: named(&listed.from_name, &listed.from),
@@ -172,7 +174,8 @@ pub fn entry(listed: &Listed) -> Entry {
         agent: listed.agent.clone().unwrap_or_default(),
         duration: clock(listed.duration),
         delivered: delivered(listed),
-        audio: is_audio.then(|| format!("/recordings/{id}")),
+        audio: (is_audio && is_played).then(|| format!("/recordings/{id}")),
+        silent: if listed.sealed { "sealed" } else { "no browser plays it" },
         download: if is_audio { format!("/download.php?call={}", encoded(&file)) } else { format!("/recordings/{id}") },
         file,
     }

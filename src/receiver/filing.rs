@@ -139,7 +139,10 @@ impl Which {
         // a manifest that was shortened to fit a header may lack its parts
         let (file, sha256) = file.or_else(|| Some((name?.to_owned(), String::new()))).unwrap_or_default();
         let kind = Kind::of(&file, Door::ById).ok_or_else(|| {
-            Untaken::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a recording is wav, mp3, gsm, flac, ogg or sealed")
+            Untaken::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "a recording is wav, mp3, gsm, flac, opus, ogg, mka or sealed",
+            )
         })?;
         Ok(Self { id, part, file, sha256, kind })
     }

@@ -1,6 +1,8 @@
 //! What a file is by its name and by its first bytes: only audio leaves, and only what is what its name says.
 //! Above: `download` and `intake`. Pure.
 
+use crate::audio::matroska;
+
 /// How many bytes from the start of a file are looked at.
 pub(super) const HEAD_BYTES: usize = 4_096;
 /// A GSM 06.10 frame in bytes, as files have them: 20 ms.
@@ -21,6 +23,8 @@ pub(super) enum Kind {
     Opus,
     /// Anything else in Ogg.
     Ogg,
+    /// G.722 in Matroska, as recordings are kept that stay as they came.
+    Matroska,
     /// A sealed recording: an age file.
     Age,
 }
@@ -28,7 +32,7 @@ pub(super) enum Kind {
 /// Which names are let out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Door {
-    /// `/download.php`: mp3, wav and gsm, as the page it replaces, and the opus that is recorded here.
+    /// `/download.php`: mp3, wav and gsm, as the page it replaces, and the opus and mka that are recorded here.
     ByName,
     /// By id: also what else is recorded and sealed here.
     ById,
@@ -45,10 +49,12 @@ impl Kind {
             "flac" => Self::Flac,
             "opus" => Self::Opus,
             "ogg" => Self::Ogg,
+            "mka" => Self::Matroska,
             "age" => Self::Age,
             _ => return None,
         };
-        let is_let_out = door == Door::ById || matches!(kind, Self::Mp3 | Self::Wav | Self::Gsm | Self::Opus);
+        let is_by_name = matches!(kind, Self::Mp3 | Self::Wav | Self::Gsm | Self::Opus | Self::Matroska);
+        let is_let_out = door == Door::ById || is_by_name;
         (is_let_out && !stem.is_empty()).then_some(kind)
     }
 
@@ -60,6 +66,8 @@ impl Kind {
             Self::Gsm => "audio/x-gsm",
             Self::Flac => "audio/flac",
             Self::Opus | Self::Ogg => "audio/ogg",
+            // RFC 9559 §27.3
+            Self::Matroska => "audio/matroska",
             Self::Age => "application/octet-stream",
         }
     }
@@ -73,8 +81,14 @@ impl Kind {
             Self::Flac => "flac file",
             Self::Opus => "opus file",
             Self::Ogg => "ogg file",
+            Self::Matroska => "mka file",
             Self::Age => "age file",
         }
+    }
+
+    /// Whether browsers have a decoder for it: of G.722 and GSM none has.
+    pub(super) fn is_played(self) -> bool {
+        !matches!(self, Self::Matroska | Self::Gsm)
     }
 
     /// Whether a file that begins with `head` is of this kind.
@@ -87,6 +101,7 @@ impl Kind {
             // The first page holds nothing but the stream's head (RFC 7845 §3).
             Self::Opus => head.starts_with(b"OggS") && head.get(28..36) == Some(b"OpusHead"),
             Self::Ogg => head.starts_with(b"OggS"),
+            Self::Matroska => matroska::Head::parse(head).is_some(),
             Self::Age => head.starts_with(b"age-encryption.org/v1\n"),
         }
     }
@@ -154,6 +169,7 @@ mod tests {
             ("a.Wav", "audio/x-wav"),
             ("a.WAV", "audio/x-wav"),
             ("a.opus", "audio/ogg"),
+            ("a.mka", "audio/matroska"),
         ];
         for (name, content_type) in kinds.into_iter().chain([("a.gsm", "audio/x-gsm"), ("a.b.GSM", "audio/x-gsm")]) {
             assert_eq!(Kind::of(name, Door::ByName).map(Kind::content_type), Some(content_type), "{name}");
@@ -180,12 +196,15 @@ mod tests {
             b"RIFF",
             &[0; 99],
         ] {
-            for kind in [Kind::Wav, Kind::Mp3, Kind::Gsm, Kind::Flac, Kind::Opus, Kind::Ogg, Kind::Age] {
+            for kind in [Kind::Wav, Kind::Mp3, Kind::Gsm, Kind::Flac, Kind::Opus, Kind::Ogg, Kind::Matroska, Kind::Age]
+            {
                 assert!(!kind.fits(liar), "{kind:?} {liar:?}");
             }
         }
         let opus = [b"OggS".as_slice(), &[0; 24], b"OpusHead\x01"].concat();
         assert!(Kind::Opus.fits(&opus) && !Kind::Opus.fits(&opus[..35]) && !Kind::Opus.fits(b"OggS\0\x02"));
+        let mka = matroska::Tracks::of(2).head(8_000);
+        assert!(Kind::Matroska.fits(&mka) && !Kind::Matroska.fits(&mka[..mka.len() - 1]));
         assert!(!Kind::Mp3.fits(&wav()) && !Kind::Wav.fits(&mp3) && !Kind::Gsm.fits(&wav()));
         assert!(!Kind::Gsm.fits(&[[0xd2; 33], [0x3c; 33]].concat()), "every frame has its signature");
     }

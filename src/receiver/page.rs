@@ -34,8 +34,10 @@ pub struct Entry {
     pub file: String,
     /// Where it has been delivered, and where not.
     pub delivered: String,
-    /// The address of the player's audio; none: it cannot be played here, as it is sealed.
+    /// The address of the player's audio; none: it cannot be played here.
     pub audio: Option<String>,
+    /// Why not.
+    pub silent: &'static str,
     /// The address to download it from.
     pub download: String,
 }
@@ -106,7 +108,9 @@ fn row(entry: &Entry, out: &mut String) {
         Some(audio) => {
             let _ = write!(out, "<td><audio controls preload=\"none\" src=\"{}\"></audio></td>", escaped(audio));
         }
-        None => out.push_str("<td>sealed</td>"),
+        None => {
+            let _ = write!(out, "<td>{}</td>", escaped(entry.silent));
+        }
     }
     let _ = writeln!(
         out,
@@ -188,6 +192,7 @@ mod tests {
             file: all(),
             delivered: all(),
             audio: Some(all()),
+            silent: "",
             download: all(),
         };
         let bad = html(&Page { entries: &[entry], search: Some(evil), number: 2, has_more: true });
@@ -202,6 +207,13 @@ mod tests {
         assert_eq!(names(&bad), names(&good), "no element more");
         assert!(!bad.contains("<script") && !bad.contains("<img") && !bad.contains('\u{202e}') && !bad.contains('\0'));
         assert!(bad.contains("&lt;script&gt;"), "it is shown all the same");
+    }
+
+    #[test]
+    fn what_cannot_be_played_has_no_player_and_says_why() {
+        let entry = Entry { silent: "sealed", ..Entry::default() };
+        let text = html(&Page { entries: &[entry], ..Page::default() });
+        assert!(text.contains("<td>sealed</td>") && !text.contains("<audio"));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use ::ogg::PacketReader;
 use jiff::Timestamp;
+use wirechief::audio::codec::g722;
+use wirechief::audio::matroska::Tracks;
 use wirechief::audio::ogg::{self, Framing, Packet};
 use wirechief::audio::source;
 use wirechief::audio::tone::amplitude;
@@ -130,4 +132,73 @@ fn opus_kept_as_it_came_is_written_in_every_form_and_looked_at_to_its_last_page(
     let told = home.run(&["verify"]);
     let told = String::from_utf8(told.stdout).unwrap();
     assert!(told.contains("it is cut short in the page at byte"), "{told}");
+}
+
+const LEFT: &[u8] = include_bytes!("../data/sounds/high.g722");
+const RIGHT: &[u8] = include_bytes!("../data/sounds/low.g722");
+
+/// A file of two tracks of G.722, as a call leaves it that is kept as it came.
+pub(super) fn in_g722() -> Vec<u8> {
+    let frames: Vec<u8> = LEFT.iter().zip(RIGHT).flat_map(|(left, right)| [*left, *right]).collect();
+    let mut bytes = Tracks::of(2).head(frames.len() as u64 / 2);
+    Tracks::of(2).write_clusters(0, &frames, &mut bytes);
+    bytes
+}
+
+fn kept_in_g722(home: &Home) -> String {
+    let outbox = Outbox::open(&home.spool()).unwrap();
+    let mut manifest = Manifest::new("kept.mka", Timestamp::now());
+    manifest.ended = Some(Timestamp::now());
+    outbox.spool().write_whole(&manifest.file, &in_g722()).unwrap();
+    let (format, frames) = ("g722".to_owned(), LEFT.len() as u64 * 2);
+    let duration_s = frames as f64 / 16_000.0;
+    manifest.audio = Audio { format, rate_hz: 16_000, channels: 2, frames, duration_s, ..Audio::default() };
+    outbox.adopt(manifest).unwrap().id.to_string()
+}
+
+#[test]
+fn g722_kept_as_it_came_is_written_in_every_form_and_looked_at_to_its_last_cluster() {
+    let home = Home::with_folder();
+    home.recording("1001", "2001");
+    let id = kept_in_g722(&home);
+    for name in ["a.wav", "a.flac"] {
+        ok(home.run(&["export", &id, "-o", name]));
+        let mut source = source::open(File::open(home.path().join(name)).unwrap(), "").unwrap();
+        let (mut sides, mut block) = ([Vec::new(), Vec::new()], Vec::new());
+        assert_eq!((source.rate_hz(), source.channels()), (16_000, 2), "{name}");
+        while source.next(&mut block).is_ok() && !block.is_empty() {
+            block
+                .chunks_exact(2)
+                .for_each(|pair| sides.iter_mut().zip(pair).for_each(|(side, sample)| side.push(*sample)));
+        }
+        assert!(sides[0] == g722::decode(LEFT) && sides[1] == g722::decode(RIGHT), "{name}: to the sample");
+    }
+    ok(home.run(&["export", &id, "-o", "a.opus"]));
+    let whole = home.run(&["verify", "--deep"]);
+    assert!(!String::from_utf8_lossy(&whole.stdout).contains("kept.mka"), "{whole:?}");
+    let file = home.spool().join("kept.mka");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let third = Tracks::of(2).file_bytes(640) as usize;
+    bytes[third] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let told = String::from_utf8(home.run(&["verify"]).stdout).unwrap();
+    assert!(told.contains("it is damaged 80 ms from its beginning"), "{told}");
+    std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let told = String::from_utf8(home.run(&["verify"]).stdout).unwrap();
+    assert!(told.contains("kept.mka: its head says"), "{told}");
+}
+
+#[test]
+fn ffmpeg_finds_both_tracks_of_g722_as_they_came() {
+    if !is_installed("ffmpeg") {
+        return;
+    }
+    let home = Home::with_folder();
+    std::fs::write(home.path().join("kept.mka"), in_g722()).unwrap();
+    for (track, octets) in [("0:0", LEFT), ("0:1", RIGHT)] {
+        let words = ["-v", "warning", "-i", "kept.mka", "-map", track, "-c", "copy", "-f", "g722", "-"];
+        let done = Command::new("ffmpeg").args(words).current_dir(home.path()).output().unwrap();
+        assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+        assert!(done.stdout == octets, "{track}: {} bytes", done.stdout.len());
+    }
 }

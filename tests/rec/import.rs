@@ -77,6 +77,24 @@ fn s143_a_monitor_folder_is_imported_once_delivered_and_left_as_it_is() {
 }
 
 #[test]
+fn what_was_kept_as_it_came_elsewhere_is_imported_as_it_is() {
+    let home = Home::with_folder();
+    let kept = super::export::in_g722();
+    let opus = include_bytes!("../data/sounds/high.opus");
+    std::fs::create_dir(home.path().join("monitor")).unwrap();
+    std::fs::write(home.path().join("monitor/wide.mka"), &kept).unwrap();
+    std::fs::write(home.path().join("monitor/high.opus"), opus).unwrap();
+    assert_eq!(import(&home)["imported"].as_array().unwrap().len(), 2);
+    assert_eq!(std::fs::read(home.spool().join("wide.mka")).unwrap(), kept);
+    let audio = |name: &str| home.json(&["show", name])["manifest"]["audio"].clone();
+    let [wide, high] = ["wide.mka", "high.opus"].map(audio);
+    assert_eq!((&wide["format"], &wide["rate_hz"], &wide["frames"]), (&"g722".into(), &16_000.into(), &16_000.into()));
+    assert_eq!((&high["format"], &high["rate_hz"]), (&"opus".into(), &48_000.into()));
+    ok(home.run(&["push", "-q"]));
+    ok(home.run(&["verify", "-q", "--deep"]));
+}
+
+#[test]
 fn the_same_sound_is_imported_once_whatever_it_is_called() {
     let home = Home::with_folder();
     let folder = monitor(&home);

@@ -1,5 +1,7 @@
 //! S124–S133: what document [002]'s pages do, done right.
 
+use wirechief::audio::matroska::Tracks;
+
 use crate::receiver::stage::{Stage, wav};
 
 #[tokio::test]
@@ -54,6 +56,7 @@ async fn s128_s130_content_types_go_by_the_extension_in_capitals_or_not() {
     let stage = Stage::new().await;
     let mp3 = [0xff, 0xfb, 0x90, 0x00].repeat(100);
     let gsm = [[0xd2_u8; 33], [0xd7; 33]].concat();
+    let mka = Tracks::of(2).head(0);
     let files = [
         ("a.wav", wav(100), "audio/x-wav"),
         ("b.Wav", wav(100), "audio/x-wav"),
@@ -62,6 +65,7 @@ async fn s128_s130_content_types_go_by_the_extension_in_capitals_or_not() {
         ("e.MP3", mp3, "audio/mpeg"),
         ("f.gsm", gsm.clone(), "audio/x-gsm"),
         ("g.GSM", gsm, "audio/x-gsm"),
+        ("h.mka", mka, "audio/matroska"),
     ];
     for (name, bytes, content_type) in files {
         stage.record(name, &bytes);
@@ -69,6 +73,15 @@ async fn s128_s130_content_types_go_by_the_extension_in_capitals_or_not() {
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{name}");
         assert_eq!(answer.body, bytes, "{name}");
     }
+}
+
+#[tokio::test]
+async fn s124_what_no_browser_plays_is_listed_without_a_player_and_says_so() {
+    let stage = Stage::new().await;
+    stage.record("wide.mka", &Tracks::of(2).head(0));
+    let html = stage.get("/").await.text().to_owned();
+    assert!(html.contains("<td>no browser plays it</td>") && !html.contains("<audio"), "{html}");
+    assert!(html.contains("href=\"/download.php?call=wide.mka\""), "{html}");
 }
 
 #[tokio::test]

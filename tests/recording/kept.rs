@@ -1,15 +1,17 @@
-//! Calls whose sound is kept as it came (`form = "as-came"`): in Ogg Opus with a stream for each party, in WAV with a law's bytes.
+//! Calls whose sound is kept as it came (`form = "as-came"`): in Ogg Opus with a stream for each party, in Matroska with a track of
+//! G.722 for each, in WAV with a law's bytes.
 
 use std::fs::File;
 use std::path::Path;
 
+use wirechief::audio::matroska::{CLUSTER_OCTETS, Head};
 use wirechief::audio::source::{self, Source};
 use wirechief::outbox::verify::{Depth, Finding, Scope};
 use wirechief::outbox::{Manifest, Outbox, State};
 
 use super::talks;
 use crate::call::talk;
-use crate::harness::{Call, Law, Phone, Profile, Tape, TestPbx, Tone, Unusual, only};
+use crate::harness::{ABOVE_HZ, Call, Law, Phone, Profile, Tape, TestPbx, Tone, Unusual, only};
 use crate::process::house::{House, settings};
 
 const AS_CAME: &str = "[recording]\nrecord = \"always\"\nform = \"as-came\"\n";
@@ -103,6 +105,57 @@ async fn a_call_in_opus_is_kept_packet_by_packet_with_each_party_on_its_side() {
     }
 }
 
+/// The octets of each track of a recording in G.722.
+fn octets(file: &Path) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(file).expect("the file");
+    let tracks = Head::parse(&bytes).expect("a head").tracks;
+    let mut found = vec![Vec::new(); tracks.count().into()];
+    let clusters = bytes[tracks.head_bytes() as usize..].chunks(tracks.cluster_bytes(CLUSTER_OCTETS) as usize);
+    for (nth, bytes) in (0..).zip(clusters) {
+        let cluster = tracks.nth_cluster(nth, bytes).expect("a whole cluster");
+        found.iter_mut().zip(cluster.tracks).for_each(|(track, octets)| track.extend(octets));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_call_in_g722_is_kept_octet_by_octet_with_each_party_on_its_side() {
+    let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["g722", "ulaw"]"#).await;
+    let (calling, called) = call(&pbx, &[Law::G722, Law::Ulaw], 15).await;
+    let said = [&calling, &called].map(|call| call.dialog.media.sent());
+    ends(&pbx, calling, called).await;
+    let (manifest, tape) = only_one(&pbx.spool());
+    assert!(manifest.file.ends_with(".mka"), "{}", manifest.file);
+    assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("g722", 16_000, 2));
+    assert!(is_most(&tape), "{} ms", tape.ms());
+    for (packets, track) in said.into_iter().zip(octets(&pbx.spool().join(&manifest.file))) {
+        let inner = &packets[packets.len() / 4..packets.len() / 2];
+        assert!(inner.len() > 10);
+        for packet in inner {
+            // A clock that is followed may leave an octet out in the middle of a packet, or say it twice.
+            let half = &packet.payload[..packet.payload.len() / 2 - 1];
+            assert!(track.windows(half.len()).any(|window| window == half), "as it came");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_leaves_g722_and_comes_back_stays_in_its_file_and_is_heard_all_the_time() {
+    let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["g722", "ulaw"]"#).await;
+    let (mut calling, mut called) = call(&pbx, &[Law::G722, Law::Ulaw], 8).await;
+    for law in [Law::Ulaw, Law::G722] {
+        calling.offers(&[law]).await;
+        tokio::join!(talks(&calling, 8), talks(&called, 8));
+    }
+    called.was_asked_to_change();
+    ends(&pbx, calling, called).await;
+    let (manifest, tape) = only_one(&pbx.spool());
+    assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("g722", 16_000, 2));
+    assert!(manifest.file.ends_with(".mka") && is_most(&tape), "{} ms: {:?}", tape.ms(), manifest.gaps);
+    let wide = tape.tenths_with(1, ABOVE_HZ[1]);
+    assert!(wide.len() >= 8 && wide.len() < tape.ms() / 100 - 4, "{wide:?} of {} ms", tape.ms());
+}
+
 #[tokio::test]
 async fn a_call_in_a_law_is_kept_byte_by_byte() {
     for (law, codecs, format) in [(Law::Ulaw, r#"["ulaw"]"#, "ulaw"), (Law::Alaw, r#"["alaw"]"#, "alaw")] {
@@ -140,11 +193,20 @@ async fn a_name_of_the_dialplan_stays_a_wav_file_and_what_cannot_be_kept_so_is_r
 
 #[tokio::test]
 async fn a_killed_servers_opus_plays_to_less_than_half_a_second_before_its_end() {
+    plays_after_a_kill(Law::Opus, "opus").await;
+}
+
+#[tokio::test]
+async fn a_killed_servers_g722_plays_to_less_than_half_a_second_before_its_end() {
+    plays_after_a_kill(Law::G722, "g722").await;
+}
+
+async fn plays_after_a_kill(law: Law, format: &str) {
     let house = House::new();
     let text = settings("127.0.0.1:0", &format!("{AS_CAME}free_space_floor = \"0\"\n"));
-    house.writes("pbx.toml", &text.replace("[media]\n", "[media]\ncodecs = [\"opus\", \"ulaw\"]\n"));
+    house.writes("pbx.toml", &text.replace("[media]\n", &format!("[media]\ncodecs = [\"{format}\", \"ulaw\"]\n")));
     let mut server = house.opens().await;
-    let laws = [Law::Opus, Law::Ulaw];
+    let laws = [law, Law::Ulaw];
     let (alice, mut bob) = (house.phone_with("alice", &laws).await, house.phone_with("bob", &laws).await);
     let (calling, called) = both(&alice, &mut bob).await;
     tokio::join!(talks(&calling, 15), talks(&called, 15));
@@ -152,7 +214,7 @@ async fn a_killed_servers_opus_plays_to_less_than_half_a_second_before_its_end()
     server.child.kill().await.expect("it runs");
     let _server = house.opens().await;
     let (manifest, tape) = only_one(&house.path("wirechief/recordings"));
-    assert_eq!((manifest.state, manifest.audio.format.as_str()), (State::Interrupted, "opus"));
+    assert_eq!((manifest.state, manifest.audio.format.as_str()), (State::Interrupted, format));
     let lost = killed.as_millisecond() - manifest.started.as_millisecond() - tape.ms() as i64;
     assert!(lost < 500 && is_most(&tape), "{lost} ms of {} are lost", tape.ms());
 }

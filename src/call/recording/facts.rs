@@ -21,13 +21,20 @@ use crate::{
         manifest::{Audio, Direction, Gap, Listener, Manifest, Part, Party as Recorded, Side, Span},
         name::{Template, clean_name},
     },
-    recorder::{self, Container, Finished, Form},
+    recorder::{self, Container, Finished, Form, Order},
 };
 
 /// The ending of a recording's file.
 const ENDING: &str = ".wav";
-/// The same of one that is kept in Opus, without its dot.
-pub(super) const OPUS: &str = "opus";
+
+/// What the name of a recording's file ends in, without the dot, where that is not what was wished for.
+pub(super) fn ending(order: &Order) -> Option<&'static str> {
+    match (order.container, order.form) {
+        (Container::OggOpus, _) => Some("opus"),
+        (Container::Wav, Form::G722) => Some("mka"),
+        (Container::Wav, Form::Pcm16 | Form::AsCame(_)) => None,
+    }
+}
 
 /// What is known when a recording begins, with the name wished for.
 pub(super) fn at_start(exchange: &Exchange, wish: &Wish, call: &CallFacts, leg: &Arc<LegFacts>) -> Manifest {
@@ -176,6 +183,7 @@ pub(super) fn take(manifest: &mut Manifest, finished: &Finished, spool: &std::pa
     manifest.audio = Audio {
         format: match (finished.container, finished.form) {
             (Container::OggOpus, _) => "opus",
+            (Container::Wav, Form::G722) => "g722",
             (Container::Wav, Form::Pcm16) => "pcm16",
             (Container::Wav, Form::AsCame(crate::audio::codec::Codec::Pcmu)) => "ulaw",
             (Container::Wav, Form::AsCame(_)) => "alaw",

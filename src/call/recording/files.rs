@@ -107,9 +107,9 @@ pub(super) async fn open(
         };
         if is_begun {
             let mut order = Order { notices: Some(notices), ..order(&core, &tools.outbox, &manifest.file) };
-            if order.container == Container::OggOpus {
-                order.path.set_extension(facts::OPUS);
-                manifest.file = format!("{}.{}", outbox::manifest::stem(&manifest.file), facts::OPUS);
+            if let Some(ending) = facts::ending(&order) {
+                order.path.set_extension(ending);
+                manifest.file = format!("{}.{ending}", outbox::manifest::stem(&manifest.file));
                 core.lock().manifest.file.clone_from(&manifest.file);
             }
             // That it was answered, and by whom, is on the disk before the first sample.
@@ -213,8 +213,8 @@ fn rate(core: &Core, settings: &RecordingSettings) -> Rate {
     heard.iter().filter_map(|(_, leg)| leg.now().codec).map(carried).max().unwrap_or_default()
 }
 
-/// As it came only where it can be kept so: G.711 and Opus, a side apart from the other, at its own level. Who has named a file has named a WAV
-/// file, which Opus is decoded for.
+/// As it came only where it can be kept so: G.711, G.722 and Opus, a side apart from the other, at its own level. Who has named a file has
+/// named a WAV file, which G.722 and Opus are decoded for.
 fn form(core: &Core, settings: &RecordingSettings, layout: Layout, levels: Levels) -> (Container, Form) {
     let is_kept = core.wish.form.unwrap_or(settings.form) == RecordForm::AsCame
         && layout != Layout::Mix
@@ -225,6 +225,7 @@ fn form(core: &Core, settings: &RecordingSettings, layout: Layout, levels: Level
         Some(Coding::Foreign(Foreign::Opus)) if core.wish.file.is_none() && layout == Layout::Split => {
             (Container::OggOpus, Form::Pcm16)
         }
+        Some(Coding::Foreign(Foreign::G722)) if core.wish.file.is_none() => (Container::Wav, Form::G722),
         Some(Coding::Foreign(_)) | None => (Container::Wav, Form::Pcm16),
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn content_type(file: &str) -> &'static str {
         Some("gsm") => "audio/x-gsm",
         Some("flac") => "audio/flac",
         Some("ogg" | "opus") => "audio/ogg",
+        Some("mka") => "audio/matroska",
         _ => "application/octet-stream",
     }
 }

@@ -4,7 +4,8 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use super::ogg;
+use super::{clusters, ogg};
+use crate::audio::matroska;
 
 /// Chunks of a WAV file looked at before its data; more is not a file of ours.
 const CHUNKS: usize = 64;
@@ -18,6 +19,8 @@ pub(super) enum Head {
     Wav { frames: Option<u64>, rate_hz: u32, channels: u16 },
     /// Ogg Opus, whole to its last page, with so many samples of one channel.
     Opus { frames: u64 },
+    /// G.722 in Matroska, whole to its last cluster, with so many samples of one channel.
+    G722 { frames: u64 },
     /// Another form that is not looked into: FLAC, MP3, AIFF, CAF, sealed by age, other sound in Ogg.
     Other,
     /// Nothing a player would know.
@@ -35,6 +38,10 @@ pub(super) fn look(file: &mut File) -> io::Result<Head> {
     if start.starts_with(b"OggS") && start.get(28..36).is_none_or(|head| head == b"OpusHead") {
         file.seek(SeekFrom::Start(0))?;
         return ogg::pages(&mut BufReader::new(file));
+    }
+    if start.starts_with(&matroska::MAGIC) {
+        file.seek(SeekFrom::Start(0))?;
+        return clusters::look(file, size);
     }
     let others: [&[u8]; 6] = [b"OggS", b"fLaC", b"age-encryption.org/v1", b"ID3", b"FORM", b"caff"];
     if others.iter().any(|other| start.starts_with(other)) {

@@ -2,6 +2,7 @@
 //! Above: `rec verify`. Below: the queue, the spool, and the server's detail records.
 
 mod calls;
+mod clusters;
 mod header;
 mod ogg;
 
@@ -326,7 +327,9 @@ impl Look<'_> {
                     self.found(Kind::Damaged, Some(manifest), format!("{name}: {what}"));
                     is_counted = false;
                 }
-                Head::Wav { frames: Some(here), .. } | Head::Opus { frames: here } => frames += here,
+                Head::Wav { frames: Some(here), .. } | Head::Opus { frames: here } | Head::G722 { frames: here } => {
+                    frames += here;
+                }
                 Head::Wav { .. } | Head::Other => is_counted = false,
             }
         }

@@ -284,6 +284,7 @@ fn measured(mut file: File, ending: &str) -> Result<Measured, CopyError> {
         Some(7) => "ulaw".to_owned(),
         Some(0x31) => "gsm".to_owned(),
         None if is_opus => "opus".to_owned(),
+        None if ending.eq_ignore_ascii_case("mka") => "g722".to_owned(),
         _ => ending.to_ascii_lowercase(),
     };
     Ok(Measured { format, rate_hz: source.rate_hz(), channels: source.channels(), frames })
