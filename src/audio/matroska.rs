@@ -38,7 +38,7 @@ struct Template {
 }
 
 /// What a head says of the file behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Head {
     /// How many tracks there are.
     pub tracks: Tracks,
@@ -334,7 +334,7 @@ mod tests {
                 rest = &rest[cluster.bytes as usize..];
             }
             for (at, track) in found.iter().enumerate() {
-                prop_assert!(track.iter().eq(frames.iter().skip(at).step_by(count.into())));
+                prop_assert!(track.iter().eq(frames.iter().skip(at).step_by(usize::from(count))));
             }
         }
 

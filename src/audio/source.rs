@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::matroska::MAGIC;
 use super::raw;
+pub use matroska::Matroska;
 
 /// Headerless files larger than this, in bytes, are not read: they are decoded whole.
 const LARGEST_RAW: u64 = 256 << 20;
@@ -80,8 +81,8 @@ pub fn open(mut file: File, ending: &str) -> Result<Box<dyn Source>, SourceError
         return opus::open(file);
     }
     if begin.starts_with(&MAGIC) {
-        if let Some(ours) = matroska::open(file.try_clone()?)? {
-            return Ok(ours);
+        if let Some(ours) = Matroska::open(file.try_clone()?)? {
+            return Ok(Box::new(ours));
         }
         file.rewind()?;
     }

@@ -174,7 +174,7 @@ pub fn entry(listed: &Listed) -> Entry {
         agent: listed.agent.clone().unwrap_or_default(),
         duration: clock(listed.duration),
         delivered: delivered(listed),
-        audio: (is_audio && is_played).then(|| format!("/recordings/{id}")),
+        audio: (is_audio && is_played).then(|| format!("/recordings/{id}?play=1")),
         silent: if listed.sealed { "sealed" } else { "no browser plays it" },
         download: if is_audio { format!("/download.php?call={}", encoded(&file)) } else { format!("/recordings/{id}") },
         file,

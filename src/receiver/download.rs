@@ -13,14 +13,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::spawn_blocking;
 
 use super::answer::{header_text, missing, text};
 use super::desk::Desk;
 use super::disposition::attachment;
 use super::kind::{Door, HEAD_BYTES, Kind};
 use super::notice;
+use super::playable::Playable;
 use super::range::{self, Wanted};
 use super::users::Viewer;
+use crate::outbox::manifest::stem;
 use crate::outbox::{Manifest, OutboxError, RecordingId, State, seal};
 
 /// Bytes read from the disk at once.
@@ -43,13 +46,22 @@ pub(super) struct Found {
     kind: Kind,
     /// What comes before the file: the header of a sealed one.
     head: Vec<u8>,
-    file: File,
-    /// Bytes of the file.
+    content: Content,
+    /// Bytes of it.
     size: u64,
     sha256: String,
     part: usize,
     /// As it goes along where it is asked for: with the wrapped keys of a sealed recording, whose file is sent without them then.
     manifest: Vec<u8>,
+}
+
+/// What leaves of a file.
+#[derive(Debug)]
+enum Content {
+    /// Its bytes.
+    File(File),
+    /// Its sound, as WAV.
+    Sound(Box<Playable>),
 }
 
 /// Why a file does not leave.
@@ -136,7 +148,8 @@ pub(super) fn find(desk: &Desk, asked: &Asked, viewer: Option<&Viewer>) -> Resul
     }
     file.seek(SeekFrom::Start(0))?;
     let sent = seal::with_keys(desk.outbox.spool(), &manifest).map_err(|_| Kept::Shredded(manifest.id))?;
-    Ok(Found { id: manifest.id, name, kind, head, file, size: length, sha256, part: at + 1, manifest: sent.print() })
+    let (id, content, manifest) = (manifest.id, Content::File(file), sent.print());
+    Ok(Found { id, name, kind, head, content, size: length, sha256, part: at + 1, manifest })
 }
 
 /// Whether a recording is there for this viewer.
@@ -167,6 +180,18 @@ fn by_name(desk: &Desk, name: &str, viewer: Option<&Viewer>) -> Result<(Manifest
 }
 
 impl Found {
+    /// The same for a browser to play: as WAV, where it has no decoder for what it is.
+    pub(super) fn playable(mut self) -> Result<Self, Kept> {
+        if let (Kind::Matroska, Content::File(file)) = (self.kind, &self.content)
+            && let Some(sound) = Playable::open(file.try_clone()?)?
+        {
+            self.size = sound.size();
+            (self.kind, self.content) = (Kind::Wav, Content::Sound(Box::new(sound)));
+            self.name = format!("{}.wav", stem(&self.name));
+        }
+        Ok(self)
+    }
+
     /// The answer with the whole file, with the part that is asked for, or with the news that there is none.
     ///
     /// `fetched` is told when a body with all of it has been taken to its last byte.
@@ -176,7 +201,10 @@ impl Found {
             self.head.clear();
         }
         self.size += self.head.len() as u64;
-        let tag = format!("\"{}-{}\"", self.sha256, self.head.len());
+        let tag = match self.content {
+            Content::File(_) => format!("\"{}-{}\"", self.sha256, self.head.len()),
+            Content::Sound(_) => format!("\"{}-wav\"", self.sha256),
+        };
         if header_text(asked, header::IF_NONE_MATCH).is_some_and(|known| names_tag(known, &tag)) {
             return with_headers(StatusCode::NOT_MODIFIED, Body::empty(), &[(header::ETAG, tag)]);
         }
@@ -221,17 +249,20 @@ impl Found {
         let head_bytes = self.head.len() as u64;
         let of_head = usize::try_from(first.min(head_bytes)).unwrap_or_default();
         let head = std::io::Cursor::new(self.head.get(of_head..).unwrap_or_default().to_vec());
-        let mut file = self.file;
-        if let Err(error) = file.seek(SeekFrom::Start(first.saturating_sub(head_bytes))) {
-            return Body::from_stream(stream::once(async move { Err::<Bytes, _>(error) }));
-        }
-        let source = Box::pin(AsyncReadExt::chain(head, tokio::fs::File::from_std(file)).take(length));
+        let source = match self.content {
+            Content::Sound(sound) => Leaf::Sound(Some(sound), first),
+            Content::File(mut file) => {
+                if let Err(error) = file.seek(SeekFrom::Start(first.saturating_sub(head_bytes))) {
+                    return Body::from_stream(stream::once(async move { Err::<Bytes, _>(error) }));
+                }
+                Leaf::Bytes(Box::pin(AsyncReadExt::chain(head, tokio::fs::File::from_std(file)).take(length)))
+            }
+        };
         let leaving = Leaving { source, left: length, fetched };
         Body::from_stream(stream::try_unfold(leaving, |mut leaving| async move {
-            let mut block = vec![0; BLOCK_BYTES];
-            let read = leaving.source.read(&mut block).await?;
-            block.truncate(read);
-            match read {
+            let mut block = leaving.source.read().await?;
+            block.truncate(usize::try_from(leaving.left).unwrap_or(usize::MAX));
+            match block.len() {
                 // The connection is cut, so that nobody takes half of it for all.
                 0 if leaving.left > 0 => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
                 0 => Ok(None),
@@ -247,9 +278,43 @@ impl Found {
 /// What is done when a file has left; blocks for the disk.
 pub(super) type Hook = Box<dyn FnOnce() + Send>;
 
+/// Where bytes come from.
+enum Leaf {
+    Bytes(Pin<Box<dyn AsyncRead + Send>>),
+    /// From a place on; none while it is read.
+    Sound(Option<Box<Playable>>, u64),
+}
+
+impl Leaf {
+    /// The next bytes; none at the end.
+    async fn read(&mut self) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Bytes(bytes) => {
+                let mut block = vec![0; BLOCK_BYTES];
+                let read = bytes.read(&mut block).await?;
+                block.truncate(read);
+                Ok(block)
+            }
+            Self::Sound(there, at) => {
+                let Some(mut sound) = there.take() else { return Ok(Vec::new()) };
+                let from = *at;
+                let (sound, read) = spawn_blocking(move || {
+                    let read = sound.read(from);
+                    (sound, read)
+                })
+                .await?;
+                let block = read?;
+                *at += block.len() as u64;
+                *there = Some(sound);
+                Ok(block)
+            }
+        }
+    }
+}
+
 /// A file on its way.
 struct Leaving {
-    source: Pin<Box<dyn AsyncRead + Send>>,
+    source: Leaf,
     /// Bytes that were not taken yet.
     left: u64,
     fetched: Option<Hook>,

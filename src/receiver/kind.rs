@@ -86,9 +86,9 @@ impl Kind {
         }
     }
 
-    /// Whether browsers have a decoder for it: of G.722 and GSM none has.
+    /// Whether browsers can play it; what is in G.722 is decoded for them.
     pub(super) fn is_played(self) -> bool {
-        !matches!(self, Self::Matroska | Self::Gsm)
+        self != Self::Gsm
     }
 
     /// Whether a file that begins with `head` is of this kind.

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `GET /`, `/call_index.htm` | login | the page: search, players, links |
 //! | `GET /download.php?call=NAME` | login | a file by its name: mp3, wav, gsm |
-//! | `GET /recordings/ID` | login | a file by its recording's id, `ID.2` for a further part |
+//! | `GET /recordings/ID` | login | a file by its recording's id, `ID.2` for a further part; with `?play=1` as browsers play it |
 //! | `GET /r/ID?expires=…&sig=…` | whoever has the link | the same |
 //! | `POST /api/recordings`, `PUT /api/recordings/KEY` | token or signature | a recording is delivered, see `intake` |
 //! | `GET /api/recordings/KEY` | token or signature | the receipt of a recording that was delivered |
@@ -37,6 +37,7 @@ mod metered;
 mod notice;
 mod page;
 mod pages;
+mod playable;
 mod range;
 mod receipts;
 mod signed;

@@ -49,6 +49,14 @@ pub(super) struct Signed {
     expires: String,
     sig: String,
     to: Option<String>,
+    play: Option<String>,
+}
+
+/// How a file is wanted: with `play`, whatever it says, as a browser can play it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct How {
+    play: Option<String>,
 }
 
 /// `/` and `/call_index.htm`.
@@ -100,7 +108,14 @@ pub(super) async fn by_name(
         Ok(viewer) => {
             send(
                 desk,
-                Asking { event: Event::Download, viewer: Some(viewer), from, name: name.clone(), remote: None },
+                Asking {
+                    event: Event::Download,
+                    viewer: Some(viewer),
+                    from,
+                    name: name.clone(),
+                    remote: None,
+                    form: Form::Kept,
+                },
                 Asked::Name(name),
                 headers,
             )
@@ -115,9 +130,11 @@ pub(super) async fn by_id(
     State(desk): State<Arc<Desk>>,
     Extension(From(from)): Extension<From>,
     id: Result<Path<String>, PathRejection>,
+    how: Result<Query<How>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
     let name = id.map(|Path(id)| id).unwrap_or_default();
+    let form = Form::of(how.map(|Query(how)| how.play).unwrap_or_default());
     let viewer = match desk.gate.viewer(&headers, from).await {
         Ok(viewer) => viewer,
         Err(refusal) => return not_let_in(&desk, from, &name, refusal).await,
@@ -129,7 +146,7 @@ pub(super) async fn by_id(
     };
     send(
         desk,
-        Asking { event: Event::Download, viewer: Some(viewer), from, name, remote: None },
+        Asking { event: Event::Download, viewer: Some(viewer), from, name, remote: None, form },
         Asked::Id(id, part),
         headers,
     )
@@ -148,7 +165,8 @@ pub(super) async fn by_link(
     let signed = signed.map(|Query(signed)| signed).unwrap_or_default();
     match links::check(&desk.link_key, (&name, signed.to.as_deref()), (&signed.expires, &signed.sig)) {
         Ok((id, part)) => {
-            let asking = Asking { event: Event::Link, viewer: None, from, name, remote: signed.to };
+            let form = Form::of(signed.play);
+            let asking = Asking { event: Event::Link, viewer: None, from, name, remote: signed.to, form };
             send(desk, asking, Asked::Id(id, part), headers).await
         }
         Err(why) => {
@@ -174,13 +192,32 @@ struct Asking {
     name: String,
     /// The remote whose link it is.
     remote: Option<String>,
+    form: Form,
+}
+
+/// How a file leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As it is.
+    Kept,
+    /// As a browser can play it.
+    Playable,
+}
+
+impl Form {
+    fn of(play: Option<String>) -> Self {
+        if play.is_some() { Self::Playable } else { Self::Kept }
+    }
 }
 
 /// Finds the file, puts on record that it leaves or why not, and answers.
 async fn send(desk: Arc<Desk>, asking: Asking, asked: Asked, headers: HeaderMap) -> Response {
     let answered = spawn_blocking(move || {
-        let Asking { event, viewer, from, name, remote } = asking;
+        let Asking { event, viewer, from, name, remote, form } = asking;
         let found = download::find(&desk, &asked, viewer.as_ref());
+        let found = if form == Form::Playable { found.and_then(Found::playable) } else { found };
+        // What is decoded is not what the remote was told of.
+        let remote = remote.filter(|_| form == Form::Kept);
         let (id, why) = match &found {
             Ok(found) => (Some(found.id), None),
             Err(kept) => (kept.id(), Some(kept.to_string())),

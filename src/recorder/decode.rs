@@ -1,6 +1,6 @@
 //! What a party says, from packets of any codec to samples at the rate of the file: a decoder for as long as a stream lasts, and a change
-//! of rate where the codec has another; in a file of G.722, its octets. Pure. Above: `session`. Below: `audio::codec`. What has the cells of
-//! its file already has no need of it.
+//! of rate where the codec has another; in a file of G.722, its octets. Pure. Above: `session`. Below: `audio::codec`. What has the cells
+//! of its file already has no need of it.
 
 use super::order::Form;
 use super::rate::{Clock, Rate};
@@ -72,17 +72,18 @@ impl Decoding {
         Self { form, rate, streams, samples, changed, octets, left_us, at_us }
     }
 
-    /// The samples of a packet of the network, or its octets, in the place of what is in `cells`. So many of them, the first, are the end of the packet
-    /// before once more, now that it is known what follows. `None`: it cannot be decoded, or there is more of it than anybody says.
+    /// The samples of a packet of the network, or its octets, in the place of what is in `cells`. So many of them, the first, are the end
+    /// of the packet before once more, now that it is known what follows. `None`: it cannot be decoded, or there is more of it than
+    /// anybody says.
     pub(super) fn packet(&mut self, copied: &Copied, payload: &[u8], cells: &mut Vec<i16>) -> Option<usize> {
         cells.clear();
         self.samples.clear();
         self.pay(copied, payload)?;
-        let clock = Clock::of(copied.content, self.rate);
         if self.form == Form::G722 {
             self.encode(copied, payload, cells)?;
             return Some(0);
         }
+        let clock = Clock::of(copied.content, self.rate);
         let (stream, samples) = (stream(&mut self.streams, copied, self.rate)?, &mut self.samples);
         let follows = stream.next == Some((copied.sequence, copied.timestamp));
         let before = match &mut stream.change {

@@ -1,5 +1,6 @@
 //! S124–S133: what document [002]'s pages do, done right.
 
+use wirechief::audio::codec::g722;
 use wirechief::audio::matroska::Tracks;
 
 use crate::receiver::stage::{Stage, wav};
@@ -76,12 +77,26 @@ async fn s128_s130_content_types_go_by_the_extension_in_capitals_or_not() {
 }
 
 #[tokio::test]
-async fn s124_what_no_browser_plays_is_listed_without_a_player_and_says_so() {
+async fn s124_what_no_browser_plays_is_decoded_for_its_player_or_has_none() {
     let stage = Stage::new().await;
-    stage.record("wide.mka", &Tracks::of(2).head(0));
+    stage.record("old.gsm", &[0xd2; 66]);
     let html = stage.get("/").await.text().to_owned();
     assert!(html.contains("<td>no browser plays it</td>") && !html.contains("<audio"), "{html}");
+    let octets = include_bytes!("../data/sounds/high.g722");
+    let mut bytes = Tracks::of(1).head(8_000);
+    Tracks::of(1).write_clusters(0, octets, &mut bytes);
+    let id = stage.record("wide.mka", &bytes).id;
+    let html = stage.get("/").await.text().to_owned();
+    assert!(html.contains(&format!("src=\"/recordings/{id}?play=1\"")), "{html}");
     assert!(html.contains("href=\"/download.php?call=wide.mka\""), "{html}");
+    assert_eq!(stage.get(&format!("/recordings/{id}")).await.body, bytes, "without it, as it is");
+    let played = stage.get(&format!("/recordings/{id}?play=1")).await;
+    assert_eq!((played.status, played.header("content-type")), (200, Some("audio/x-wav")));
+    let samples: Vec<u8> = g722::decode(octets).iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    assert_eq!((&played.body[..4], &played.body[44..]), (&b"RIFF"[..], &samples[..]));
+    let part = stage.with_headers(&format!("/recordings/{id}?play=1"), "Range: bytes=20044-\r\n").await;
+    assert_eq!((part.status, part.header("content-range")), (206, Some("bytes 20044-32043/32044")));
+    assert_eq!(part.body, samples[20_000..]);
 }
 
 #[tokio::test]

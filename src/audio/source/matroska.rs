@@ -1,7 +1,7 @@
 //! Matroska of our own recordings that keep G.722: a track for each side. Below: `audio::matroska`, `codec::g722`.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::{Source, SourceError};
 use crate::audio::codec::g722::{self, Decoder};
@@ -10,7 +10,8 @@ use crate::audio::matroska::{CLUSTER_OCTETS, Head, Tracks};
 /// Clusters in a block: a second.
 const BLOCK: usize = 25;
 
-struct Matroska {
+/// A recording in G.722.
+pub struct Matroska {
     file: BufReader<File>,
     tracks: Tracks,
     decoders: Vec<Decoder>,
@@ -20,27 +21,51 @@ struct Matroska {
     bytes: Vec<u8>,
 }
 
-/// The file as a sound; `None` where it is none of ours.
-pub(super) fn open(mut file: File) -> Result<Option<Box<dyn Source>>, SourceError> {
-    let mut start = Vec::new();
-    Read::by_ref(&mut file).take(Head::longest() as u64).read_to_end(&mut start)?;
-    let Some(Head { tracks, .. }) = Head::parse(&start) else { return Ok(None) };
-    let octets = tracks.octets_in(file.metadata()?.len());
-    file.seek(SeekFrom::Start(tracks.head_bytes()))?;
-    let decoders = (0..tracks.count()).map(|_| Decoder::default()).collect();
-    Ok(Some(Box::new(Matroska {
-        file: BufReader::new(file),
-        tracks,
-        decoders,
-        octets,
-        clusters: 0,
-        bytes: Vec::new(),
-    })))
-}
-
 impl Matroska {
+    /// The file as a sound; `None` where it is none of ours.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(mut file: File) -> io::Result<Option<Self>> {
+        let mut start = Vec::new();
+        file.rewind()?;
+        Read::by_ref(&mut file).take(Head::longest() as u64).read_to_end(&mut start)?;
+        let Some(Head { tracks, .. }) = Head::parse(&start) else { return Ok(None) };
+        let octets = tracks.octets_in(file.metadata()?.len());
+        file.seek(SeekFrom::Start(tracks.head_bytes()))?;
+        let (file, decoders) = (BufReader::new(file), vec![Decoder::default(); tracks.count().into()]);
+        Ok(Some(Self { file, tracks, decoders, octets, clusters: 0, bytes: Vec::new() }))
+    }
+
+    /// Puts the samples of a second, side by side, in the place of what `block` holds. Each is made by itself, after the one before it,
+    /// which decoders need to find in: so any place gives the same samples whatever was read before, and those of the whole but for
+    /// rounding.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn second(&mut self, nth: u64, block: &mut Vec<i16>) -> io::Result<()> {
+        let first = nth.saturating_sub(1).saturating_mul(BLOCK as u64);
+        self.clusters = first.min(self.octets.div_ceil(CLUSTER_OCTETS));
+        self.file.seek(SeekFrom::Start(self.tracks.file_bytes(self.clusters * CLUSTER_OCTETS)))?;
+        self.decoders.fill(Decoder::default());
+        if nth > 0 {
+            self.block(block)?;
+        }
+        self.block(block)
+    }
+
+    fn block(&mut self, block: &mut Vec<i16>) -> io::Result<()> {
+        block.clear();
+        for _ in 0..BLOCK {
+            if !self.cluster(block)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the samples of the next cluster; `false` at the end.
-    fn cluster(&mut self, block: &mut Vec<i16>) -> Result<bool, SourceError> {
+    fn cluster(&mut self, block: &mut Vec<i16>) -> io::Result<bool> {
         let octets = self.octets.saturating_sub(self.clusters * CLUSTER_OCTETS).min(CLUSTER_OCTETS);
         if octets == 0 {
             return Ok(false);
@@ -85,13 +110,7 @@ impl Source for Matroska {
     }
 
     fn next(&mut self, block: &mut Vec<i16>) -> Result<(), SourceError> {
-        block.clear();
-        for _ in 0..BLOCK {
-            if !self.cluster(block)? {
-                break;
-            }
-        }
-        Ok(())
+        Ok(self.block(block)?)
     }
 }
 
@@ -131,6 +150,25 @@ mod tests {
         Tracks::of(2).write_clusters(0, &frames, &mut bytes);
         let expected = sides.map(|octets| g722::decode(&octets));
         assert_eq!(opened(&bytes), Some((Some(10_000), expected)));
+    }
+
+    #[test]
+    fn any_second_is_the_same_whatever_was_read_before_and_nearly_that_of_the_whole() {
+        let wide = include_bytes!("../../../tests/data/sounds/high.g722").repeat(4);
+        let frames: Vec<u8> = wide[..28_400].iter().flat_map(|octet| [*octet, g722::SILENCE]).collect();
+        let mut bytes = Tracks::of(2).head(28_400);
+        Tracks::of(2).write_clusters(0, &frames, &mut bytes);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let mut source = Matroska::open(file).unwrap().unwrap();
+        let (whole, mut block) = (g722::decode(&wide[..28_400]), Vec::new());
+        for nth in [3, 0, 2, 1, 3, 4, u64::MAX] {
+            source.second(nth, &mut block).unwrap();
+            let left: Vec<i16> = block.iter().step_by(2).copied().collect();
+            let expected = whole.chunks(16_000).nth(usize::try_from(nth).unwrap_or(usize::MAX)).unwrap_or_default();
+            assert_eq!(left.len(), expected.len(), "{nth}");
+            assert!(left.iter().zip(expected).all(|(found, sample)| found.abs_diff(*sample) < 8), "{nth}");
+        }
     }
 
     #[test]

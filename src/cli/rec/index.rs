@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, place: &Place, context: &Context) -> Done {
     for listed in desk.outbox.list(&filter)? {
         let mut entry = receiver::entry(&listed);
         entry.download = signer.link(&listed.id.to_string());
-        entry.audio = entry.audio.map(|_| entry.download.clone());
+        entry.audio = entry.audio.map(|_| format!("{}&play=1", entry.download));
         entries.push(entry);
     }
     let html = receiver::html(&Page { entries: &entries, ..Page::default() });

@@ -36,8 +36,8 @@ Examples:
   printf %s \"$PASSWORD\" | rec serve --add-user bob --only sales,1001
 
 The page with the list, a search and players is / (and /call_index.htm); a file is /download.php?call=NAME or /recordings/ID, both behind
-a login, or a link as `rec link` makes it, without one. Sealed recordings and those in G.722 (.mka) and GSM have no player, since browsers
-have no decoder for them; rec export makes other files of them. `rec push` of another machine delivers to /api/recordings, in resumable pieces
+a login, or a link as `rec link` makes it, without one. Recordings in G.722 (.mka) are decoded for the players, since no browser
+can; sealed ones and those in GSM have none. `rec push` of another machine delivers to /api/recordings, in resumable pieces
 (kind = \"tus\") to /api/uploads, and tells of recordings to be fetched at /api/notices, with the token or the signature of [serve]. Any address but this machine's own demands TLS and a login.
 Every download and every refusal is a line of JSON in downloads.jsonl of the state folder.")]
 pub(super) struct Args {
