@@ -55,7 +55,7 @@ fn octets(finished: &Finished) -> Vec<Vec<u8>> {
 
 fn finish(mut stand: Stand, ms: u64) -> (Finished, Vec<Vec<u8>>, TempDir) {
     stand.run(ms);
-    let finished = stand.session.finish(START_US + ms * 1_000);
+    let finished = stand.session.finish(START_US + ms * 1_000, &mut stand.tools);
     let tracks = octets(&finished);
     (finished, tracks, stand.folder)
 }
@@ -245,8 +245,9 @@ fn it_is_neither_mixed_nor_made_louder_nor_added_to_what_is_there() {
     std::fs::write(&path, "there").expect("written");
     let base = || Order { form: Form::G722, ..Order::new(&path) };
     let opened = |order: Order| {
-        let (_copies, reader) = Copies::new(mpsc::channel(1).0);
-        Session::open(order, reader, Arc::new(System), START_US)
+        let (link, _intake) = CopyLink::new();
+        let (_copies, key) = link.recording(mpsc::channel(1).0);
+        Session::open(order, key, Arc::new(System), START_US)
     };
     assert!(matches!(opened(Order { layout: Layout::Mix, ..base() }), Err(RecorderError::NotAsCame)));
     assert!(matches!(opened(Order { append: true, ..base() }), Err(RecorderError::NotAppended { .. })));
