@@ -22,6 +22,13 @@ pub(super) struct Tail {
     pub(super) head: Head,
 }
 
+impl Drop for Tail {
+    /// Closing would not do: a program that is being started at this moment has the same file open until it runs.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// The tail, and what is to be put on record about it.
 pub(super) struct Found {
     pub(super) tail: Tail,
