@@ -142,7 +142,7 @@ mod tests {
             open.send(()).expect("the sink waits");
         }
         drop(open);
-        spool.finish(Duration::from_secs(10));
+        spool.finish(Duration::from_secs(60));
         assert_eq!(taken.load(Ordering::Relaxed), 3);
         let failure = failed.blocking_recv().expect("the failure is told");
         assert_eq!((failure.what.as_str(), failure.error.kind()), ("--stdout", io::ErrorKind::BrokenPipe));

@@ -7,7 +7,7 @@ use jiff::{Span, Timestamp};
 
 use super::push::{Mood, Stub, push, quick, slow, state, with};
 use super::{Home, manifest};
-use crate::outbox::push::{BackOff, Options, Verdict};
+use crate::outbox::push::{Options, Verdict};
 use crate::outbox::{DeliveryState, Doing, Filter, Manifest, Order, Purge, Undelivered};
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -29,11 +29,8 @@ fn shift(home: &Home, ms: i64) {
 async fn r12_a_remote_that_failed_often_is_not_left_alone_for_the_day_a_clock_was_put_back() {
     let (home, ids) = with(12);
     let stub = Stub::always(Mood::Fail(None));
-    // Long enough for it to be closed still when it is looked at, however busy the machine is.
-    let minutes = Duration::from_secs(600);
-    let back_off = BackOff { first: minutes, most: minutes };
     // All at once, so that none of them knows that it is not the only one to fail.
-    push(&home, &stub, &Options { back_off, uploads: ids.len(), ..slow() }).await;
+    push(&home, &stub, &Options { uploads: ids.len(), ..slow() }).await;
     assert!(home.outbox.remotes().unwrap()[0].closed_until.is_some());
     shift(&home, 24 * 3_600_000);
     let good = Stub::in_moods(&[]);
