@@ -8,9 +8,10 @@ mod recording;
 mod stage;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::net::{SocketAddr, UdpSocket};
+use std::cell::Cell;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use wirechief::audio::codec::Codec;
@@ -19,15 +20,37 @@ use wirechief::media::{Command, Event, OpenPort, PlayId, RoomId, Sides, Source, 
 
 use stage::{LOCALHOST, PATIENCE, Phone, Stage};
 
-/// The system's allocator, counting.
+/// The system's allocator, counting what this test and the media threads do. Others that wait for their turn, and what starts
+/// them, allocate whenever the machine lets them.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
+thread_local! {
+    /// What a thread allocates is counted; `None`: it is not known yet.
+    static COUNTED: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// This thread's allocations are counted from here on.
+fn count_mine() {
+    COUNTED.set(Some(true));
+}
+
+fn count() {
+    let counted = COUNTED.get().unwrap_or_else(|| {
+        // Asking for the name allocates.
+        COUNTED.set(Some(false));
+        let is_media = rustix::thread::name().is_ok_and(|name| name.to_bytes().starts_with(b"media-"));
+        COUNTED.set(is_media.then_some(true));
+        is_media
+    });
+    ALLOCATIONS.fetch_add(counted.into(), Ordering::Relaxed);
+}
+
 // SAFETY: every call is handed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count();
         unsafe { System.alloc(layout) }
     }
 
@@ -36,7 +59,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count();
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -49,13 +72,20 @@ fn two_joined_phones_hear_each_other_unchanged() {
     let stage = Stage::new(|_| {});
     let (mut a, mut b) = (stage.phone(), stage.phone());
     stage.join(&a, &b);
-    let mut first = None;
+    let (mut first, mut filled, mut last) = (None, 0, Instant::now());
     for n in 1..=50u8 {
+        let said = Instant::now();
         a.say(&[n; 160]);
-        let (header, payload) = b.hear_sound();
+        let (header, payload, silent) = b.hear_behind_silence();
         assert_eq!(payload, [n; 160]);
+        if first.is_some() {
+            filled += silent;
+        }
         let first = *first.get_or_insert(header.sequence.wrapping_sub(n.into()));
-        assert_eq!(header.sequence.wrapping_sub(first), u16::from(n), "none missing, none added");
+        assert_eq!(header.sequence.wrapping_sub(first), u16::from(n) + filled, "none missing, none added");
+        // Where this machine was busy with something else for half a second, the server has filled the pause.
+        assert!(silent == 0 || n == 1 || last.elapsed() > Duration::from_millis(500), "{silent} of silence");
+        last = said;
         b.say(&[n + 100; 160]);
         assert_eq!(a.hear_sound().1, [n + 100; 160]);
     }
@@ -302,20 +332,36 @@ fn a_supervisor_hears_both_parties_soon() {
     let stage = Stage::new(|_| {});
     let (mut a, mut b) = (stage.phone(), stage.phone());
     stage.join(&a, &b);
+    // The phones are as steady as this machine lets them: it may be busy with something else, but not each time.
+    let mut wrong = Vec::new();
+    let (tap, mut ended) = loop {
+        let tap = TapId(1 + wrong.len() as u64);
+        let (events, ended) = mpsc::channel(4);
+        match listens(&stage, [&mut a, &mut b], (tap, events)) {
+            Ok(()) => break (tap, ended),
+            Err(what) => wrong.push(what),
+        }
+        assert!(wrong.len() < 20, "{wrong:#?}");
+        stage.engine.send(Command::Detach { tap });
+    };
+    stage.engine.send(Command::Close { port: a.id() });
+    assert_eq!(ended.blocking_recv(), Some(Event::SideEmpty { tap }));
+}
+
+/// Listens for 1.2 s to two who say a tone each; what is wrong with that.
+fn listens(stage: &Stage, [a, b]: [&mut Phone; 2], (tap, events): (TapId, mpsc::Sender<Event>)) -> Result<(), String> {
     let mut tones = [tone::Oscillator::new([450.0, 0.0], -10.0), tone::Oscillator::new([700.0, 0.0], -10.0)];
     let (out, mut frames) = rtrb::RingBuffer::new(64);
     let (_voice, said) = rtrb::RingBuffer::new(64);
-    let (events, mut ended) = mpsc::channel(4);
     let audio = TapAudio { out, voice: said, events };
-    let (left, right) = (a.id(), b.id());
+    let (left, right) = (Some(a.id()), Some(b.id()));
     let (hears, heard_by) = (Sides::BOTH, Sides::NONE);
-    let (tap, left, right) = (TapId(1), Some(left), Some(right));
     stage.engine.send(Command::Attach { tap, left, right, hears, heard_by, audio });
     let mut heard = [Vec::new(), Vec::new()];
     let mut clock = stage.phone();
     for _ in 0..60 {
         clock.hear();
-        for (phone, tone) in [&mut a, &mut b].into_iter().zip(&mut tones) {
+        for (phone, tone) in [&mut *a, &mut *b].into_iter().zip(&mut tones) {
             let (mut samples, mut payload) = ([0; 160], [0; 160]);
             tone.fill(&mut samples);
             Codec::Pcmu.encode(&samples, &mut payload);
@@ -326,16 +372,16 @@ fn a_supervisor_hears_both_parties_soon() {
             heard[1].extend_from_slice(&frame[160..320]);
         }
     }
-    assert!(heard[0].len() >= 55 * 160, "{} samples in 1.2 s", heard[0].len());
+    let checks = |is_so: bool, what: String| if is_so { Ok(()) } else { Err(what) };
+    checks(heard[0].len() >= 55 * 160, format!("{} samples in 1.2 s", heard[0].len()))?;
     for (heard, (own, other)) in heard.iter().zip([(450.0, 700.0), (700.0, 450.0)]) {
         let steady = &heard[2_400..8_000];
-        assert!(tone::level_db(steady, own) > -12.0, "{own} Hz at {} dB", tone::level_db(steady, own));
-        assert!(tone::level_db(steady, other) < -45.0);
-        let first = heard.iter().position(|sample| sample.unsigned_abs() > 500).expect("sound");
-        assert!(first <= 800, "first sound after {} ms", first / 8);
+        let [own_db, other_db] = [own, other].map(|hz| tone::level_db(steady, hz));
+        checks(own_db > -12.0 && other_db < -45.0, format!("{own} Hz at {own_db} dB, {other} Hz at {other_db} dB"))?;
+        let first = heard.iter().position(|sample: &i16| sample.unsigned_abs() > 500).unwrap_or(heard.len());
+        checks(first <= 800, format!("first sound after {} ms", first / 8))?;
     }
-    stage.engine.send(Command::Close { port: a.id() });
-    assert_eq!(ended.blocking_recv(), Some(Event::SideEmpty { tap: TapId(1) }));
+    Ok(())
 }
 
 #[test]
@@ -412,19 +458,23 @@ fn reports_come_and_end_with_a_goodbye() {
 
 #[test]
 fn ports_are_even_skipped_when_taken_and_drained_before_reuse() {
-    let stage = Stage::new(|config| (config.ports, config.drain) = (49_000..=49_007, Duration::from_millis(300)));
+    // An address that nobody else has a port at.
+    let own = IpAddr::from([127, 0, 49, 1]);
+    let stage = Stage::new(|config| {
+        (config.bind, config.ports, config.drain) = (own, 49_000..=49_007, Duration::from_millis(300));
+    });
     // RTCP of the second pair is taken: the pair is skipped.
-    let _taken = UdpSocket::bind((LOCALHOST, 49_003)).expect("a socket");
+    let _taken = UdpSocket::bind((own, 49_003)).expect("a socket");
     let open = || stage.engine.open(None, mpsc::channel(4).0);
     let ports: Vec<OpenPort> = std::iter::from_fn(|| open().ok()).collect();
     let mut numbers: Vec<u16> = ports.iter().map(|port| port.rtp.port()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [49_000, 49_004, 49_006]);
     let message = open().expect_err("all taken").to_string();
-    assert_eq!(message, "all RTP ports from 49000 to 49007 on 127.0.0.1 are taken");
+    assert_eq!(message, "all RTP ports from 49000 to 49007 on 127.0.49.1 are taken");
     // A port that heard nobody is free at once.
     let free = |port: &OpenPort| {
-        let closed = std::time::Instant::now();
+        let closed = Instant::now();
         stage.engine.send(Command::Close { port: port.id });
         loop {
             match open() {

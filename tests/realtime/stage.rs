@@ -13,7 +13,7 @@ use wirechief::rtp::packet::{Header, Packet};
 static TURN: Mutex<()> = Mutex::new(());
 
 /// How long anything awaited may take; far more than it does.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// An engine, and the turn to use it.
@@ -25,6 +25,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(change: impl FnOnce(&mut MediaConfig)) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        super::count_mine();
         let mut config = MediaConfig {
             bind: LOCALHOST,
             ports: 42_000..=48_999,
@@ -117,12 +118,19 @@ impl Phone {
 
     /// The next packet that is not silence of our own making.
     pub(super) fn hear_sound(&mut self) -> (Header, [u8; 160]) {
-        loop {
+        let (header, payload, _) = self.hear_behind_silence();
+        (header, payload)
+    }
+
+    /// The same, and how many packets of silence came before it.
+    pub(super) fn hear_behind_silence(&mut self) -> (Header, [u8; 160], u16) {
+        for silent in 0.. {
             let (header, payload) = self.hear();
             if payload.iter().any(|&byte| byte != 0xff) {
-                return (header, payload.try_into().expect("160 bytes"));
+                return (header, payload.try_into().expect("160 bytes"), silent);
             }
         }
+        unreachable!("more silence than there are numbers")
     }
 
     pub(super) fn event(&mut self) -> Event {
