@@ -174,9 +174,12 @@ async fn refusals_reach_the_caller_as_what_they_are() {
 
 #[tokio::test]
 async fn nobody_there_and_nobody_answering_end_the_call_in_time() {
-    let closed = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("an address");
+    // Nobody but its peer reaches a connected socket, and while it is there the port is nobody else's.
+    let closed = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    closed.connect("127.0.0.1:9").expect("a peer");
+    let far = closed.local_addr().expect("an address");
     let plan = format!(
-        "exten => bob,1,Dial(SIP/bob,1)\nexten => carol,1,Dial(SIP/carol)\nexten => far,1,Dial(SIP/x@{closed},2)\nexten => none,1,Dial(SIP/zoe)"
+        "exten => bob,1,Dial(SIP/bob,1)\nexten => carol,1,Dial(SIP/carol)\nexten => far,1,Dial(SIP/x@{far},2)\nexten => none,1,Dial(SIP/zoe)"
     );
     let pbx = TestPbx::with(&plan).await;
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
@@ -356,14 +359,14 @@ async fn a_stranger_s_audio_is_not_heard_and_draws_none() {
 
 #[tokio::test]
 async fn a_call_in_which_both_are_silent_for_long_is_ended() {
-    let unusual = Unusual { rtp_timeout: Some("1s"), ..Unusual::default() };
+    let unusual = Unusual { rtp_timeout: Some("3s"), ..Unusual::default() };
     let pbx = TestPbx::unusual(DIAL_BOB, unusual).await;
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
     let (mut alice, mut bob) = talk(&alice, &mut bob, "bob").await;
     hear_each_other(&mut alice, &mut bob).await;
     alice.dialog.media.goes_quiet();
     bob.says(Tone::B).await;
-    alice.dialog.media.receives("alice", 100).await;
+    alice.dialog.media.receives("alice", 200).await;
     alice.saw_everything();
     bob.dialog.media.goes_quiet();
     alice.is_hung_up().await;

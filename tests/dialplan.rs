@@ -1,10 +1,7 @@
 //! Applications of the dialplan as a phone meets them.
 
-use std::net::UdpSocket;
-use std::time::Duration;
-
 use crate::call::{both_answer, hear_each_other, talk};
-use crate::harness::{TestPbx, Tone, only};
+use crate::harness::{PATIENCE, TestPbx, Tone, free_address, only};
 
 #[tokio::test]
 async fn echo_gives_back_what_is_said_until_hash() {
@@ -91,7 +88,7 @@ async fn digits_for_the_callee_are_pressed_after_the_answer_and_the_caller_hears
 #[tokio::test]
 async fn a_loop_of_calls_ends_by_itself() {
     // the plan names the server's own address, so that is chosen first
-    let address = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free address");
+    let address = free_address();
     let plan = "exten => loop,1,Dial(SIP/loop@HERE,8)";
     let pbx = TestPbx::bound_to(address, &plan.replace("HERE", &address.to_string())).await;
     let guest = pbx.phone("guest").await;
@@ -139,7 +136,7 @@ async fn everything_is_given_back_after_the_calls() {
     let nothing_left = |now: &wirechief::control::protocol::Status| {
         (now.calls, now.legs, now.ports, now.transactions, now.dialogs) == (0, 0, 0, 0, 0)
     };
-    pbx.shows("nothing left", Duration::from_secs(40), nothing_left).await;
+    pbx.shows("nothing left", 2 * PATIENCE, nothing_left).await;
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 //! Whatever a caller sends as number, name or dialled digits stays data (threats D2 and D3): one called party, equal to the
 //! literal, and no program but the one that was written.
 
-use std::net::UdpSocket;
-
-use crate::harness::{Call, Phone, Profile, TestPbx, Unusual, fresh};
+use crate::harness::{Call, Phone, Profile, TestPbx, Unusual, free_address, fresh};
 
 /// What a caller might send, `{}` standing for a fragment below.
 const SHAPES: [&str; 10] =
@@ -35,7 +33,7 @@ const FRAGMENTS: [&str; 20] = [
 
 /// Alice's server, and a phone at an address that only the plan knows.
 async fn world(plan: &str, settings: &str) -> (TestPbx, Phone) {
-    let address = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free address");
+    let address = free_address();
     let far = Profile::new("far", address).plug_in().await;
     let plan = plan.replace("FAR", &far.local().to_string());
     let settings = format!("{settings}\n[trunks.far]\nhost = \"{}\"\n", far.local());

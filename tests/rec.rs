@@ -20,8 +20,8 @@ use wirechief::outbox::manifest::{Audio, Direction};
 use wirechief::outbox::name::clean_name;
 use wirechief::outbox::{Manifest, Outbox, RecordingId};
 
-use crate::harness::program;
 pub(crate) use crate::harness::program::ok;
+use crate::harness::{free_address, program};
 
 pub(crate) const REC: &str = env!("CARGO_BIN_EXE_rec");
 pub(crate) const SPOOL: &str = ".local/state/wirechief/recordings";
@@ -120,9 +120,7 @@ pub(crate) fn silent(name: &str) -> (String, TcpListener) {
 
 /// The settings of a remote where nobody listens.
 pub(crate) fn absent(name: &str) -> String {
-    let (settings, listener) = silent(name);
-    drop(listener);
-    settings
+    format!("[remotes.{name}]\nurl = \"http://{}/\"\n", free_address())
 }
 
 /// A WAV file of 8 kHz.

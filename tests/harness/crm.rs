@@ -124,6 +124,12 @@ impl StubCrm {
         Self { address, scheme, shared, connections, body_bytes, task }
     }
 
+    /// Nobody listens any more when this returns.
+    pub(crate) async fn goes(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
     /// `http://127.0.0.1:PORT/PATH`
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::description::{Audio, Flow, Law};
 use super::tone::{self, Sound, Tone, WINDOW};
@@ -109,7 +109,8 @@ impl Media {
         };
         let (line, arrived, tasks) = (Arc::new(Mutex::new(line)), Arc::new(Notify::new()), Tasks::default());
         tasks.spawn(receive(reader, Arc::clone(&line), Arc::clone(&arrived)));
-        tasks.spawn(send(writer, Arc::clone(&line), ptime_ms));
+        let speaks = Arc::downgrade(&line);
+        std::thread::spawn(move || send(&writer, &speaks, ptime_ms));
         Self { local, line, arrived, _tasks: tasks }
     }
 
@@ -283,18 +284,23 @@ async fn receive(socket: UdpSocket, line: Arc<Mutex<Line>>, arrived: Arc<Notify>
     }
 }
 
-async fn send(socket: Arc<StdUdpSocket>, line: Arc<Mutex<Line>>, ptime_ms: u32) {
-    let mut beat = interval(Duration::from_millis(ptime_ms.into()));
-    beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
+/// To its own beat, on a thread of its own: what keeps the test's runtime busy makes no phone stutter. Ends with the line.
+fn send(socket: &StdUdpSocket, line: &Weak<Mutex<Line>>, ptime_ms: u32) {
+    let (step, mut next) = (Duration::from_millis(ptime_ms.into()), std::time::Instant::now());
     let ssrc = u32::from(socket.local_addr().map_or(0, |address| address.port())) << 8 | 0x5a;
     let mut sender = Sender { sequence: 65_500, timestamp: 4_294_900_000, samples: 8 * ptime_ms, ssrc, event: None };
-    loop {
-        beat.tick().await;
-        let next = sender.next(&mut line.lock().unwrap());
-        if let Some((packet, to)) = next {
-            let _ = socket.send_to(&packet.print(), to);
-            line.lock().unwrap().sent.push(packet);
+    while let Some(line) = line.upgrade() {
+        {
+            // Kept until it is noted: nobody receives what has not been sent.
+            let mut line = line.lock().unwrap();
+            if let Some((packet, to)) = sender.next(&mut line) {
+                let _ = socket.send_to(&packet.print(), to);
+                line.sent.push(packet);
+            }
         }
+        drop(line);
+        next += step;
+        std::thread::sleep(next.saturating_duration_since(std::time::Instant::now()));
     }
 }
 

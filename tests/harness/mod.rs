@@ -41,7 +41,7 @@ pub(crate) use tape::{Tape, sound_of};
 pub(crate) use text::Text;
 pub(crate) use tone::{Sound, Tone, WINDOW, nothing, only, strength};
 pub(crate) use wide::ABOVE_HZ;
-pub(crate) use wire::{Tasks, Transport, datagram_socket, take_message};
+pub(crate) use wire::{Tasks, Transport, datagram_socket, free_address, take_message};
 
 /// How long a test waits for an event before it fails; never slept, only waited out.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

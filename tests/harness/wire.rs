@@ -1,6 +1,7 @@
 //! Sockets of a phone: datagrams or streams in, whole messages out of them, and the way back for answers.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -112,6 +113,24 @@ impl Wire {
                 let stream = TcpStream::connect(to).await.expect("a connection to the server");
                 serve_stream(stream, self.arrived.clone(), &self.tasks)
             }
+        }
+    }
+}
+
+/// A place on 127.0.0.1 for somebody who opens it later, in UDP and TCP, and the next port is free too. It is below the ports that
+/// systems hand out, and given to nobody else in this process: nobody takes it meanwhile.
+pub(crate) fn free_address() -> SocketAddr {
+    const PORTS: [u16; 2] = [20_000, 29_998];
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let pairs = (PORTS[1] - PORTS[0]) / 2;
+    let first = std::process::id() % u32::from(pairs);
+    loop {
+        let at = first + u32::from(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS[0] + 2 * u16::try_from(at % u32::from(pairs)).expect("below the last");
+        let [address, next] = [port, port + 1].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let is_free = |address: SocketAddr| StdTcpListener::bind(address).is_ok();
+        if StdUdpSocket::bind(address).is_ok() && is_free(address) && is_free(next) {
+            return address;
         }
     }
 }
