@@ -84,11 +84,12 @@ fn tell(text: &str) -> String {
     format!("UserEvent(v,text:{text})")
 }
 
-/// Alice calls that number, which rings bob; both speak and hear each other.
+/// Alice calls that number, which rings bob; both speak and hear each other for a while.
 async fn conversation(pbx: &TestPbx, number: &str) -> (Call, Call) {
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
     let (mut calling, mut called) = talk(&alice, &mut bob, number).await;
     hear_each_other(&mut calling, &mut called).await;
+    called.dialog.media.receives("bob", 25).await;
     (calling, called)
 }
 
