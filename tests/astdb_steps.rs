@@ -71,7 +71,7 @@ async fn a_step_that_waits_for_the_disk_keeps_nobody_else_waiting() {
         }
         let mut client = pbx.client().await;
         let asked = client.request::<Status>(method::STATUS, &());
-        let status = timeout(Duration::from_secs(3), asked).await.unwrap_or_else(|_| panic!("{step}: all wait"));
+        let status = timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("{step}: all wait"));
         assert_eq!(status.unwrap().calls, 1, "{step}: the call still waits");
         writing.rollback().unwrap();
         call.is_refused(&[486]).await;

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::harness::{Tape, TestPbx, Tone, only};
+use crate::harness::{PATIENCE, Tape, TestPbx, Tone, only};
 
 const PLAN: &str = "exten => 100,1,Answer()\n same => n,Set(GROUP(sales)=blue)\n same => n,Echo()\n\
                     exten => *60,1,Busy()\n[other]\nexten => _2XX,1,Hangup()\n";
@@ -10,7 +10,7 @@ const PLAN: &str = "exten => 100,1,Answer()\n same => n,Set(GROUP(sales)=blue)\n
 async fn rx(pbx: &TestPbx, line: &str) -> Output {
     let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_pbx"));
     program.env_clear().env("WIRECHIEF_SOCKET", pbx.pbx.control_path()).args(["-rx", line]).kill_on_drop(true);
-    tokio::time::timeout(std::time::Duration::from_secs(20), program.output()).await.expect("an answer").expect("a run")
+    tokio::time::timeout(PATIENCE, program.output()).await.expect("an answer").expect("a run")
 }
 
 fn text(output: &Output) -> String {

@@ -91,7 +91,7 @@ async fn s001_s031_to_s040_keys_say_who_hears_the_supervisor_however_they_come_a
         scene.customer.hears_digits("").await;
     }
     assert_eq!(results(&scene.pbx, 2).await, ["left", "left"]);
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn s040_keys_that_are_heard_as_tones_command_like_any_other_and_reach_nobo
     }
     carol.sounds('*').await.is_hung_up().await;
     scene.hears(NOBODY).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ exten => _[12]spy.,1,answer()
         carol.hears(Tone::A + Tone::B).await.hangs_up().await;
         scene.hears(NOBODY).await;
     }
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ async fn originate_tells_why_nobody_came_and_a_loop_of_it_ends() {
  same => n,GotoIf($[\"${ORIGINATE_STATUS}\" = \"BUSY\"]?:wrong)
  same => n,Originate(Local/none@internal,app,Echo)
  same => n,GotoIf($[\"${ORIGINATE_STATUS}\" = \"FAILED\"]?:wrong)
- same => n,Originate(SIP/bob,app,Echo,,,0.2)
+ same => n,Originate(SIP/bob,app,Echo,,,3)
  same => n,GotoIf($[\"${ORIGINATE_STATUS}\" = \"RINGING\"]?:wrong)
  same => n,Busy()
  same => n(wrong),Congestion()

@@ -132,7 +132,7 @@ async fn s031_to_s040_no_packet_of_the_others_is_touched_by_any_key_however_it_c
         key_and_back(&mut scene, &mut carol, ([key, '0'], how), hearers(key, own_and_other)).await;
     }
     carol.hangs_up().await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
     for party in [&scene.customer, &scene.agent] {
         let digits = party.dialog.media.received().iter().filter(|packet| packet.payload_type == 101).count();
         assert_eq!(digits, 0, "s039: no key of the supervisor reaches a party");
@@ -159,5 +159,5 @@ async fn s081_s082_s084_no_packet_of_the_others_is_touched_by_chanspy_extenspy_o
         scene.hears([false, false]).await;
         assert_others_untouched(&scene, marks, hearers);
     }
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }

@@ -1,8 +1,6 @@
 //! Applications that speak with a caller, as a phone's keys meet them: menus, PINs, time limits.
 
-use std::time::Duration;
-
-use crate::harness::{TestPbx, Tone, Unusual};
+use crate::harness::{PATIENCE, TestPbx, Tone, Unusual};
 
 /// A phone that is answered, its keys read into P (the plan's own lines before), and the call ended with 17 when P is right.
 async fn entered(read: &str, keys: &str, value: &str) {
@@ -38,7 +36,7 @@ async fn s170_prompts_joined_by_ampersands_play_one_after_another_and_the_first_
 #[tokio::test]
 async fn a_caller_who_presses_nothing_is_not_waited_for_longer_than_the_timeout() {
     entered("Read(P,,,,,0.2)", "", "").await;
-    entered("Read(P,,5,,,1)", "12", "12").await;
+    entered("Read(P,,5,,,3)", "12", "12").await;
     entered("Read(P,dial,2,i)", "34", "34").await;
     entered("Read(P,silence/1,4,,1,0.2)", "", "").await;
 }
@@ -59,7 +57,7 @@ async fn keys_pressed_while_a_prompt_is_played_to_its_end_are_not_taken_for_late
 }
 
 /// A menu: 1 by itself, 123 beside it, 2XX, and what is wrong.
-const MENU: &str = "exten => 100,1,Answer()\n same => n,Set(TIMEOUT(digit)=0.5)\n same => n,MENU\n \
+const MENU: &str = "exten => 100,1,Answer()\n same => n,Set(TIMEOUT(digit)=2)\n same => n,MENU\n \
     same => n,WaitExten(5)\nexten => 1,1,Hangup(1)\nexten => 123,1,Hangup(17)\nexten => _2XX,1,Hangup(34)\n\
     exten => i,1,Hangup(28)\nexten => t,1,Hangup(19)\n";
 
@@ -97,7 +95,7 @@ async fn s172_a_caller_who_dials_nothing_ends_at_t() {
 #[tokio::test]
 async fn a_call_that_lasts_too_long_goes_on_at_t_capital_even_out_of_a_bridge() {
     let plan = "exten => 100,1,Answer()\n same => n,Set(TIMEOUT(absolute)=0.4)\n same => n,Wait(30)\nexten => T,1,Hangup(31)\n\
-                exten => bob,1,Set(TIMEOUT(absolute)=1)\n same => n,Dial(SIP/bob,10)";
+                exten => bob,1,Set(TIMEOUT(absolute)=4)\n same => n,Dial(SIP/bob,10)";
     let pbx = TestPbx::with(plan).await;
     let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
     let mut call = alice.invite("100").await;
@@ -134,7 +132,7 @@ async fn said_digits_are_ended_by_a_key_where_the_plan_wants_it() {
 
 #[tokio::test]
 async fn readexten_says_whether_what_was_dialled_is_there() {
-    let plan = "exten => 100,1,Answer()\n same => n,Set(TIMEOUT(digit)=0.5)\n same => n,ReadExten(E,beep,other,,1)\n \
+    let plan = "exten => 100,1,Answer()\n same => n,Set(TIMEOUT(digit)=2)\n same => n,ReadExten(E,beep,other,,1)\n \
                 same => n,GotoIf($[\"${READEXTENSTATUS}${E}\" = \"WANTED\"]?right)\n same => n,Hangup(21)\n \
                 same => n(right),Hangup(17)\n[other]\nexten => _2X,1,NoOp()\n";
     for (keys, wanted) in [("21", "OK21"), ("3", "INVALIDi"), ("", "TIMEOUTt"), ("2", "INVALIDi")] {
@@ -174,7 +172,7 @@ async fn the_sounds_folder_follows_a_reload() {
     let mut alice = pbx.phone("alice").await.invite("100").await;
     alice.expects([200]).await.ack().await.is_hung_up().await;
     assert!(alice.dialog.media.loudest() > 5_000);
-    pbx.shows("no calls", Duration::from_secs(10), |now| now.calls == 0).await;
+    pbx.shows("no calls", PATIENCE, |now| now.calls == 0).await;
 }
 
 /// A way in from outside and a way out.

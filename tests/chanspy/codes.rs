@@ -25,7 +25,7 @@ async fn s084_s078_each_code_hears_the_extension_in_its_mode_and_leaves_with_the
     let (_phone, mut carol) = dials(&scene.pbx, "*93bob").await;
     carol.hears(Tone::A + Tone::B).await;
     scene.hears(EVERYBODY).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
     scene.agent.hangs_up().await;
     // S088: the call ends with its agent, and E leaves with the call
     scene.customer.is_hung_up().await;
@@ -113,7 +113,7 @@ async fn s065_s087_who_may_not_or_cannot_is_told_why_and_it_is_on_record() {
         assert_eq!(reasons(&refused), [reason], "{code} of {right}: {refused:#?}");
         assert_eq!((refused[0].who.as_str(), refused[0].via.as_str()), ("carol", "code"));
         scene.hears(NOBODY).await;
-        scene.noticed_nothing();
+        scene.noticed_nothing().await;
     }
 }
 

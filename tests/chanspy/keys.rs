@@ -36,7 +36,7 @@ async fn s082_four_five_and_six_change_the_mode() {
     // it is the only one: it is heard again, in the mode that was asked for at first
     scene.hears(NOBODY).await;
     carol.hears(Tone::A + Tone::B).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn s070_s090_six_by_a_whisperer_changes_nothing_and_is_told_until_he_may()
     });
     carol.presses("6").await;
     scene.hears(EVERYBODY).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn s070_a_listener_presses_every_key_in_every_way_and_nobody_hears_him() {
     // not for one packet: what each got is what the other said
     is_relayed(&scene.agent.dialog.media.sent(), &scene.customer.dialog.media.received());
     is_relayed(&scene.customer.dialog.media.sent(), &scene.agent.dialog.media.received());
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]

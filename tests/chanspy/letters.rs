@@ -50,7 +50,7 @@ async fn s081_each_letter_lets_those_hear_that_it_says() {
         carol.hears(heard).await.hangs_up().await;
         scene.hears(NOBODY).await;
     }
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]

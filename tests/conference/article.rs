@@ -40,7 +40,7 @@ async fn asks_for(here: &TestPbx, phone: &Phone, keys: &str) -> Call {
 /// Waits until the dialplan reads keys: those pressed before are nobody's.
 async fn is_asked(here: &TestPbx, phone: &Phone) {
     let mut beat = tokio::time::interval(Duration::from_millis(20));
-    for _ in 0..1_000 {
+    for _ in 0..3_000 {
         beat.tick().await;
         if place_of(here, phone).await == ASKS {
             return;
@@ -63,7 +63,7 @@ async fn place_of(here: &TestPbx, phone: &Phone) -> String {
 async fn has(pbx: &TestPbx, count: usize) {
     let wanted = if count == 0 { vec![] } else { vec![("12345".to_owned(), count)] };
     let mut beat = tokio::time::interval(Duration::from_millis(20));
-    for _ in 0..1_000 {
+    for _ in 0..3_000 {
         beat.tick().await;
         if parties(pbx).await == wanted {
             return;

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 use wirechief::dialplan::Sounds;
 use wirechief::media::Source;
 
-use crate::harness::Call;
+use crate::harness::{Call, PATIENCE};
 
 /// Samples of the loudest part of a prompt, by which its place is found.
 const PROBE: usize = 800;
 
-/// Looks for what still arrives after a BYE: the phone reads its sockets one after the other.
-const LOOKS: usize = 50;
-
-/// These prompts were heard whole, one after another.
+/// These prompts were heard whole, one after another; some of it may still arrive after a BYE.
 pub(crate) async fn was_said(call: &Call, names: &[&str]) {
     let mut prompts = Vec::new();
     for name in names {
@@ -22,7 +19,8 @@ pub(crate) async fn was_said(call: &Call, names: &[&str]) {
     }
     let (mut beat, mut heard) = (interval(Duration::from_millis(20)), Vec::new());
     let (mut from, mut said) = (0, 0);
-    for _ in 0..LOOKS {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
         beat.tick().await;
         let now = call.dialog.media.samples(0);
         if now.len() == heard.len() {

@@ -82,7 +82,7 @@ async fn s010_s014_s057_s058_a_required_group_shuts_out_every_other_call() {
     carol.dialog.media.receives("carol", 60).await;
     carol.hears(nothing()).await;
     scene.hears(NOBODY).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]

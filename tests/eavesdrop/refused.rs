@@ -82,7 +82,7 @@ async fn s007_s008_s011_s065_each_refusal_has_its_reason_its_sound_and_its_entry
         assert_eq!(on_record(&scene.pbx).get(at), Some(&(who.to_owned(), (*code).to_owned())), "{number}");
     }
     scene.hears(NOBODY).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn s074_whoever_is_exempt_is_not_heard_by_any_way() {
     let (_phone, mut carol) = super::dials(&scene.pbx, "all").await;
     carol.hears(Vec::new()).await.hangs_up().await;
     scene.hears(NOBODY).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn s090_whoever_loses_the_right_does_not_go_on_waiting_or_hearing() {
         assert_eq!(results(&scene.pbx, at + 1).await[at], "level");
     }
     scene.hears(NOBODY).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ async fn each(rows: &[Row], first: &str) {
             scene.hears(NOBODY).await;
         }
     }
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -96,5 +96,5 @@ exten => _2spy.,1,set(eavesdrop_max_mode=whisper)
         scene.agent.dialog.media.receives("the agent", 40).await;
         scene.hears(AGENT).await;
     }
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }

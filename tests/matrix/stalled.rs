@@ -1,7 +1,5 @@
 //! Supervisors that stand still, say nothing or vanish: the parties go on as if nobody were there, and nothing is left behind.
 
-use std::time::Duration;
-
 use wirechief::control::supervision::{Mode, Party};
 
 use super::{SPY, dials, may_barge};
@@ -26,7 +24,7 @@ async fn a_client_that_stops_reading_costs_the_parties_nothing_and_leaves_nothin
     drop(links);
     scene.pbx.shows("no spies", PATIENCE, |now| now.spies == 0).await;
     scene.hears([false, false]).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -41,7 +39,7 @@ async fn a_call_that_ends_under_a_client_that_does_not_read_ends_at_once() {
 
 #[tokio::test]
 async fn a_supervisors_phone_that_sends_nothing_and_vanishes_is_hung_up_alone() {
-    let mut scene = Scene::on(SPY, Unusual { rtp_timeout: Some("1s"), ..may_barge() }).await;
+    let mut scene = Scene::on(SPY, Unusual { rtp_timeout: Some("3s"), ..may_barge() }).await;
     let (phone, mut carol) = dials(&scene, &format!("spy{}", scene.uuids[1])).await;
     carol.presses("3").await;
     scene.hears([true, true]).await;
@@ -49,7 +47,7 @@ async fn a_supervisors_phone_that_sends_nothing_and_vanishes_is_hung_up_alone() 
     scene.hears([false, false]).await;
     drop(carol);
     drop(phone);
-    scene.pbx.shows("no spies", Duration::from_secs(10), |now| now.spies == 0).await;
+    scene.pbx.shows("no spies", PATIENCE, |now| now.spies == 0).await;
     scene.hears([false, false]).await;
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }

@@ -37,18 +37,27 @@ async fn the_demo_is_a_call_whose_two_talkers_spy_hears() {
     assert_eq!(house.pbx(&["run"]).await.status.code(), Some(75), "a second server gives way");
 
     // each talks for up to five seconds while the other listens
-    let words = ["--stdout", "--format", "wav", "--channels", "split", "--duration", "6s", &uuid];
-    let (left, right) = heard(&house.spy(&words).await);
-    assert!((46_000..=50_000).contains(&left.len()), "{} samples in 6 s", left.len());
+    let listens = async |program: &std::path::Path, seconds: usize| {
+        // Where this machine is busy with something else a second is a little short: not each time.
+        for _ in 0..10 {
+            let duration = format!("{seconds}s");
+            let words = ["--stdout", "--format", "wav", "--channels", "split", "--duration", &duration, &uuid];
+            let (left, right) = heard(&done(house.program(program, &words)).await);
+            assert!(left.len() <= seconds * 8_000 + 2_000, "{} samples in {seconds} s", left.len());
+            if left.len() + 2_000 >= seconds * 8_000 {
+                return (left, right);
+            }
+        }
+        panic!("never {seconds} s of sound in as many seconds");
+    };
+    let (left, right) = listens(env!("CARGO_BIN_EXE_spy").as_ref(), 6).await;
     assert!(is_speech(&left), "the customer speaks");
     assert!(is_speech(&right), "the agent speaks");
 
     // a link of that name to the other program is the same program
     let link = house.path("spy");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pbx"), &link).expect("a link");
-    let words = ["--stdout", "--format", "wav", "--channels", "split", "--duration", "1s", &uuid];
-    let (left, _) = heard(&done(house.program(link, &words)).await);
-    assert!((7_000..=9_000).contains(&left.len()), "{} samples in 1 s", left.len());
+    listens(&link, 1).await;
     demo.gets(Signal::INT);
     assert_eq!(demo.ends().await, Some(130));
 }

@@ -81,5 +81,6 @@ async fn an_answer_under_way_is_ended_before_the_server_is() {
     stage.stop().await;
     let bytes = timeout(PATIENCE, reading).await.unwrap().unwrap();
     assert!(bytes.ends_with(&sound), "all of it");
-    assert!(TcpStream::connect(stage.address).await.is_err(), "and nobody is served any more");
+    // And nobody is served any more; a program that another test is just starting may have the socket open for a moment.
+    timeout(PATIENCE, async { while TcpStream::connect(stage.address).await.is_ok() {} }).await.expect("an end");
 }

@@ -108,7 +108,7 @@ async fn s063_s064_s091_each_permission_reaches_its_modes_in_its_groups_and_nobo
     }
     assert_eq!(cases, 4 * 6 * 2 * 3);
     assert_eq!(scene.pbx.pbx.status().spies, 0);
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]

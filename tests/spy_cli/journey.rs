@@ -1,7 +1,6 @@
 //! `spy` as a process on a real server: from call to call, waiting, taking an agent's place, and through ssh.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -14,7 +13,7 @@ use rustix::process::{Signal, kill_process};
 use super::desk::{A_HZ, B_HZ, CALL, Desk, Seen, level, sine};
 use super::{code, has, pid, side, spy};
 use crate::call::talk;
-use crate::harness::{PATIENCE, TestPbx, Tone, only};
+use crate::harness::{PATIENCE, TestPbx, Tone, only, program};
 
 const BOB_AND_CAROL: &str = "exten => bob,1,Dial(SIP/bob,10)\nexten => carol,1,Dial(SIP/carol,10)";
 
@@ -181,6 +180,7 @@ async fn a_held_call_goes_on_as_steady_frames() {
     let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
     calling.says(Tone::A).await;
     called.says(Tone::B).await;
+    let began = tokio::time::Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_spy"))
         .args(["--exten", "bob", "--stdout", "--channels", "split", "--quiet"])
         .env_clear()
@@ -193,13 +193,25 @@ async fn a_held_call_goes_on_as_steady_frames() {
     let mut second = vec![0; 32_000];
     sound.read_exact(&mut second).await.expect("a second of the call");
     calling.holds().await;
-    // Four seconds of a held call are four seconds of sound: less than half a second more than they last.
-    let since = tokio::time::Instant::now();
-    for _ in 0..4 {
-        timeout(PATIENCE, sound.read_exact(&mut second)).await.expect("in time").expect("a second of the held call");
+    // Four seconds of a held call are four seconds of sound: not half a second more than the call lasts, and not half as many. Where
+    // the machine has been busy with something else they come later: then the next four are looked at.
+    let mut heard = 1.0;
+    loop {
+        let since = tokio::time::Instant::now();
+        for _ in 0..4 {
+            timeout(PATIENCE, sound.read_exact(&mut second))
+                .await
+                .expect("in time")
+                .expect("a second of the held call");
+        }
+        heard += 4.0;
+        let (lasted, all) = (since.elapsed().as_secs_f64(), began.elapsed().as_secs_f64());
+        assert!(all > heard - 0.5, "{heard} s of sound in {all} s");
+        if lasted < 8.0 {
+            break;
+        }
+        assert!(all < PATIENCE.as_secs_f64(), "{lasted} s for four seconds");
     }
-    let lasted = since.elapsed().as_secs_f64();
-    assert!((3.0..8.0).contains(&lasted), "{lasted} s for four seconds");
     calling.resumes().await;
     let is_back = async {
         while !has(&side(&second, 2, 0), Tone::A.hz(), 8_000)
@@ -214,8 +226,7 @@ async fn a_held_call_goes_on_as_steady_frames() {
 /// A folder with an `ssh` that only runs what it was asked to run on the other machine, here.
 fn ssh_that_stays_here(folder: &Path) -> std::ffi::OsString {
     let ssh = folder.join("ssh");
-    std::fs::write(&ssh, "#!/bin/sh\n# -T -- HOST COMMAND…\nshift 3\nexec sh -c \"$*\"\n").expect("a script");
-    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).expect("a script");
+    program::script(&ssh, "#!/bin/sh\n# -T -- HOST COMMAND…\nshift 3\nexec sh -c \"$*\"\n");
     let programs = Path::new(env!("CARGO_BIN_EXE_pbx")).parent().expect("a folder");
     std::env::join_paths([folder, programs, Path::new("/usr/bin"), Path::new("/bin")]).expect("a path")
 }

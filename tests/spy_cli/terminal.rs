@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::desk::{CALL, Desk};
 
 /// A shell on a terminal of 80 columns that runs `spy` and then shows its exit code and the terminal's settings.
@@ -156,9 +158,13 @@ fn a_list_that_is_left_leaves_the_terminal_as_it_was() {
 fn a_killed_spy_leaves_the_terminal_as_it_was() {
     let desk = Desk::open(None);
     for (words, shown) in [("", "1 live call"), (CALL, "LISTEN - nobody hears you")] {
-        let starter = "timeout --foreground --preserve-status -s TERM 2";
+        // It says who it is, and becomes the program.
+        let starter = "sh -c 'echo pid=$$.; exec \"$0\" \"$@\"'";
         let Some(mut terminal) = Terminal::under(&desk, starter, words) else { return };
+        terminal.shows("pid=");
+        let pid = terminal.shows(".").trim_end_matches('.').parse().ok().and_then(Pid::from_raw);
         terminal.shows(shown);
+        kill_process(pid.expect("a number"), Signal::TERM).expect("it runs");
         terminal.ends_with(143);
     }
 }

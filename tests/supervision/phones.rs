@@ -70,7 +70,7 @@ async fn s031_to_s037_keys_of_a_phone_say_who_hears_its_user() {
         }
         call.informs('2').await;
         scene.hears(to_target).await;
-        scene.noticed_nothing();
+        scene.noticed_nothing().await;
         call.presses("*").await;
         assert_eq!(running.await.expect("no panic"), Ended::Left);
         scene.hears([false, false]).await;

@@ -60,7 +60,7 @@ async fn s053_a_phone_that_is_called_listens_once_it_answers() {
         call.hangs_up().await;
         scene.hears([false, false]).await;
     }
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn s055_a_line_of_two_applications_begins_with_a_whisper() {
         call.hangs_up().await;
         scene.hears([false, false]).await;
     }
-    scene.noticed_nothing();
+    scene.noticed_nothing().await;
 }
 
 #[tokio::test]
