@@ -323,7 +323,7 @@ mod tests {
             let octets = frames.len() as u64 / u64::from(count);
             prop_assert_eq!(bytes.len() as u64, tracks.file_bytes(octets));
             prop_assert_eq!(tracks.octets_in(bytes.len() as u64), octets);
-            let (mut rest, mut found) = (&bytes[tracks.head_bytes() as usize..], vec![Vec::new(); count.into()]);
+            let (mut rest, mut found) = (&bytes[tracks.head_bytes() as usize..], vec![Vec::<u8>::new(); count.into()]);
             for nth in 0.. {
                 if rest.is_empty() {
                     break;
