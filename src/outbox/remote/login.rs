@@ -10,7 +10,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Client, Method};
 use tokio::sync::Mutex;
 
-use super::answer::later;
+use super::answer::{Answer, later};
 use super::body::Payload;
 use super::guard::Lookup;
 use super::web::{Ask, client, exchange, header_value, render_url};
@@ -114,8 +114,9 @@ impl Fetched {
             return Err(later(format!("no token: {ask}: the answer is no JSON")));
         }
         let Some(json) = json else {
-            // a wrong secret can be mended without touching the recording
-            return Err(later(format!("no token: {}", self.hidden(&answer.failure().what))));
+            // a wrong secret can be mended without touching the recording; before it is cut short, so that no half of one is left
+            let body = self.hidden(&String::from_utf8_lossy(&answer.body)).into_bytes();
+            return Err(later(format!("no token: {}", Answer { body, ..answer }.failure().what)));
         };
         let token = json.get("access_token").and_then(serde_json::Value::as_str);
         let header = token.and_then(|token| header(&settings.scheme, token));
