@@ -134,7 +134,7 @@ pub(super) async fn by_id(
     headers: HeaderMap,
 ) -> Response {
     let name = id.map(|Path(id)| id).unwrap_or_default();
-    let form = Form::of(how.map(|Query(how)| how.play).unwrap_or_default());
+    let form = Form::of(how.ok().and_then(|Query(how)| how.play).as_deref());
     let viewer = match desk.gate.viewer(&headers, from).await {
         Ok(viewer) => viewer,
         Err(refusal) => return not_let_in(&desk, from, &name, refusal).await,
@@ -165,7 +165,7 @@ pub(super) async fn by_link(
     let signed = signed.map(|Query(signed)| signed).unwrap_or_default();
     match links::check(&desk.link_key, (&name, signed.to.as_deref()), (&signed.expires, &signed.sig)) {
         Ok((id, part)) => {
-            let form = Form::of(signed.play);
+            let form = Form::of(signed.play.as_deref());
             let asking = Asking { event: Event::Link, viewer: None, from, name, remote: signed.to, form };
             send(desk, asking, Asked::Id(id, part), headers).await
         }
@@ -205,7 +205,7 @@ enum Form {
 }
 
 impl Form {
-    fn of(play: Option<String>) -> Self {
+    fn of(play: Option<&str>) -> Self {
         if play.is_some() { Self::Playable } else { Self::Kept }
     }
 }

@@ -88,7 +88,7 @@ impl Http {
             ask.header("content-digest", &format!("sha-256=:{digest}:"))?;
         }
         let (head, tail) = (Bytes::new(), Bytes::new());
-        ask.payload = Payload::Recording { head, stretch: Stretch::whole(parcel), tail };
+        ask.payload = Payload::Recording { head, stretch: Stretch::whole(parcel).into(), tail };
         Ok(json.into())
     }
 
@@ -135,7 +135,7 @@ impl Http {
             .as_bytes(),
         );
         let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-        ask.payload = Payload::Recording { head: head.into(), stretch: Stretch::whole(parcel), tail };
+        ask.payload = Payload::Recording { head: head.into(), stretch: Stretch::whole(parcel).into(), tail };
         Ok(json.into())
     }
 }

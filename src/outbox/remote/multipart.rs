@@ -246,7 +246,7 @@ impl Multipart<'_> {
             Call { method: Method::PUT, name: self.name, query: &query, headers: &headers, payload_sha256: &hash };
         let (head, tail, parcel) = (Bytes::new(), Bytes::new(), self.parcel.clone());
         let stretch = body::Stretch { parcel, from: stretch.from, len: stretch.len };
-        let payload = Payload::Recording { head, stretch, tail };
+        let payload = Payload::Recording { head, stretch: stretch.into(), tail };
         let answer = self.s3.send(&call, payload, Some(self.progress)).await?;
         if !answer.status.is_success() {
             return Err(self.s3.failure(&answer));

@@ -151,7 +151,7 @@ impl S3 {
         let hash = &parcel.sha256;
         let call = Call { method: Method::PUT, name, query: "", headers: &headers, payload_sha256: hash };
         let (head, tail) = (Bytes::new(), Bytes::new());
-        let payload = Payload::Recording { head, stretch: Stretch::whole(parcel), tail };
+        let payload = Payload::Recording { head, stretch: Stretch::whole(parcel).into(), tail };
         let answer = self.send(&call, payload, Some(progress)).await?;
         if !answer.status.is_success() {
             return Err(self.failure(&answer));

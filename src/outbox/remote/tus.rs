@@ -253,7 +253,7 @@ impl Upload<'_> {
         self.tus.sign_on(&mut ask)?;
         let (head, tail) = (bytes::Bytes::new(), bytes::Bytes::new());
         let stretch = Stretch { parcel: self.parcel.clone(), from: offset, len };
-        ask.payload = Payload::Recording { head, stretch, tail };
+        ask.payload = Payload::Recording { head, stretch: stretch.into(), tail };
         self.tus.web.send(&ask, Some(self.progress)).await
     }
 

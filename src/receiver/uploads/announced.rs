@@ -23,7 +23,7 @@ impl Announced {
 
 impl Ledger<'_> {
     /// Bytes that are still to come for those that are left, and nobody else's; blocks for the disk.
-    pub(super) fn to_come(&mut self, desk: &Desk, left: &[Left]) -> Result<u64, OutboxError> {
+    pub(super) fn outstanding(&mut self, desk: &Desk, left: &[Left]) -> Result<u64, OutboxError> {
         let mut sum = 0_u64;
         let mut lengths = BTreeMap::new();
         for Left { id, bytes, .. } in left {

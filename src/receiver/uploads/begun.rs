@@ -167,7 +167,7 @@ impl Standing {
         if left.len() >= UNFINISHED {
             return Err(Untaken::new(StatusCode::SERVICE_UNAVAILABLE, "too many uploads are not finished"));
         }
-        let to_come = ledger.to_come(desk, &left).map_err(failed)?;
+        let to_come = ledger.outstanding(desk, &left).map_err(failed)?;
         space::has(desk, to_come.saturating_add(begun.length))?;
         // what is left of one whose note was never written
         spool.remove_partial(id).map_err(failed)?;
