@@ -25,7 +25,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(change: impl FnOnce(&mut MediaConfig)) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        super::count_mine();
+        super::counting::count_mine();
         let mut config = MediaConfig {
             bind: LOCALHOST,
             ports: 42_000..=48_999,

@@ -66,6 +66,12 @@ impl Stub {
         self.asked.lock().unwrap().len()
     }
 
+    async fn has_been_asked(&self, times: usize) {
+        while self.asked() < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn take(&self, parcel: &Parcel, progress: &dyn Progress) -> Result<Receipt, DeliveryError> {
         let later = |what: &str, after| DeliveryError { what: what.into(), retry: Retry::Later { after } };
         self.asked.lock().unwrap().push((parcel.key.clone(), parcel.attempt));
@@ -151,9 +157,7 @@ async fn at_most_eight_are_on_the_way() {
     let (home, _) = with(12);
     let stub = Stub::always(Mood::Hang);
     let all_asked = async {
-        while stub.asked() < 8 {
-            tokio::task::yield_now().await;
-        }
+        stub.has_been_asked(8).await;
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
@@ -199,8 +203,7 @@ async fn a_failure_waits_its_time_on_the_disk_and_tells_everything() {
     let summary = push(&home, &stub, &slow()).await;
     assert_eq!((summary.waiting, summary.verdict()), (1, Verdict::Waiting));
     let Outcome::Waiting { error, .. } = &summary.items[0].1 else { panic!("{summary:?}") };
-    let call = "unknown";
-    for part in [&ids[0].to_string(), call, "n.wav", "crm", "https://crm.example/api", "attempt 1", "503"] {
+    for part in [&ids[0].to_string(), "unknown", "n.wav", "crm", "https://crm.example/api", "attempt 1", "503"] {
         assert!(error.contains(part), "{part}: {error}");
     }
     assert!(!error.contains('\u{1b}'), "{error}");
@@ -306,17 +309,10 @@ async fn an_upload_that_stalls_fails_and_a_run_ends_in_its_time() {
 
 #[tokio::test]
 async fn a_run_that_is_killed_leaves_what_it_sent_to_the_next() {
-    let (home, _) = with(3);
-    let hanging = Stub::always(Mood::Hang);
-    let sent = async {
-        while hanging.asked() < 3 {
-            tokio::task::yield_now().await;
-        }
-    };
-    let options = slow();
+    let ((home, _), hanging, options) = (with(3), Stub::always(Mood::Hang), slow());
     tokio::select! {
         summary = push(&home, &hanging, &options) => panic!("{summary:?}"),
-        () = sent => {}
+        () = hanging.has_been_asked(3) => {}
     }
     let stub = Stub::in_moods(&[]);
     assert_eq!(push(&home, &stub, &slow()).await.delivered, 3);
@@ -330,9 +326,7 @@ async fn two_runs_at_once_are_one_and_one_that_says_so() {
     let first = Options { max_time: Some(Duration::from_millis(300)), ..slow() };
     let other = home.other();
     let second = async {
-        while hanging.asked() == 0 {
-            tokio::task::yield_now().await;
-        }
+        hanging.has_been_asked(1).await;
         let all = remotes(&[("crm", &stub)]);
         let refused = run(&other, &all, &slow(), &()).await;
         assert!(matches!(refused, Err(PushError::Locked { .. })), "{refused:?}");
