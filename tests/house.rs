@@ -47,7 +47,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
         ],
     ),
     ("spy", 4, &["audio", "config", "control"]),
-    ("receiver", 3, &["config", "outbox"]),
+    ("receiver", 3, &["audio", "config", "outbox"]),
     ("control", 3, &["audio", "call", "config", "evidence"]),
     ("dialplan", 3, &["astdb", "audio", "call", "config", "media"]),
     ("call", 2, &["audio", "config", "evidence", "media", "outbox", "recorder", "rtp", "sdp", "sip", "transport"]),

@@ -149,7 +149,7 @@ exten => _car.,1,UserEvent(last,text:a pattern|${EXTEN})
     called.is_hung_up().await;
     alice.invite("carol").await.is_refused(&[486]).await;
     assert_eq!(told(&pbx, "last"), "a pattern|carol");
-    // FreeSWITCH answers 480 here, as if somebody were away.
-    alice.invite("nobody").await.is_refused(&[404]).await;
+    // As Asterisk does where a plan goes on nowhere.
+    alice.invite("nobody").await.is_refused(&[603]).await;
     assert_eq!(pbx.store().get("last_dial", "alice").unwrap().expect("it").text(), "nobody");
 }
