@@ -79,6 +79,8 @@ struct Line {
     clip: VecDeque<i16>,
     received: Vec<Packet>,
     sent: Vec<Packet>,
+    /// The longest time between two packets that were to be 20 ms or so apart.
+    longest_pause: Duration,
 }
 
 /// A phone's RTP port within one call.
@@ -106,6 +108,7 @@ impl Media {
             clip: VecDeque::new(),
             received: Vec::new(),
             sent: Vec::new(),
+            longest_pause: Duration::ZERO,
         };
         let (line, arrived, tasks) = (Arc::new(Mutex::new(line)), Arc::new(Notify::new()), Tasks::default());
         tasks.spawn(receive(reader, Arc::clone(&line), Arc::clone(&arrived)));
@@ -163,6 +166,11 @@ impl Media {
 
     pub(crate) fn sent(&self) -> Vec<Packet> {
         self.line.lock().unwrap().sent.clone()
+    }
+
+    /// Whether the machine was so busy that this phone stuttered: a server that mixes fills such a pause.
+    pub(crate) fn has_stuttered(&self) -> bool {
+        self.line.lock().unwrap().longest_pause > Duration::from_millis(60)
     }
 
     /// Where this side's audio is to go.
@@ -287,12 +295,15 @@ async fn receive(socket: UdpSocket, line: Arc<Mutex<Line>>, arrived: Arc<Notify>
 /// To its own beat, on a thread of its own: what keeps the test's runtime busy makes no phone stutter. Ends with the line.
 fn send(socket: &StdUdpSocket, line: &Weak<Mutex<Line>>, ptime_ms: u32) {
     let (step, mut next) = (Duration::from_millis(ptime_ms.into()), std::time::Instant::now());
+    let mut before = next;
     let ssrc = u32::from(socket.local_addr().map_or(0, |address| address.port())) << 8 | 0x5a;
     let mut sender = Sender { sequence: 65_500, timestamp: 4_294_900_000, samples: 8 * ptime_ms, ssrc, event: None };
     while let Some(line) = line.upgrade() {
         {
             // Kept until it is noted: nobody receives what has not been sent.
             let mut line = line.lock().unwrap();
+            let now = std::time::Instant::now();
+            line.longest_pause = line.longest_pause.max(now - std::mem::replace(&mut before, now));
             if let Some((packet, to)) = sender.next(&mut line) {
                 let _ = socket.send_to(&packet.print(), to);
                 line.sent.push(packet);
