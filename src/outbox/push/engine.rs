@@ -300,7 +300,7 @@ impl<'a> Run<'a> {
         let Ended { claim, came, bytes } = ended;
         self.summary.bytes += bytes;
         let outcome = match came {
-            Came::There(receipt) => return self.next.arrived.push((claim, receipt)),
+            Came::There(receipt) => return self.next.arrived.push((claim, receipt, now_ms())),
             Came::Not(outcome) => outcome,
         };
         self.leaves(&claim.key);
@@ -321,11 +321,11 @@ impl<'a> Run<'a> {
 
     /// A turn has been taken: its receipts count.
     fn turned(&mut self, turn: Turn, claims: Vec<Option<Claim>>) {
-        for (claim, _) in turn.arrived {
+        for (claim, ..) in turn.arrived {
             self.watcher.event(&Event::Ended(&claim.item, &Outcome::Delivered));
             self.leaves(&claim.key);
-            if let Some(gate) = self.line(&claim.key.remote).and_then(|line| line.gate.as_mut()) {
-                *gate = Gate::default();
+            if let Some(line) = self.line(&claim.key.remote) {
+                line.gate = None;
             }
             self.summary.delivered += 1;
             self.tell(claim.key, claim.item, Outcome::Delivered);

@@ -181,8 +181,8 @@ pub(super) fn due(outbox: &Outbox, options: &Options, remote: &Arc<str>) -> Resu
 /// more than for one.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// What has arrived.
-    pub(super) arrived: Vec<(Claim, Receipt)>,
+    /// What has arrived, and when, milliseconds since 1970.
+    pub(super) arrived: Vec<(Claim, Receipt, i64)>,
     /// Claimed, and not begun after all.
     pub(super) put_back: Vec<Key>,
     /// To be begun.
@@ -194,8 +194,8 @@ pub(super) struct Turn {
 pub(super) fn turn(outbox: &Outbox, turn: &Turn) -> Result<Vec<Option<Claim>>, OutboxError> {
     let durable = if turn.arrived.is_empty() { Durable::Soon } else { Durable::Yes };
     let found = outbox.write("keeping receipts and beginning attempts", durable, |tx| {
-        for (claim, receipt) in &turn.arrived {
-            delivered(tx, claim, receipt)?;
+        for (claim, receipt, arrived_ms) in &turn.arrived {
+            delivered(tx, claim, (receipt, *arrived_ms))?;
         }
         for key in &turn.put_back {
             tx.prepare_cached(
@@ -283,7 +283,7 @@ pub(super) fn resume_at(outbox: &Outbox, claim: &Claim, resume: &Resume) -> Resu
 }
 
 /// A receipt has come, and counts.
-fn delivered(tx: &Transaction<'_>, claim: &Claim, receipt: &Receipt) -> Result<(), Fault> {
+fn delivered(tx: &Transaction<'_>, claim: &Claim, (receipt, arrived_ms): (&Receipt, i64)) -> Result<(), Fault> {
     let key = &claim.key;
     let (text, now) = (serde_json::to_string(receipt).unwrap_or_default(), now_ms());
     tx.prepare_cached(
@@ -292,10 +292,14 @@ fn delivered(tx: &Transaction<'_>, claim: &Claim, receipt: &Receipt) -> Result<(
          AND number = (SELECT number FROM recordings WHERE id = ?6)",
     )?
     .execute(params![key.number, key.part, key.remote.as_ref(), text, now, claim.item.id.to_string()])?;
+    tx.prepare_cached("UPDATE remotes SET delivered_ms = ?2 WHERE name = ?1")?
+        .execute(params![key.remote.as_ref(), now])?;
+    // What came before the remote failed, and is only now kept, says nothing of how it is; but a clock may have been put back.
     tx.prepare_cached(
-        "UPDATE remotes SET failures = 0, closed_until_ms = 0, error = NULL, failed_ms = NULL, delivered_ms = ?2 WHERE name = ?1",
+        "UPDATE remotes SET failures = 0, closed_until_ms = 0, error = NULL, failed_ms = NULL
+         WHERE name = ?1 AND (failed_ms IS NULL OR failed_ms <= ?2 OR failed_ms > ?3 + 1000)",
     )?
-    .execute(params![key.remote.as_ref(), now])?;
+    .execute(params![key.remote.as_ref(), arrived_ms, now])?;
     Ok(())
 }
 
