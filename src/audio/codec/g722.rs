@@ -14,65 +14,61 @@ pub fn decode(octets: &[u8]) -> Vec<i16> {
     samples
 }
 
-/// A stream, of which one part comes after the other.
+/// What is known of a stream from one octet to the next.
 #[derive(Clone, Debug)]
-pub struct Decoder {
+struct Bands {
     low: Band,
     high: Band,
-    /// The last samples of both bands: their sum and their difference, in turn.
+    /// What the filter between them and the samples has seen last, two for each octet.
     history: [i32; 24],
 }
 
-impl Default for Decoder {
+impl Default for Bands {
     fn default() -> Self {
         Self { low: Band::new(LOW), high: Band::new(HIGH), history: [0; 24] }
     }
 }
+
+impl Bands {
+    /// Shows the filter the next two.
+    fn filter(&mut self, next: [i32; 2]) -> &[i32; 24] {
+        self.history.copy_within(2.., 0);
+        self.history[22..].copy_from_slice(&next);
+        &self.history
+    }
+}
+
+/// A stream, of which one part comes after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder(Bands);
 
 impl Decoder {
     /// Adds what the next octets mean to `samples`: two for each.
     pub fn decode(&mut self, octets: &[u8], samples: &mut Vec<i16>) {
         samples.reserve(octets.len() * 2);
         for &octet in octets {
-            let sum = self.low.next(usize::from(octet & 0x3f));
-            let difference = self.high.next(usize::from(octet >> 6));
-            self.history.copy_within(2.., 0);
-            self.history[22] = sum + difference;
-            self.history[23] = sum - difference;
-            samples.extend(join(&self.history));
+            let low = self.0.low.next(usize::from(octet & 0x3f));
+            let high = self.0.high.next(usize::from(octet >> 6));
+            samples.extend(join(self.0.filter([low + high, low - high])));
         }
     }
 }
 
 /// What makes octets of samples.
-#[derive(Clone, Debug)]
-pub struct Encoder {
-    low: Band,
-    high: Band,
-    /// The last samples.
-    history: [i32; 24],
-}
-
-impl Default for Encoder {
-    fn default() -> Self {
-        Self { low: Band::new(LOW), high: Band::new(HIGH), history: [0; 24] }
-    }
-}
+#[derive(Clone, Debug, Default)]
+pub struct Encoder(Bands);
 
 impl Encoder {
     /// Adds the octets of the next samples to `octets`: one for two of them; of an odd number the last is left out.
     pub fn encode(&mut self, samples: &[i16], octets: &mut Vec<u8>) {
         octets.reserve(samples.len() / 2);
         for pair in samples.as_chunks::<2>().0 {
-            self.history.copy_within(2.., 0);
-            self.history[22..].copy_from_slice(&pair.map(i32::from));
-            let [low, high] = split(&self.history);
-            let (low, high) = (
-                low_code(low - self.low.predicted, self.low.step),
-                high_code(high - self.high.predicted, self.high.step),
-            );
-            self.low.next(usize::from(low));
-            self.high.next(usize::from(high));
+            let [low, high] = split(self.0.filter(pair.map(i32::from)));
+            let Bands { low: lower, high: upper, .. } = &mut self.0;
+            let low = low_code(low - lower.predicted, lower.step);
+            let high = high_code(high - upper.predicted, upper.step);
+            lower.next(usize::from(low));
+            upper.next(usize::from(high));
             octets.push(high << 6 | low);
         }
     }
