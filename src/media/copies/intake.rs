@@ -13,7 +13,7 @@ pub struct Intake {
     rings: Vec<CopyReader>,
     /// Records, as they came.
     bytes: Vec<u8>,
-    /// Where each begins, and what comes after it for the same recording.
+    /// What is in each, and what comes after it for the same recording.
     records: Vec<Record>,
     lists: HashMap<u64, List>,
     /// Records that nobody has taken.
@@ -22,8 +22,10 @@ pub struct Intake {
 
 #[derive(Clone, Copy, Debug)]
 struct Record {
-    at_us: u64,
+    copied: Copied,
+    /// Where its payload begins and ends.
     start: usize,
+    end: usize,
     next: Option<usize>,
 }
 
@@ -52,14 +54,12 @@ impl Intake {
     pub fn next_until(&mut self, key: &CopyKey, until_us: u64) -> Option<(Copied, &[u8])> {
         let list = self.lists.get_mut(&key.number)?;
         let record = *self.records.get(list.first?)?;
-        if record.at_us > until_us {
+        if record.copied.at_us > until_us {
             return None;
         }
         list.first = record.next;
         self.waiting = self.waiting.saturating_sub(1);
-        let (head, rest) = self.bytes.get(record.start..)?.split_first_chunk::<HEAD>()?;
-        let (_, copied, length) = parse(head)?;
-        Some((copied, rest.get(..length)?))
+        Some((record.copied, self.bytes.get(record.start..record.end)?))
     }
 
     /// All recordings have taken what was copied at a time, in µs, or before: what of it is left is nobody's.
@@ -69,8 +69,8 @@ impl Intake {
             for list in self.lists.values() {
                 let mut at = list.first;
                 while let Some(record) = at.and_then(|at| self.records.get(at)) {
-                    if record.at_us > taken_us {
-                        left.extend_from_slice(self.whole(record.start));
+                    if record.copied.at_us > taken_us {
+                        left.extend_from_slice(&self.bytes[record.start - HEAD..record.end]);
                     }
                     at = record.next;
                 }
@@ -85,20 +85,13 @@ impl Intake {
         self.sort(0);
     }
 
-    /// The record that begins at a byte.
-    fn whole(&self, start: usize) -> &[u8] {
-        let bytes = self.bytes.get(start..).unwrap_or_default();
-        let length = bytes.first_chunk().and_then(parse).map_or(0, |(_, _, length)| HEAD + length);
-        bytes.get(..length).unwrap_or_default()
-    }
-
     /// Puts the records from a byte on into their lists.
     fn sort(&mut self, from: usize) {
-        let mut start = from;
-        while let Some((number, copied, length)) = self.bytes.get(start..).and_then(<[u8]>::first_chunk).and_then(parse)
-        {
-            self.list(number, Record { at_us: copied.at_us, start, next: None });
-            start += HEAD + length;
+        let mut at = from;
+        while let Some((number, copied, length)) = self.bytes.get(at..).and_then(<[u8]>::first_chunk).and_then(parse) {
+            let start = at + HEAD;
+            at = start + length;
+            self.list(number, Record { copied, start, end: at, next: None });
         }
     }
 
@@ -109,10 +102,10 @@ impl Intake {
         let list = self.lists.entry(number).or_insert(List { first: None, last: at });
         let after = match list.first {
             None => None,
-            Some(_) if self.records[list.last].at_us <= record.at_us => Some(list.last),
+            Some(_) if self.records[list.last].copied.at_us <= record.copied.at_us => Some(list.last),
             // From another media thread, whose ring was read later.
             Some(first) => {
-                let earlier = |at: &usize| self.records[*at].at_us <= record.at_us;
+                let earlier = |at: &usize| self.records[*at].copied.at_us <= record.copied.at_us;
                 std::iter::successors(Some(first), |at| self.records[*at].next).take_while(earlier).last()
             }
         };
