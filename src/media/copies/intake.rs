@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::ring::{CopyReader, NewRings, parse};
 use super::{Copied, CopyKey, HEAD};
 
@@ -15,7 +17,7 @@ pub struct Intake {
     bytes: Vec<u8>,
     /// What is in each, and what comes after it for the same recording.
     records: Vec<Record>,
-    lists: HashMap<u64, List>,
+    lists: HashMap<u64, List, RandomState>,
     /// Records that nobody has taken.
     waiting: usize,
 }
@@ -38,7 +40,7 @@ struct List {
 
 impl Intake {
     pub(super) fn new(new: NewRings) -> Self {
-        let (rings, bytes, records, lists) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        let (rings, bytes, records, lists) = (Vec::new(), Vec::new(), Vec::new(), HashMap::default());
         Self { new, rings, bytes, records, lists, waiting: 0 }
     }
 
