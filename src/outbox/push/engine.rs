@@ -83,8 +83,10 @@ pub(super) async fn run(
         lock(outbox, options.wait_lock).await
     };
     let _lock = tokio::select! {
-        lock = began => lock?,
+        // First: a lock that nobody waits for any more is held for a moment all the same, and the next run would meet it.
+        biased;
         () = options.stop.asked() => return Ok(Summary::default()),
+        lock = began => lock?,
     };
     let (wanted, of) = (options.clone(), names.clone());
     blocking(outbox, move |outbox| pick::prepare(outbox, &wanted, &of)).await?;
