@@ -218,7 +218,23 @@ fn written_to() -> HashSet<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    /// Looks until so many files are for later: a program that another test starts has the files open that this one writes, until it
+    /// runs.
+    fn seen(folder: &Path, when: (SystemTime, Duration), later: usize) -> Look {
+        let began = Instant::now();
+        loop {
+            let seen = look(folder, when).unwrap();
+            if seen.later.len() == later {
+                return seen;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "not {later} are for later, but {:?}", seen.later);
+            std::thread::yield_now();
+        }
+    }
 
     fn names(look: &Look) -> Vec<String> {
         look.takes.iter().map(|take| take.files().map(|file| file.name.clone()).collect::<Vec<_>>().join("+")).collect()
@@ -242,12 +258,12 @@ mod tests {
         let open = File::options().append(true).open(put("open.wav")).unwrap();
         let hour = Duration::from_secs(3_600);
         let later = SystemTime::now() + hour;
-        let seen = look(folder.path(), (later, hour / 2)).unwrap();
-        assert_eq!(names(&seen), ["2024/01/02/a-in.wav+2024/01/02/a-out.wav", "b-in.WAV", "c.gsm", "in.wav"]);
-        assert_eq!(seen.takes[0].stem(), "2024/01/02/a");
-        assert_eq!(seen.later, [folder.path().join("open.wav")]);
+        let found = seen(folder.path(), (later, hour / 2), 1);
+        assert_eq!(names(&found), ["2024/01/02/a-in.wav+2024/01/02/a-out.wav", "b-in.WAV", "c.gsm", "in.wav"]);
+        assert_eq!(found.takes[0].stem(), "2024/01/02/a");
+        assert_eq!(found.later, [folder.path().join("open.wav")]);
         drop(open);
-        assert_eq!(look(folder.path(), (later, hour / 2)).unwrap().takes.len(), 5);
+        assert_eq!(seen(folder.path(), (later, hour / 2), 0).takes.len(), 5);
         assert_eq!(look(folder.path(), (later, hour * 2)).unwrap().later.len(), 6);
         assert!(look(&folder.path().join("nowhere"), (later, hour)).is_err());
     }
