@@ -93,7 +93,11 @@ impl Spool {
         // A time in the future says nothing of how old it is.
         let age = SystemTime::now().duration_since(file.metadata()?.modified()?).unwrap_or_default();
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(age >= quiet),
+            Ok(()) => {
+                // Closing would not do: a program that is being started at this moment has the same file open until it runs.
+                let _ = flock(&file, FlockOperation::Unlock);
+                Ok(age >= quiet)
+            }
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
