@@ -63,16 +63,18 @@ pub(super) fn open(paths: &Paths, past: Past, disk: &mut dyn Disk) -> Result<Fou
 
 /// A log without entries and without a key is a new one. The key gets its name last: where there is one, there was a head.
 fn begin(paths: &Paths, past: Past, file: File, disk: &mut dyn Disk) -> Result<Found, EvidenceError> {
-    let size = file.metadata().map_err(EvidenceError::io("reading", &paths.log))?.len();
+    // From here on the lock goes with it, whatever fails.
+    let tail = Tail { file, key: Key::random()?, head: Head::START };
+    let size = tail.file.metadata().map_err(EvidenceError::io("reading", &paths.log))?.len();
     if size > 0 {
         return Err(EvidenceError::KeyMissing { path: paths.key.clone() });
     }
-    let key = Key::random()?;
     // One may be left of a start that was killed.
     let _ = std::fs::remove_file(&paths.new_key);
-    let made = key
+    let made = tail
+        .key
         .save(&paths.new_key)
-        .and_then(|()| disk.write_new(&paths.new_head, &Head::START.sealed(&key)))
+        .and_then(|()| disk.write_new(&paths.new_head, &Head::START.sealed(&tail.key)))
         .and_then(|()| disk.rename(&paths.new_head, &paths.head))
         .and_then(|()| disk.rename(&paths.new_key, &paths.key))
         .and_then(|()| disk.sync_folder(paths));
@@ -81,7 +83,7 @@ fn begin(paths: &Paths, past: Past, file: File, disk: &mut dyn Disk) -> Result<F
         let why = format!("the log and its key were removed under the running server: {} entries are gone", known.seq);
         Entry::own(Event::Damaged, why)
     });
-    Ok(Found { tail: Tail { file, key, head: Head::START }, notes: lost.into_iter().collect() })
+    Ok(Found { tail, notes: lost.into_iter().collect() })
 }
 
 fn resume(paths: &Paths, past: Past, mut tail: Tail, disk: &mut dyn Disk) -> Result<Found, EvidenceError> {
