@@ -67,9 +67,7 @@ impl Stub {
     }
 
     async fn has_been_asked(&self, times: usize) {
-        while self.asked() < times {
-            tokio::task::yield_now().await;
-        }
+        until("enough attempts", || self.asked() >= times).await;
     }
 
     async fn take(&self, parcel: &Parcel, progress: &dyn Progress) -> Result<Receipt, DeliveryError> {
@@ -117,6 +115,16 @@ impl Remote for Stub {
 
     fn place(&self) -> String {
         "https://crm.example/api".into()
+    }
+}
+
+/// Lets the others go on until something is so. A minute of the real clock is too long: time that is paused passes only where everybody
+/// waits.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        tokio::task::yield_now().await;
     }
 }
 
@@ -406,13 +414,9 @@ async fn a_run_that_stays_sends_what_is_finished_meanwhile() {
     let stub = Stub::in_moods(&[]);
     let stays = Options { until: Until::Stopped, ..quick() };
     let more = async {
-        while stub.taken() < 1 {
-            tokio::task::yield_now().await;
-        }
+        until("the first", || stub.taken() == 1).await;
         home.finished("late.wav", b"late");
-        while stub.taken() < 2 {
-            tokio::task::yield_now().await;
-        }
+        until("what was finished meanwhile", || stub.taken() == 2).await;
     };
     tokio::select! {
         summary = push(&home, &stub, &stays) => panic!("{summary:?}"),
