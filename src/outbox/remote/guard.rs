@@ -159,6 +159,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use futures_util::FutureExt;
 
@@ -222,7 +223,8 @@ mod tests {
                 assert!(look.now_or_never().is_none(), "it is slow");
                 answers.push(answer);
             }
-            let mut all: Vec<usize> = begun.iter().take(AT_ONCE).collect();
+            let next = || begun.recv_timeout(Duration::from_secs(60)).expect("eight begin within a minute");
+            let mut all: Vec<usize> = (0..AT_ONCE).map(|_| next()).collect();
             all.sort_unstable();
             assert_eq!(all, (0..AT_ONCE).collect::<Vec<_>>());
             let ninth = in_turn(&PLACES, move || begins.send(AT_ONCE).map_err(io::Error::other));
