@@ -2,6 +2,7 @@
 
 mod clock;
 mod counted;
+mod down;
 mod hostile;
 mod life;
 mod measured;

@@ -346,28 +346,6 @@ async fn two_runs_at_once_are_one_and_one_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_remote_that_is_down_is_left_alone_and_keeps_no_other_waiting() {
-    let home = Home::new();
-    home.outbox.set_remotes(&["crm", "down"]).unwrap();
-    for _ in 0..40 {
-        home.finished("n.wav", b"audio");
-    }
-    let (stub, down) = (Stub::in_moods(&[]), Stub::always(Mood::Fail(None)));
-    let all = remotes(&[("crm", &stub), ("down", &down)]);
-    let summary = run(&home.outbox, &all, &slow(), &()).await.unwrap();
-    assert_eq!((summary.delivered, summary.waiting, stub.taken()), (40, 40, 40));
-    assert!(down.asked() < 16, "{} attempts", down.asked());
-    let status = home.outbox.remotes().unwrap();
-    let status = status.iter().find(|remote| remote.name == "down").unwrap();
-    assert!(status.closed_until.is_some() && status.failures >= 8 && status.waiting == 40, "{status:?}");
-    assert!(status.error.as_deref().is_some_and(|error| error.contains("503")) && status.oldest_unsent.is_some());
-    // The next run asks nothing before the time.
-    let asked = down.asked();
-    run(&home.outbox, &all, &slow(), &()).await.unwrap();
-    assert_eq!(down.asked(), asked);
-}
-
-#[tokio::test]
 async fn runs_are_limited_by_ids_remotes_age_number_and_order() {
     let home = Home::new();
     home.outbox.set_remotes(&["crm", "copy"]).unwrap();
