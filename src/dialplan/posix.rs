@@ -80,18 +80,8 @@ impl Regex {
     /// # Errors
     /// As [`Self::compile`].
     pub(super) fn cached(pattern: &str) -> Result<Arc<Self>, RegexError> {
-        static LATEST: Mutex<VecDeque<Arc<Regex>>> = Mutex::new(VecDeque::new());
-        let latest = || LATEST.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = latest().iter().find(|regex| regex.pattern == pattern) {
-            return Ok(known.clone());
-        }
-        let regex = Arc::new(Self::compile(pattern)?);
-        if pattern.len() <= KEPT_BYTES {
-            let mut latest = latest();
-            latest.push_front(regex.clone());
-            latest.truncate(KEPT);
-        }
-        Ok(regex)
+        static LATEST: Latest = Latest(Mutex::new(VecDeque::new()));
+        LATEST.regex(pattern)
     }
 
     /// Whether the pattern has a `( )`.
@@ -120,6 +110,25 @@ impl Regex {
         self.longest.captures(&mut self.longest.create_cache(), input, &mut captures);
         let group = |index| captures.get_group(index).and_then(|span| text.get(span.start..span.end));
         Some(Found { whole: group(0)?, group: group(1) })
+    }
+}
+
+/// Patterns that were compiled lately, the newest first.
+struct Latest(Mutex<VecDeque<Arc<Regex>>>);
+
+impl Latest {
+    fn regex(&self, pattern: &str) -> Result<Arc<Regex>, RegexError> {
+        let latest = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = latest().iter().find(|regex| regex.pattern == pattern) {
+            return Ok(known.clone());
+        }
+        let regex = Arc::new(Regex::compile(pattern)?);
+        if pattern.len() <= KEPT_BYTES {
+            let mut latest = latest();
+            latest.push_front(regex.clone());
+            latest.truncate(KEPT);
+        }
+        Ok(regex)
     }
 }
 
@@ -177,9 +186,10 @@ mod tests {
 
     #[test]
     fn a_pattern_known_late_is_compiled_once() {
-        let (first, again) = (Regex::cached("la+te").unwrap(), Regex::cached("la+te").unwrap());
+        let latest = Latest(Mutex::default());
+        let (first, again) = (latest.regex("la+te").unwrap(), latest.regex("la+te").unwrap());
         assert!(Arc::ptr_eq(&first, &again));
-        assert!(Regex::cached("(").is_err());
+        assert!(latest.regex("(").is_err() && Regex::cached("(").is_err());
     }
 
     #[test]
