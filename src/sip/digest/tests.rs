@@ -161,7 +161,12 @@ proptest! {
         let broken = format!("{head}{new}{}", tail.get(cut..).unwrap_or_default());
         let verdict = authenticator.verify(NOW, "REGISTER", &broken, b"", Some(&secret("right")));
         let hashed = ["username", "nonce", "uri", "response", "nc", "cnonce"];
-        let changed = |name| Fields::parse(&broken).and_then(|f| f.plain(name)) != Fields::parse(&sound).and_then(|f| f.plain(name));
+        // The digits of a response mean the same in either case.
+        let read = |text: &str, name: &str| {
+            let value = Fields::parse(text)?.plain(name)?;
+            Some(if name == "response" { value.to_ascii_lowercase() } else { value })
+        };
+        let changed = |name| read(&broken, name) != read(&sound, name);
         prop_assert!(!matches!(verdict, Verdict::Accepted { .. }) || !hashed.into_iter().any(changed), "{}", broken);
     }
 }
