@@ -2,7 +2,37 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a program may run that is to end by itself.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Runs it to its end; what it prints is not shown, and it reads nothing but what its `stdin` is set to.
+#[track_caller]
+pub(crate) fn run(command: &mut Command) -> Output {
+    ended(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs"))
+}
+
+/// Waits for its end, and reads what it prints meanwhile. One that does not end is killed, and the test fails.
+#[track_caller]
+pub(crate) fn ended(child: Child) -> Output {
+    let (late, (done, end)) = (Pid::from_child(&child), channel::<()>());
+    let watch = std::thread::spawn(move || {
+        let is_late = end.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout);
+        if is_late {
+            let _ = kill_process(late, Signal::KILL);
+        }
+        is_late
+    });
+    let output = child.wait_with_output().expect("it has run");
+    drop(done);
+    assert!(!watch.join().expect("a thread"), "it did not end within {LONGEST:?}: {output:?}");
+    output
+}
 
 /// What it printed; it has ended well.
 #[track_caller]

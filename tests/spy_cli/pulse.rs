@@ -2,16 +2,20 @@
 //!
 //! A machine without PulseAudio skips these tests and says so; with `CI=true` in the environment they are mandatory.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use rustix::process::{Signal, kill_process};
 
 use super::desk::{A_HZ, B_HZ, CALL, Desk, Seen, sine};
-use super::{code, has, lacks, pid, spy, text};
-use crate::harness::PATIENCE;
+use super::{Words, code, has, lacks, pid, spy, text};
+use crate::harness::{PATIENCE, program};
 use crate::interop::is_installed;
+
+/// How the line begins that says what is heard, if anything yet, after most of a second: all is open then.
+const STATEMENT: &str = "spy: hears ";
 
 /// A quarter of a second at 8 kHz: short enough for a pitch that the card's clock moves a little.
 const PIECE: usize = 2_000;
@@ -37,12 +41,10 @@ impl SoundServer {
         }
         let places = Self::places(&folder);
         let mut server = command.envs(places).stderr(Stdio::piped()).spawn().expect("a sound server");
-        let mut log = BufReader::new(server.stderr.take().expect("stderr")).lines();
-        let ready = log.by_ref().any(|line| line.expect("text").contains("Daemon startup complete"));
-        assert!(ready, "the sound server does not start");
-        // It must not stand still because nobody reads on.
-        std::thread::spawn(move || log.count());
-        Some(Self { server, folder })
+        let log = Words::of(&mut server);
+        let server = Self { server, folder };
+        log.says("Daemon startup complete");
+        Some(server)
     }
 
     fn places(folder: &tempfile::TempDir) -> [(&'static str, &std::path::Path); 3] {
@@ -67,13 +69,24 @@ impl SoundServer {
         let words = [&format!("--device={sink}.monitor"), "--latency-msec=20", "--rate=8000", "--channels=1"];
         let mut recorder =
             self.tool("parec", &[&words[..], &["--format=s16le", "--raw"]].concat()).spawn().expect("parec");
-        let sound = recorder.stdout.take().expect("stdout");
+        let mut stdout = recorder.stdout.take().expect("stdout");
+        let (heard, sound) = channel();
+        std::thread::spawn(move || {
+            let mut bytes = [0; PIECE * 2];
+            while stdout.read_exact(&mut bytes).is_ok() {
+                let piece: Vec<i16> =
+                    bytes.as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
+                if heard.send(piece).is_err() {
+                    return;
+                }
+            }
+        });
         Pieces { recorder, sound }
     }
 
     /// The microphones in use, as the server tells it: our own, for nobody else records here.
     fn open_microphones(&self) -> usize {
-        let list = self.tool("pactl", &["list", "short", "source-outputs"]).output().expect("pactl");
+        let list = program::run(&mut self.tool("pactl", &["list", "short", "source-outputs"]));
         assert!(list.status.success());
         text(&list.stdout).lines().count()
     }
@@ -90,14 +103,12 @@ impl SoundServer {
 /// The monitor of a sink.
 struct Pieces {
     recorder: Child,
-    sound: ChildStdout,
+    sound: Receiver<Vec<i16>>,
 }
 
 impl Pieces {
     fn next(&mut self) -> Vec<i16> {
-        let mut bytes = vec![0; PIECE * 2];
-        self.sound.read_exact(&mut bytes).expect("sound");
-        bytes.as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect()
+        self.sound.recv_timeout(PATIENCE).expect("sound of the monitor")
     }
 
     /// Waits for a piece that is as wanted.
@@ -147,7 +158,7 @@ fn a_card_is_chosen_by_a_part_of_its_name() {
     assert!(lacks(&server.hears("speaker").next(), A_HZ, 8_000));
     child.kill().expect("it runs");
     let _ = child.wait();
-    let unknown = server.spy(&desk, &["--device", "nowhere", CALL]).output().expect("spy runs");
+    let unknown = program::run(&mut server.spy(&desk, &["--device", "nowhere", CALL]));
     assert_eq!(unknown.status.code(), Some(3));
     let error = "spy: --device: no speaker is called `nowhere`\nhint: `spy --list-devices` shows their names\n";
     assert_eq!(text(&unknown.stderr), error);
@@ -171,21 +182,18 @@ fn the_microphone_is_open_only_in_a_speaking_mode_and_is_heard_by_the_party() {
         .spawn()
         .expect("spy runs");
     let mut keys = child.stdin.take().expect("stdin");
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
-    let mut says = |wanted: &str| {
-        lines.by_ref().map(|line| line.expect("text")).find(|line| line.contains(wanted)).expect(wanted);
-    };
-    says("hears agent");
+    let words = Words::of(&mut child);
+    words.says(STATEMENT);
     assert_eq!(server.open_microphones(), 0, "listening needs no microphone");
     keys.write_all(b"2").expect("spy reads");
-    says("WHISPER");
+    words.says("WHISPER");
     let since = Instant::now();
     while !has(&desk.voice(PIECE), 750.0, 8_000) {
         assert!(since.elapsed() < PATIENCE, "the party hears nothing of the room");
     }
     server.expect_microphones(1);
     keys.write_all(b"0").expect("spy reads");
-    says("LISTEN");
+    words.says("LISTEN");
     server.expect_microphones(0);
     keys.write_all(b"q").expect("spy reads");
     assert_eq!(code(&mut child), Some(0));
@@ -229,16 +237,13 @@ fn a_session_survives_its_sound_server() {
     let mut child =
         server.spy(&desk, &["--keys", "--device", "default", CALL]).stdin(Stdio::piped()).spawn().expect("spy runs");
     let mut keys = child.stdin.take().expect("stdin");
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
-    let mut says = |wanted: &str| {
-        lines.by_ref().map(|line| line.expect("text")).find(|line| line.contains(wanted)).expect(wanted);
-    };
-    says("hears agent");
+    let words = Words::of(&mut child);
+    words.says(STATEMENT);
     server.server.kill().expect("it runs");
-    says("the sound server has gone; the session goes on without sound");
+    words.says("the sound server has gone; the session goes on without sound");
     keys.write_all(b"3").expect("spy reads");
-    says("BARGE");
-    says("no microphone, you are not heard");
+    words.says("BARGE");
+    words.says("no microphone, you are not heard");
     desk.expect(&Seen::Mode(wirechief::control::supervision::Mode::Barge, None));
     keys.write_all(b"q").expect("spy reads");
     assert_eq!(code(&mut child), Some(0));
@@ -249,14 +254,11 @@ fn a_card_that_is_pulled_out_is_told() {
     let Some(server) = SoundServer::start(&["speaker"]) else { return };
     let desk = Desk::in_time();
     let mut child = server.spy(&desk, &["--device", "default", CALL]).spawn().expect("spy runs");
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
-    let mut says = |wanted: &str| {
-        lines.by_ref().map(|line| line.expect("text")).find(|line| line.contains(wanted)).expect(wanted);
-    };
-    says("hears agent");
-    let out = server.tool("pactl", &["unload-module", "module-null-sink"]).output().expect("pactl");
+    let words = Words::of(&mut child);
+    words.says(STATEMENT);
+    let out = program::run(&mut server.tool("pactl", &["unload-module", "module-null-sink"]));
     assert!(out.status.success());
-    says("the sound card takes no more sound");
+    words.says("the sound card takes no more sound");
     kill_process(pid(&child), Signal::TERM).expect("it still runs");
     assert_eq!(code(&mut child), Some(143));
 }
@@ -265,13 +267,13 @@ fn a_card_that_is_pulled_out_is_told() {
 fn the_devices_are_listed_for_people_and_for_programs() {
     let Some(server) = SoundServer::start(&["speaker", "headset"]) else { return };
     let desk = Desk::open(None);
-    let list = server.spy(&desk, &["--list-devices"]).output().expect("spy runs");
+    let list = program::run(&mut server.spy(&desk, &["--list-devices"]));
     assert!(list.status.success());
     let lines = text(&list.stdout);
     let lines: Vec<Vec<&str>> = lines.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["NAME", "KIND", "DEFAULT", "DESCRIPTION"]);
     assert_eq!(lines[1], ["speaker", "speaker", "yes", "Null", "Output"]);
-    let json = server.spy(&desk, &["--list-devices", "--json"]).output().expect("spy runs");
+    let json = program::run(&mut server.spy(&desk, &["--list-devices", "--json"]));
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["schema"], "spy.devices/1");
     assert_eq!(json["devices"][0]["name"], "speaker");
@@ -284,8 +286,7 @@ fn without_a_sound_server_one_line_says_what_to_do() {
     let desk = Desk::open(None);
     let nowhere = desk.file("nowhere");
     for words in [&["--device", "default", CALL][..], &["--list-devices"]] {
-        let out = spy(&desk, words).env("PULSE_SERVER", format!("unix:{}", nowhere.display())).output();
-        let out = out.expect("spy runs");
+        let out = program::run(spy(&desk, words).env("PULSE_SERVER", format!("unix:{}", nowhere.display())));
         assert_eq!(out.status.code(), Some(1));
         let error = "spy: --device: no sound server runs here, neither PulseAudio nor PipeWire\nhint: `--stdout` hands \
             the sound to another program, `--device none` shows the meters without sound\n";
