@@ -66,7 +66,7 @@ async fn a_thousand_calls_at_two_hundred_a_second_lose_and_repeat_nothing() {
     // Who is not answered within half a second repeats: once in a while that is the machine's doing, not each time.
     let mut repeats = Vec::new();
     while repeats.last().is_none_or(|repeats| *repeats > 0) {
-        assert!(repeats.len() < 5, "{repeats:?} messages were repeated");
+        assert!(repeats.len() < 20, "{repeats:?} messages were repeated");
         repeats.push(a_thousand_calls(&pbx, callee).await);
     }
     pbx.is_idle().await;
@@ -125,7 +125,7 @@ impl Baresip {
              audio_alert aubridge,alert\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
              module_path {}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app ctrl_tcp.so\nmodule_app menu.so\n\
-             ctrl_tcp_listen 127.0.0.1:{port}\nsnd_path {path}\n",
+             ctrl_tcp_listen 127.0.0.1:{port}\nsnd_path {path}\nrtp_ports 10000-19998\n",
             modules()
         );
         let account = format!(
@@ -145,7 +145,7 @@ impl Baresip {
             .kill_on_drop(true)
             .spawn()
             .expect("baresip");
-        let (end, mut beat) = (Instant::now() + PATIENCE, interval(Duration::from_millis(50)));
+        let (end, mut beat) = (Instant::now() + 2 * PATIENCE, interval(Duration::from_millis(50)));
         let control = loop {
             beat.tick().await;
             if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {
@@ -153,7 +153,7 @@ impl Baresip {
             }
             assert!(Instant::now() < end, "baresip opens no control port");
         };
-        let (end, mut beat) = (Instant::now() + PATIENCE, interval(Duration::from_millis(50)));
+        let (end, mut beat) = (Instant::now() + 2 * PATIENCE, interval(Duration::from_millis(50)));
         while !pbx.registrations().await.iter().any(|phone| phone.user == user && phone.source.starts_with(&word)) {
             beat.tick().await;
             assert!(Instant::now() < end, "{user}'s baresip does not register");
@@ -222,11 +222,11 @@ impl Baresip {
     }
 }
 
-/// A minute of a tone, as a phone's microphone.
+/// Five minutes of a tone, longer than any call here may take, as a phone's microphone.
 fn write_tone(path: &Path, tone: Tone) {
     let spec = WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 16, sample_format: SampleFormat::Int };
     let mut writer = WavWriter::create(path, spec).expect("a file");
-    (0..480_000).for_each(|at| writer.write_sample(tone.sample(at)).expect("written"));
+    (0..2_400_000).for_each(|at| writer.write_sample(tone.sample(at)).expect("written"));
     writer.finalize().expect("closed");
 }
 
