@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
@@ -15,12 +17,16 @@ use wirechief::receiver::with_user;
 
 use crate::receiver::stage::{Stage, private, wav};
 
+/// How long the browser may take for its next word: it starts slowly on a busy machine.
+const LONGEST: Duration = Duration::from_secs(120);
+
 const EVIL: &str = "\"><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">";
 
 struct Browser {
     child: Child,
     to: File,
-    from: BufReader<File>,
+    /// Its messages, without the zero byte.
+    from: Receiver<Vec<u8>>,
     session: Option<String>,
     number: u64,
     /// Events that came while an answer was waited for.
@@ -51,7 +57,16 @@ impl Browser {
             .unwrap();
         // in the order in which the shell opens the other ends
         let to = File::options().write(true).open(to).unwrap();
-        let from = BufReader::new(File::open(from).unwrap());
+        let mut pipe = BufReader::new(File::open(from).unwrap());
+        let (heard, from) = channel();
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            while pipe.read_until(0, &mut bytes).is_ok() && bytes.pop() == Some(0) {
+                if heard.send(std::mem::take(&mut bytes)).is_err() {
+                    return;
+                }
+            }
+        });
         let mut browser = Self { child, to, from, session: None, number: 0, events: Vec::new() };
         let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }));
         let attached =
@@ -81,9 +96,7 @@ impl Browser {
     }
 
     fn hear(&mut self) -> Value {
-        let mut bytes = Vec::new();
-        self.from.read_until(0, &mut bytes).unwrap();
-        assert_eq!(bytes.pop(), Some(0), "the browser has ended");
+        let bytes = self.from.recv_timeout(LONGEST).expect("a word of the browser");
         serde_json::from_slice(&bytes).unwrap()
     }
 

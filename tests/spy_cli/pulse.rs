@@ -74,8 +74,7 @@ impl SoundServer {
         std::thread::spawn(move || {
             let mut bytes = [0; PIECE * 2];
             while stdout.read_exact(&mut bytes).is_ok() {
-                let piece: Vec<i16> =
-                    bytes.as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
+                let piece: Vec<i16> = bytes.as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
                 if heard.send(piece).is_err() {
                     return;
                 }
