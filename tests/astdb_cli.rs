@@ -21,7 +21,7 @@ pub(crate) fn command(home: &Path, words: &[&str]) -> Command {
 }
 
 pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
-    command(home, words).output().unwrap()
+    program::run(&mut command(home, words))
 }
 
 /// With something on standard input.
@@ -29,7 +29,7 @@ pub(crate) fn fed(home: &Path, words: &[&str], input: &[u8]) -> Output {
     let mut child = command(home, words).stdin(Stdio::piped()).spawn().unwrap();
     // A program that refuses its words does not read.
     let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
+    program::ended(child)
 }
 
 #[track_caller]
@@ -216,7 +216,7 @@ fn put_with_room(home: &Path, kib: u32, value: &str) -> Output {
     child.args(["-c", &script]).env_clear().env("HOME", home).stdin(Stdio::piped());
     let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(value.as_bytes());
-    child.wait_with_output().unwrap()
+    program::ended(child)
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn who_reads_ten_lines_and_leaves_ends_a_list_well() {
             assert_eq!(output.by_ref().lines().take(10).map_while(Result::ok).count(), 10);
         }
         drop(output);
-        let ended = child.wait_with_output().unwrap();
+        let ended = program::ended(child);
         assert_eq!(ended.status.code(), Some(0), "{words:?}: {ended:?}");
         assert!(ended.stderr.is_empty(), "{words:?}: {ended:?}");
     }

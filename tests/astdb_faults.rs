@@ -16,6 +16,8 @@ use std::sync::OnceLock;
 
 use wirechief::astdb::{Detail, Load, Select, Setup, Store, read_asterisk};
 
+use crate::harness::program;
+
 const FOLDER: &str = "ASTDB_FAULTS_FOLDER";
 const CHANGE: &str = "ASTDB_FAULTS_CHANGE";
 
@@ -203,7 +205,7 @@ fn meets(fault: Fault, template: &Path) -> bool {
     child.env(FOLDER, &folder).env(CHANGE, fault.change).env("LD_PRELOAD", faulty_disk());
     child.env("FAULTS_FOLDER", &folder).env("FAULTS_REPORT", &report);
     child.env("FAULTS_OF", fault.of).env("FAULTS_AT", fault.at.to_string()).env("FAULTS_HOW", fault.how);
-    let output = child.stdin(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
+    let output = program::run(child.stdin(Stdio::null()));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = |word: &str| text.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' ').map(str::to_owned));
     let (first, inside, again) = (said("first"), said("state"), said("again"));

@@ -9,15 +9,16 @@ use rusqlite::Connection;
 
 use crate::astdb_cli::{ASTDB, STATE, command, fails, fed, home, ok, run, with_pin};
 use crate::astdb_faults::faulty_disk;
+use crate::harness::program;
 
 #[test]
 fn processes_that_make_the_store_and_write_at_once_all_succeed() {
     let home = home();
     let start =
-        |n: usize| command(home.path(), &["--timeout", "60s", "put", "pin", &n.to_string(), "x"]).spawn().unwrap();
+        |n: usize| command(home.path(), &["--timeout", "250s", "put", "pin", &n.to_string(), "x"]).spawn().unwrap();
     let children: Vec<_> = (0..12).map(start).collect();
     for child in children {
-        ok(child.wait_with_output().unwrap());
+        ok(program::ended(child));
     }
     assert!(ok(run(home.path(), &["show"])).ends_with("12 results found.\n"));
     ok(run(home.path(), &["verify"]));
@@ -32,7 +33,7 @@ fn on_a_faulty_disk(home: &Path, (of, how, at): (&str, &str, u32), words: &[&str
     let mut command = command(home, words);
     command.env("LD_PRELOAD", faulty_disk()).env("FAULTS_FOLDER", home.join(STATE)).env("FAULTS_REPORT", &report);
     command.env("FAULTS_OF", of).env("FAULTS_HOW", how).env("FAULTS_AT", at.to_string());
-    let output = command.output().unwrap();
+    let output = program::run(&mut command);
     (output, report.exists())
 }
 
@@ -82,7 +83,7 @@ fn unprivileged(home: &Path, words: &[&str]) -> Output {
         command.uid(65_534).gid(65_534);
     }
     command.env_clear().env("HOME", home).args(words).current_dir(home);
-    command.stdin(Stdio::null()).output().unwrap()
+    program::run(command.stdin(Stdio::null()))
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Home {
     }
 
     pub(crate) fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
+        program::run(&mut self.command(words))
     }
 
     #[track_caller]

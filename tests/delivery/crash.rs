@@ -25,6 +25,7 @@ use wirechief::outbox::verify::{Depth, Scope};
 use wirechief::outbox::{Manifest, Outbox, Purge, State, Undelivered};
 
 use crate::astdb_faults::faulty_disk;
+use crate::harness::program;
 
 const FOLDER: &str = "CRASH_FOLDER";
 const RECORDINGS: usize = 5;
@@ -108,7 +109,7 @@ fn crash(of: &str, at: u64, how: &str) -> bool {
     child.args(["--exact", "delivery::crash::child_that_is_killed", "--nocapture", "--test-threads=1"]);
     child.env(FOLDER, home.path()).env("LD_PRELOAD", faulty_disk()).env("FAULTS_FOLDER", &spool);
     child.env("FAULTS_REPORT", &report).env("FAULTS_OF", of).env("FAULTS_AT", at.to_string()).env("FAULTS_HOW", how);
-    let output = child.stdin(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
+    let output = program::run(child.stdin(Stdio::null()));
     let (text, came) = (String::from_utf8_lossy(&output.stdout).into_owned(), report.exists());
     let context = format!("{how} at {of} {at}");
     assert!(came || output.status.success(), "{context}: {output:?}");

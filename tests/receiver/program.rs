@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use wirechief::outbox::{Manifest, Outbox};
 
+use crate::harness::program;
 use crate::receiver::stage::{ask, private, wav};
 
 struct Home(tempfile::TempDir);
@@ -38,13 +39,13 @@ impl Home {
     }
 
     fn run(&self, words: &[&str]) -> (Option<i32>, String, String) {
-        told(&self.rec(words).output().unwrap())
+        told(&program::run(&mut self.rec(words)))
     }
 
     fn add_user(&self, name: &str, password: &str) -> (Option<i32>, String, String) {
         let mut child = self.rec(&["serve", "--add-user", name]).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
-        told(&child.wait_with_output().unwrap())
+        told(&program::ended(child))
     }
 }
 
@@ -148,7 +149,7 @@ fn a_recording_is_sealed_opened_and_shredded_by_the_program() {
     assert_eq!(home.run(&["open", &id, "--identity", "one.txt"]).0, Some(1), "nothing is overwritten");
     assert_eq!(home.run(&["open", &id, "--identity", "other.txt", "-o", "x.wav"]).0, Some(4));
     assert!(!home.0.path().join("x.wav").exists());
-    let piped = home.rec(&["open", &id, "--identity", "one.txt", "-o", "-"]).output().unwrap();
+    let piped = program::run(&mut home.rec(&["open", &id, "--identity", "one.txt", "-o", "-"]));
     assert_eq!(piped.stdout, wav(500));
     assert_eq!(home.run(&["shred", &id]).0, Some(2), "not without --yes");
     assert_eq!(home.run(&["shred", &id, "--yes"]).0, Some(0));
