@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::{Duration, Instant, interval};
 use wirechief::call::groups;
 use wirechief::call::listing::{self, ChannelLine};
 use wirechief::control::protocol::{CallDetail, Target, method};
 
 use crate::call::{both_answer, talk};
-use crate::harness::{Call, Phone, TestPbx};
+use crate::harness::{Call, PATIENCE, Phone, TestPbx};
 
 /// The variables of the only live call, once it has set `DONE`.
 async fn variables(pbx: &TestPbx) -> BTreeMap<String, String> {
     let mut client = pbx.client().await;
-    let mut beat = tokio::time::interval(std::time::Duration::from_millis(20));
+    let (end, mut beat) = (Instant::now() + PATIENCE, interval(Duration::from_millis(20)));
     loop {
         beat.tick().await;
+        assert!(Instant::now() < end, "no live call has set `DONE`");
         let calls = pbx.calls().await;
         let Some(call) = calls.first() else { continue };
         let wanted = Target { uuid: call.uuid.clone() };

@@ -1,5 +1,7 @@
 //! Applications that speak with a caller, as a phone's keys meet them: menus, PINs, time limits.
 
+use wirechief::call::trace::What;
+
 use crate::harness::{PATIENCE, TestPbx, Tone, Unusual};
 
 /// A phone that is answered, its keys read into P (the plan's own lines before), and the call ended with 17 when P is right.
@@ -46,11 +48,21 @@ async fn keys_pressed_while_a_prompt_is_played_to_its_end_are_not_taken_for_late
     let plan = "exten => 100,1,Answer()\n same => n,Read(A,,3)\n same => n,Playback(silence/1)\n same => n,Read(B,,2)\n \
                 same => n,GotoIf($[\"${A}-${B}\" = \"123-45\"]?right)\n same => n,Hangup(21)\n same => n(right),Hangup(17)";
     let pbx = TestPbx::with(plan).await;
+    let (to, mut lines) = tokio::sync::mpsc::channel(1_000);
+    pbx.pbx.exchange().traces.wait_for("100".to_owned(), to);
     let mut alice = pbx.phone("alice").await.invite("100").await;
     alice.expects([200]).await.ack().await;
     alice.presses("123#").await;
-    // the prompt is over when it has been heard: fifty packets of it, and some
-    alice.dialog.media.receives("alice", 75).await;
+    // the prompt is over when the next keys are read
+    let is_read = async {
+        while let Some(line) = lines.recv().await {
+            if matches!(&line.what, What::Step { step, .. } if step.starts_with("Read(B,")) {
+                return;
+            }
+        }
+        panic!("the call is over");
+    };
+    tokio::time::timeout(PATIENCE, is_read).await.expect("the second keys are read");
     alice.presses("45").await;
     alice.is_hung_up().await;
     assert_eq!(pbx.records(1).await[0]["cause"], 17);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wirechief::control::protocol::{CallDetail, Target, method};
 
 use super::{joins, parties};
-use crate::harness::{Call, Phone, TestPbx, Tone, Transport, nothing, only};
+use crate::harness::{Call, PATIENCE, Phone, TestPbx, Tone, Transport, nothing, only};
 
 /// The other server: 7070 asks for the number of a room, and those inside dial it.
 const REMOTE: &str = "
@@ -122,7 +122,8 @@ async fn s208_a_room_that_is_not_there_is_said_to_be_none_and_asked_for_again() 
     let (here, remote) = servers().await;
     let alice = here.phone("1001").await;
     let mut call = asks_for(&here, &alice, "99#").await;
-    while place_of(&here, &alice).await == ASKS {}
+    let is_elsewhere = async { while place_of(&here, &alice).await == ASKS {} };
+    tokio::time::timeout(PATIENCE, is_elsewhere).await.expect("it is said that there is no such room");
     is_asked(&here, &alice).await;
     call.presses("12345#").await.says(Tone::A).await;
     has(&here, 2).await;

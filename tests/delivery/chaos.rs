@@ -137,6 +137,7 @@ async fn push_all(outbox: &Outbox, remotes: &Remotes, count: usize) -> Told {
     let mut told = Told { runs: 0, cut: 0, failed: 0 };
     let began = Instant::now();
     loop {
+        assert!(began.elapsed() < Duration::from_secs(600 + count as u64), "it does not end");
         let (one, other) = (run(outbox, remotes, &options, &()), run(outbox, remotes, &options, &()));
         let both_began = Instant::now();
         let (one, other) = tokio::join!(one, other);
@@ -168,7 +169,6 @@ async fn push_all(outbox: &Outbox, remotes: &Remotes, count: usize) -> Told {
             Verdict::Waiting => {}
             Verdict::Parked => panic!("{:?}", summary.items.last()),
         }
-        assert!(began.elapsed() < Duration::from_secs(600 + count as u64), "it does not end");
     }
 }
 

@@ -110,9 +110,7 @@ async fn no_more_deliveries_go_on_at_once_than_the_settings_say() {
     let (a, b) = (desk.parcel("a.wav", b"audio", |_| {}), desk.parcel("b.wav", b"other", |_| {}));
     let (first, taken) = (remote.clone(), a.size);
     let first = tokio::spawn(async move { deliver(&first, &a).await });
-    while crm.body_bytes() < taken {
-        tokio::task::yield_now().await;
-    }
+    crate::receiver::stage::until(|| crm.body_bytes() >= taken).await;
     let second = tokio::time::timeout(Duration::from_millis(300), deliver(&remote, &b)).await;
     assert!(second.is_err() && crm.connections() == 1, "{second:?}");
     first.abort();

@@ -1,10 +1,11 @@
 //! Transfers by order: whatever a leg does, it leaves it, goes on elsewhere as itself, and no call is lost or recorded twice.
 
+use tokio::time::Instant;
 use wirechief::control::protocol::{FaultCode, Moves, Transfer, method};
 
 use super::{ask, leg_of, refusal};
 use crate::call::{hear_each_other, talk};
-use crate::harness::{Call, TestPbx, Tone, nothing, only};
+use crate::harness::{Call, PATIENCE, TestPbx, Tone, nothing, only};
 
 const PLAN: &str = "exten => bob,1,Dial(SIP/bob,10)
 exten => gbob,1,Dial(SIP/bob,10,gF(600,1))\n same => n,Playtones(dial)\n same => n,Wait(60)
@@ -107,8 +108,9 @@ async fn both_go_to_the_same_place() {
         hear_each_other(&mut calling, &mut called).await;
         let sent = ask(&pbx, method::TRANSFER, &to(&leg_of(&pbx, number).await, "room", Moves::Both)).await;
         assert_eq!(sent["legs"].as_array().map(Vec::len), Some(2));
-        let mut members = 0;
+        let (mut members, end) = (0, Instant::now() + PATIENCE);
         while members < 2 {
+            assert!(Instant::now() < end, "{members} of two are in the room");
             let rooms: Vec<serde_json::Value> = pbx.client().await.list(method::ROOMS, &()).await.expect("a list");
             members = rooms.first().and_then(|room| room["members"].as_array()).map_or(0, Vec::len);
             calling.dialog.media.receives("alice", 1).await;
