@@ -10,11 +10,13 @@ mod remotes;
 mod terminal;
 mod walk;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use serde_json::Value;
 use wirechief::outbox::manifest::{Audio, Direction};
 use wirechief::outbox::name::clean_name;
@@ -116,6 +118,15 @@ pub(crate) fn silent(name: &str) -> (String, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     (format!("[remotes.{name}]\nurl = \"{url}\"\n"), listener)
+}
+
+/// The next connection to a remote that takes them.
+#[track_caller]
+pub(crate) fn comes(remote: &TcpListener) -> TcpStream {
+    let minute = Timespec { tv_sec: 60, tv_nsec: 0 };
+    let connected = retry_on_intr(|| poll(&mut [PollFd::new(remote, PollFlags::IN)], Some(&minute))).unwrap();
+    assert_eq!(connected, 1, "nobody connects to the remote");
+    remote.accept().unwrap().0
 }
 
 /// The settings of a remote where nobody listens.

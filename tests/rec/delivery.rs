@@ -1,11 +1,12 @@
 //! `rec push` and what goes with it: exactly once, silent in cron, one line when something is wrong, 75 when another run goes on.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Home, REC, absent, fails, folder, ok, silent};
+use super::{Home, REC, absent, comes, fails, folder, ok, silent};
+use crate::harness::program;
 
 #[test]
 fn s119_what_waits_is_delivered_once_and_a_push_in_cron_is_silent() {
@@ -66,19 +67,18 @@ fn two_pushes_at_once_are_one_and_the_other_ends_with_75() {
     let (settings, remote) = silent("crm");
     let home = Home::with(&settings);
     home.recording("1001", "2001");
-    let mut first = home.command(&["push"]).spawn().unwrap();
+    let first = home.command(&["push"]).spawn().unwrap();
     // It has connected, so it holds the lock.
-    let (_upload, _) = remote.accept().unwrap();
+    let _upload = comes(&remote);
     let second = home.run(&["push"]);
     fails(&second, 75, "another run");
     let line = String::from_utf8(home.run(&["push", "-q"]).stderr).unwrap();
     assert_eq!(line.lines().count(), 1, "{line}");
     fails(&home.run(&["push", "--wait-lock", "100ms"]), 75, "another run");
     kill_process(Pid::from_child(&first), Signal::INT).unwrap();
-    let mut stderr = String::new();
-    first.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert_eq!(first.wait().unwrap().code(), Some(130), "Ctrl-C once ends it");
-    assert_eq!(stderr, "", "and it says nothing of that");
+    let first = program::ended(first);
+    assert_eq!(first.status.code(), Some(130), "Ctrl-C once ends it");
+    assert_eq!(String::from_utf8(first.stderr).unwrap(), "", "and it says nothing of that");
     assert_eq!(home.json(&["ls"])["recordings"][0]["delivery"], "waiting");
 }
 
@@ -148,7 +148,7 @@ fn a_watch_delivers_what_is_finished_meanwhile_and_ends_well_at_sigterm() {
     let item = next();
     assert_eq!((&item["id"], &item["state"]), (&id.into(), &"delivered".into()));
     kill_process(Pid::from_child(&watch), Signal::TERM).unwrap();
-    assert_eq!(watch.wait().unwrap().code(), Some(0));
+    assert_eq!(program::ended(watch).status.code(), Some(0));
     assert_eq!(home.arrived().len(), 2);
 }
 
@@ -166,13 +166,13 @@ fn each_signal_that_ends_a_push_or_a_watch_leaves_its_uploads_to_the_next_run_as
     home.recording("1001", "2001");
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 143)] {
         for (verb, code) in [("push", code), ("watch", 0)] {
-            let mut run = home.command(&[verb, "-q"]).spawn().unwrap();
-            let (upload, _) = remote.accept().unwrap();
+            let run = home.command(&[verb, "-q"]).spawn().unwrap();
+            let upload = comes(&remote);
             assert_eq!(delivery(&home), ("uploading".to_owned(), 1), "{verb} {signal:?}");
             kill_process(Pid::from_child(&run), signal).unwrap();
-            let (mut told, mut stderr) = (String::new(), run.stderr.take().unwrap());
-            stderr.read_to_string(&mut told).unwrap();
-            assert_eq!((run.wait().unwrap().code(), told.as_str()), (Some(code), ""), "{verb} {signal:?}");
+            let ended = program::ended(run);
+            let told = String::from_utf8(ended.stderr).unwrap();
+            assert_eq!((ended.status.code(), told.as_str()), (Some(code), ""), "{verb} {signal:?}");
             assert_eq!(delivery(&home), ("pending".to_owned(), 0), "{verb} {signal:?}");
             drop(upload);
         }
@@ -186,11 +186,11 @@ fn a_push_that_is_to_outlive_its_terminal_does() {
     home.recording("1001", "2001");
     let mut shell = std::process::Command::new("/bin/sh");
     shell.env_clear().env("HOME", home.path()).args(["-c", "trap '' HUP; exec \"$0\" push -q", REC]);
-    let mut run = shell.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let (upload, _) = remote.accept().unwrap();
+    let run = shell.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let upload = comes(&remote);
     kill_process(Pid::from_child(&run), Signal::HUP).unwrap();
     drop((upload, remote));
-    assert_eq!(run.wait().unwrap().code(), Some(75), "it has gone on, and failed");
+    assert_eq!(program::ended(run).status.code(), Some(75), "it has gone on, and failed");
     assert_eq!(delivery(&home), ("pending".to_owned(), 1));
 }
 

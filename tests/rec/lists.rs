@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use wirechief::outbox::Outbox;
 
 use super::{Home, fails, ok};
+use crate::harness::program;
 
 /// More rows than are looked at before the first is printed.
 const MANY: usize = 1_300;
@@ -57,7 +58,7 @@ fn who_reads_three_lines_and_leaves_ends_a_list_well() {
         let mut output = BufReader::with_capacity(64, child.stdout.take().unwrap());
         output.fill_buf().unwrap();
         drop(output);
-        let ended = child.wait_with_output().unwrap();
+        let ended = program::ended(child);
         assert_eq!((ended.status.code(), ended.stderr.len()), (Some(0), 0), "{words:?}: {ended:?}");
     }
 }

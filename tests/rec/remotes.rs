@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use super::{Home, fails, ok};
+use crate::harness::program;
 
 const FILE: &str = ".config/wirechief/conf.d/remote-crm.toml";
 const SECRET: &str = ".config/wirechief/secrets/remote-crm";
@@ -40,7 +41,7 @@ fn a_secret_comes_by_standard_input_and_lies_where_nobody_else_may_look() {
     let words = ["remotes", "add", "crm", "--url", "https://crm.example/r", "--token-file", "-"];
     let mut child = home.command(&words).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"open sesame\n").unwrap();
-    ok(child.wait_with_output().unwrap());
+    ok(program::ended(child));
     let text = std::fs::read_to_string(home.path().join(FILE)).unwrap();
     assert!(text.contains("token_file = \"secrets/remote-crm\"") && !text.contains("sesame"), "{text}");
     assert_eq!(std::fs::read_to_string(home.path().join(SECRET)).unwrap(), "open sesame");
@@ -81,7 +82,7 @@ fn a_secret_that_is_there_already_stays() {
     let words = ["remotes", "add", "crm", "--url", "https://crm.example/r", "--token-file", "-"];
     let mut child = home.command(&words).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"open sesame\n").unwrap();
-    fails(&child.wait_with_output().unwrap(), 2, "it is there already");
+    fails(&program::ended(child), 2, "it is there already");
     assert_eq!(std::fs::read_to_string(home.path().join(SECRET)).unwrap(), "of somebody else");
     assert!(!home.path().join(FILE).exists());
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Home, REC, silent};
+use super::{Home, REC, comes, silent};
 
 /// What is shown until a push that hangs is interrupted.
 fn shown(home: &Home, remote: &std::net::TcpListener, setting: &str) -> Option<String> {
@@ -24,7 +24,7 @@ fn shown(home: &Home, remote: &std::net::TcpListener, setting: &str) -> Option<S
         eprintln!("skipped: no `script` (util-linux) for a terminal");
         return None;
     };
-    let (upload, _) = remote.accept().unwrap();
+    let upload = comes(remote);
     let mut screen = child.stdout.take()?;
     let mut text = Vec::new();
     if setting.is_empty() {
