@@ -19,7 +19,7 @@ fn remote(name: &str, crm: &StubCrm) -> String {
 
 /// Waits until so many recordings are at the page.
 async fn arrive(pbx: &TestPbx, crm: &StubCrm, count: usize) {
-    let (end, mut beat) = (Instant::now() + PATIENCE, interval(Duration::from_millis(20)));
+    let (end, mut beat) = (Instant::now() + 6 * PATIENCE, interval(Duration::from_millis(20)));
     while crm.stored().len() < count {
         beat.tick().await;
         let outbox = || pbx.pbx.exchange().recordings.spool().outbox().expect("an outbox").remotes();
@@ -165,7 +165,7 @@ async fn s147_sixty_calls_at_once_are_recorded_delivered_purged_and_watched_over
     let json = async |words: &[&str]| -> Value {
         serde_json::from_str(&program::ok(rec(&[words, &["--json"]].concat()).await)).expect("JSON")
     };
-    let (end, mut beat) = (Instant::now() + PATIENCE, interval(Duration::from_millis(50)));
+    let (end, mut beat) = (Instant::now() + 6 * PATIENCE, interval(Duration::from_millis(50)));
     while json(&["status"]).await["waiting"] != 0 {
         beat.tick().await;
         assert!(Instant::now() < end, "a receipt is missing");
