@@ -5,12 +5,21 @@ use std::process::Command;
 use wirechief::control::supervision::{Hear, Mode, Party, Side};
 use wirechief::pbx::selftest::{Hears, Row, record, whisper};
 
+use crate::harness::program;
+
 #[test]
 fn every_row_of_the_proof_holds_with_the_program_as_it_is_installed() {
-    let ran =
-        Command::new(env!("CARGO_BIN_EXE_pbx")).args(["selftest", "whisper", "--json"]).output().expect("pbx runs");
-    let text = String::from_utf8(ran.stdout).expect("text");
-    assert_eq!(ran.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&ran.stderr));
+    // It gives each ear three seconds. The machine may be busy with something else for so long, but not each time.
+    let mut tries = 0;
+    let text = loop {
+        let ran = program::run(Command::new(env!("CARGO_BIN_EXE_pbx")).args(["selftest", "whisper", "--json"]));
+        let text = String::from_utf8(ran.stdout).expect("text");
+        if ran.status.success() {
+            break text;
+        }
+        tries += 1;
+        assert!(tries < 5, "{text}{}", String::from_utf8_lossy(&ran.stderr));
+    };
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(report["schema"], "pbx.selftest/1");
     let rows = report["rows"].as_array().expect("rows");
