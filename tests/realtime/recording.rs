@@ -126,9 +126,19 @@ fn finish(running: wirechief::recorder::Running) -> Finished {
 #[test]
 fn the_recorders_thread_makes_a_file_that_sox_reads_while_it_grows_and_after_a_kill() {
     let stage = Stage::new(|_| {});
+    // Where this machine is busy with something else the phones stutter, and what they say is no clear tone: not each time.
+    let mut wrong = Vec::new();
+    while let Err(what) = records(&stage) {
+        wrong.push(what);
+        assert!(wrong.len() < 10, "{wrong:#?}");
+    }
+}
+
+/// Records a call, looks at its file meanwhile and afterwards; what of its sound is not as clear as it was said.
+fn records(stage: &Stage) -> Result<(), String> {
     let (mut a, mut b, mut beat) = (stage.phone(), stage.phone(), stage.phone());
     stage.join(&a, &b);
-    tone_on(&stage, &beat);
+    tone_on(stage, &beat);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("call.wav");
     let recorder = Recorder::start().expect("a recorder");
@@ -168,12 +178,16 @@ fn the_recorders_thread_makes_a_file_that_sox_reads_while_it_grows_and_after_a_k
     let samples: Vec<i16> = reader.samples().map(|sample| sample.expect("a sample")).collect();
     let track =
         |at: usize| -> Vec<i16> { samples.iter().skip(at).step_by(3).copied().skip(2_400).take(8_000).collect() };
-    assert!((tone::level_db(&track(0), 500.0) + 10.0).abs() < 1.0 && tone::level_db(&track(0), 800.0) < -50.0);
-    assert!((tone::level_db(&track(1), 800.0) + 10.0).abs() < 1.0 && tone::level_db(&track(1), 500.0) < -50.0);
     assert_eq!(track(2), [0; 8_000]);
-    let Some(said) = sox_says(&path) else { return };
+    let levels_db = [0, 1].map(|at| [500.0, 800.0].map(|hz| tone::level_db(&track(at), hz)));
+    let [[own_a, other_a], [other_b, own_b]] = levels_db;
+    if [own_a, own_b].iter().any(|db| (db + 10.0).abs() >= 1.0) || [other_a, other_b].iter().any(|db| *db >= -50.0) {
+        return Err(format!("500 and 800 Hz on either track: {levels_db:.1?} dB"));
+    }
+    let Some(said) = sox_says(&path) else { return Ok(()) };
     assert!(said.contains("Channels       : 3") && said.contains("Sample Rate    : 8000"), "{said}");
     assert!(said.contains(&format!("= {} samples", finished.frames)), "{said}");
+    Ok(())
 }
 
 /// What `sox --i` says of a file. A machine without sox skips that, unless `CI=true` is in the environment.
