@@ -4,11 +4,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::Instant;
 
 use wirechief::control::protocol::{Fault, FaultCode};
 use wirechief::control::server::{Bound, SocketConfig, SocketError};
 
 use super::fake::socket_at;
+use crate::harness::PATIENCE;
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
@@ -20,6 +22,17 @@ fn set_mode(path: &Path, mode: u32) {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// The place where we have listened a moment ago; a program that another test is just starting may have that open still.
+fn left(path: &Path) -> Bound {
+    let since = Instant::now();
+    loop {
+        match Bound::new(&socket_at(path)) {
+            Err(SocketError::Running { .. }) if since.elapsed() < PATIENCE => {}
+            done => return done.unwrap(),
+        }
+    }
 }
 
 #[tokio::test]
@@ -88,7 +101,7 @@ async fn what_a_killed_server_leaves_is_cleared_away() {
     drop(UnixListener::bind(&path).unwrap());
     fs::write(path.with_extension("pid"), "4194304\n").unwrap();
     assert!(path.exists());
-    let bound = Bound::new(&socket_at(&path)).unwrap();
+    let bound = left(&path);
     assert!(std::os::unix::net::UnixStream::connect(bound.path()).is_ok());
     assert_eq!(fs::read_to_string(path.with_extension("pid")).unwrap(), format!("{}\n", std::process::id()));
 }
@@ -134,7 +147,7 @@ async fn a_socket_that_answers_without_a_lock_is_not_taken_away() {
     let other = UnixListener::bind(&path).unwrap();
     assert!(matches!(Bound::new(&socket_at(&path)), Err(SocketError::Running { pid: None, .. })));
     drop(other);
-    assert!(Bound::new(&socket_at(&path)).is_ok());
+    drop(left(&path));
 }
 
 #[tokio::test]
