@@ -73,7 +73,7 @@ impl Php {
         let own = "https://www.example.com/recordings/";
         assert!(text.contains(own));
         let main = desk.path("php.toml");
-        let quick = text.replace(own, &format!("http://{place}/")) + "\nconnect_timeout = '60s'\nidle_timeout = '60s'\n";
+        let quick = text.replace(own, &format!("http://{place}/")) + "\nconnect_timeout = '9s'\nidle_timeout = '60s'\n";
         std::fs::write(&main, quick).unwrap();
         let config = config::load(&[main], &|path: &Path| std::fs::read_to_string(path)).unwrap();
         let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
