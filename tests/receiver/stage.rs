@@ -157,9 +157,9 @@ impl Stage {
 pub(crate) async fn ask(address: SocketAddr, request: &[u8]) -> Answer {
     let asked = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(request).await.unwrap();
-        let mut bytes = Vec::new();
         // a refusal may close the connection while we still write
+        let _ = stream.write_all(request).await;
+        let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes).await;
         bytes
     };
