@@ -166,6 +166,8 @@ impl Session {
         }
         loop {
             tokio::select! {
+                // What has come counts first: after a stall nothing is missing that waits to be read.
+                biased;
                 event = incoming.next() => {
                     self.take(event)?;
                     if self.new_call() {

@@ -55,7 +55,7 @@ fn a_port_plays_to_the_end_then_sends_silence_steadily() {
     let mut wrong = Vec::new();
     while let Err(what) = plays_steadily(&stage) {
         wrong.push(what);
-        assert!(wrong.len() < 20, "{wrong:#?}");
+        assert!(wrong.len() < 6, "{wrong:#?}");
     }
 }
 
@@ -308,7 +308,7 @@ fn a_supervisor_hears_both_parties_soon() {
             Ok(()) => break (tap, ended),
             Err(what) => wrong.push(what),
         }
-        assert!(wrong.len() < 20, "{wrong:#?}");
+        assert!(wrong.len() < 6, "{wrong:#?}");
         stage.engine.send(Command::Detach { tap });
     };
     stage.engine.send(Command::Close { port: a.id() });
