@@ -125,6 +125,11 @@ fn what_says_nothing_here_is_refused_and_not_passed_over() {
     for words in [&["ls"][..], &["push"], &["status", "--check"], &["remotes", "ls"], &["export", &id]] {
         fails(&home.run(&[words, &["--host", "box"]].concat()), 2, "the spool of this machine only");
     }
+    for words in [&["start", "a-call"][..], &["mask", "a-call"], &["remotes", "ls"], &["test", "crm"]] {
+        fails(&home.run(&[words, &["--spool", "other"]].concat()), 2, "--spool: this looks at no recordings");
+    }
+    let everywhere = home.command(&["remotes", "ls"]).env("REC_SPOOL", home.spool()).output().unwrap();
+    assert!(everywhere.status.success(), "in the environment it is for all commands alike: {everywhere:?}");
     for base in ["https://", "https://a b", "pbx.example", "https://x/?a=b"] {
         fails(&home.run(&["link", &id, "--base", base]), 2, "this is no URL");
     }

@@ -101,6 +101,12 @@ impl Command {
         let live = matches!(self, Self::Start(_) | Self::Stop(_) | Self::Pause(_) | Self::Resume(_));
         live || matches!(self, Self::Mask(_) | Self::Unmask(_))
     }
+
+    /// Whether it looks at recordings.
+    fn has_a_spool(&self) -> bool {
+        let is_about_rec = matches!(self, Self::Test(_) | Self::Remotes(_) | Self::Completion(_) | Self::Man(_));
+        !is_about_rec && !self.asks_the_server()
+    }
 }
 
 /// Runs the command to its exit code.
@@ -118,6 +124,14 @@ fn execute(command: Command, place: &place::Place, context: &Context) -> Done {
         let fault =
             Fault::new(FaultCode::Usage, format!("--host {host}: this looks at the spool of this machine only"));
         return Err(fault.hint(format!("`ssh {host} rec …` looks at the one there")).into());
+    }
+    if place.is_on_the_line() && !command.has_a_spool() {
+        let fault = Fault::new(FaultCode::Usage, "--spool: this looks at no recordings");
+        let hint = match command.asks_the_server() {
+            true => "the server records below its own spool; --socket names another server",
+            false => "leave it out",
+        };
+        return Err(fault.hint(hint).into());
     }
     match command {
         Command::Ls(args) => ls::run(&args, place, context),

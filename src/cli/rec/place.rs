@@ -34,6 +34,11 @@ pub(super) struct Desk {
 }
 
 impl Place {
+    /// Whether the flag was given, and not only the environment, which is for all commands alike.
+    pub(super) fn is_on_the_line(&self) -> bool {
+        self.spool.is_some() && self.spool.as_deref().map(Path::as_os_str) != std::env::var_os("REC_SPOOL").as_deref()
+    }
+
     /// The recordings; `None`: there is no spool yet, so nothing has ever been recorded. Reading makes no folders: root's look would
     /// leave a spool that the server may not write to.
     pub(super) fn find(&self, context: &Context) -> Result<Option<Desk>, Failure> {
