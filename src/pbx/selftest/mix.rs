@@ -15,7 +15,7 @@ use super::{
 use crate::control::supervision::{Hear, Mode, Party};
 
 /// How long the ears may take to hear what they must.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// A voice is heard as loud as it is spoken, or not at all.
 const LOUD: std::ops::Range<f32> = 0.85..1.15;
 const SILENT: f32 = 0.03;

@@ -17,7 +17,7 @@ use super::{
 use crate::control::supervision::{Hear, Mode, Side};
 
 /// How long an ear may take to hear what it must.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Packets that are watched once everybody hears what he must: 200 ms.
 const WATCHED: usize = 10;
 /// A sample above this is no silence.
