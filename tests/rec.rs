@@ -73,14 +73,19 @@ impl Home {
         serde_json::from_str(&ok(self.run(&[words, &["--json"]].concat()))).unwrap()
     }
 
-    /// A recording of a tenth of a second, finished, wanted by the remotes of the settings.
-    pub(crate) fn recording(&self, from: &str, to: &str) -> RecordingId {
+    /// The recordings; the remotes of the settings want what is finished from now on, as when a server has started.
+    pub(crate) fn outbox(&self) -> Outbox {
         std::fs::create_dir_all(self.spool().parent().unwrap()).unwrap();
         let outbox = Outbox::open(&self.spool()).unwrap();
-        // As the server does when it starts.
         let settings = std::fs::read_to_string(self.path().join(".config/wirechief/pbx.toml")).unwrap();
         let names = settings.lines().filter_map(|line| line.strip_prefix("[remotes.")?.strip_suffix(']'));
         outbox.set_remotes(&names.collect::<Vec<_>>()).unwrap();
+        outbox
+    }
+
+    /// A recording of a tenth of a second, finished, wanted by the remotes of the settings.
+    pub(crate) fn recording(&self, from: &str, to: &str) -> RecordingId {
+        let outbox = self.outbox();
         let mut manifest = Manifest::new(&format!("{}.wav", clean_name(&format!("{from}-{to}"))), Timestamp::now());
         let samples: Vec<i16> = (0..1_600).map(|at| i16::try_from(at).unwrap()).collect();
         outbox.spool().write_whole(&manifest.file, &wav(2, &samples)).unwrap();

@@ -11,8 +11,8 @@ use wirechief::audio::matroska::Tracks;
 use wirechief::audio::ogg::{self, Framing, Packet};
 use wirechief::audio::source;
 use wirechief::audio::tone::amplitude;
+use wirechief::outbox::Manifest;
 use wirechief::outbox::manifest::Audio;
-use wirechief::outbox::{Manifest, Outbox};
 
 use super::{Home, fails, ok, wav};
 use crate::interop::is_installed;
@@ -93,7 +93,7 @@ fn kept_in_opus(home: &Home) -> String {
     });
     ogg::write_pages(&both.collect::<Vec<_>>(), (1, &mut number), &mut bytes);
     ogg::end_at(&mut bytes[last..], 48_000);
-    let outbox = Outbox::open(&home.spool()).unwrap();
+    let outbox = home.outbox();
     let mut manifest = Manifest::new("kept.opus", Timestamp::now());
     manifest.ended = Some(Timestamp::now());
     outbox.spool().write_whole(&manifest.file, &bytes).unwrap();
@@ -146,7 +146,7 @@ pub(super) fn in_g722() -> Vec<u8> {
 }
 
 fn kept_in_g722(home: &Home) -> String {
-    let outbox = Outbox::open(&home.spool()).unwrap();
+    let outbox = home.outbox();
     let mut manifest = Manifest::new("kept.mka", Timestamp::now());
     manifest.ended = Some(Timestamp::now());
     outbox.spool().write_whole(&manifest.file, &in_g722()).unwrap();
@@ -186,6 +186,36 @@ fn g722_kept_as_it_came_is_written_in_every_form_and_looked_at_to_its_last_clust
     std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
     let told = String::from_utf8(home.run(&["verify"]).stdout).unwrap();
     assert!(told.contains("kept.mka: its head says"), "{told}");
+}
+
+#[test]
+fn g722_kept_as_it_came_is_renamed_delivered_sealed_opened_and_shredded_like_any_other() {
+    let home = Home::with_folder();
+    let key = age::x25519::Identity::generate();
+    let secret = age::secrecy::ExposeSecret::expose_secret(&key.to_string()).to_owned();
+    std::fs::write(home.path().join("id.txt"), secret).unwrap();
+    let id = kept_in_g722(&home);
+    ok(home.run(&["rename", "--template", "sales/wide", &id]));
+    let file = home.spool().join("sales/wide.mka");
+    assert_eq!(std::fs::read(&file).unwrap(), in_g722());
+    ok(home.run(&["push"]));
+    assert_eq!(std::fs::read(home.path().join("crm/sales/wide.mka")).unwrap(), in_g722());
+    ok(home.run(&["seal", &id, "--to", &key.to_public().to_string()]));
+    assert!(!file.exists() && home.spool().join("sales/wide.age").exists());
+    ok(home.run(&["open", &id, "--identity", "id.txt", "-o", "out.mka"]));
+    assert_eq!(std::fs::read(home.path().join("out.mka")).unwrap(), in_g722());
+    ok(home.run(&["shred", &id, "--yes"]));
+    let shredded = home.run(&["open", &id, "--identity", "id.txt", "-o", "again.mka"]);
+    assert!(!shredded.status.success() && !home.path().join("again.mka").exists(), "{shredded:?}");
+}
+
+#[test]
+fn g722_kept_as_it_came_is_purged_once_it_is_delivered() {
+    let home = Home::with_folder();
+    kept_in_g722(&home);
+    ok(home.run(&["push"]));
+    assert_eq!(home.json(&["purge", "--keep", "0s"])["recordings"][0]["file"], "kept.mka");
+    assert!(!home.spool().join("kept.mka").exists());
 }
 
 #[test]
