@@ -23,11 +23,6 @@ const KILLS_PER_STORE: u64 = 10;
 /// Entries that nobody changes, for the rotation to have something to do.
 const RESTING: u64 = 400;
 
-/// A folder in memory where there is one: what a kill leaves is the same there, and nobody waits for a slow disk.
-fn in_memory() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
-}
-
 fn store(folder: &Path) -> Store {
     Store::new(Setup::new(folder.join("astdb.sqlite3"), folder.join("astdb.key"), "crash"))
 }
@@ -133,13 +128,13 @@ fn somewhere(round: u64, micros: u64) {
 
 #[test]
 fn every_acknowledged_put_survives_kill_nine() {
-    let mut home = in_memory();
+    let mut home = crate::harness::folder();
     let mut acknowledged = Acknowledged::default();
     let mut puts = 0;
     for round in 0..kills() {
         if round % KILLS_PER_STORE == 0 {
             puts += acknowledged.0.iter().sum::<u64>();
-            (home, acknowledged) = (in_memory(), Acknowledged::default());
+            (home, acknowledged) = (crate::harness::folder(), Acknowledged::default());
         }
         let mut child = child(home.path(), "astdb_crash::child_that_puts");
         let mut lines = lines_of(&mut child);
@@ -160,13 +155,13 @@ fn every_acknowledged_put_survives_kill_nine() {
 
 #[test]
 fn a_rotation_under_load_killed_anywhere_loses_nothing_and_goes_on() {
-    let mut home = in_memory();
+    let mut home = crate::harness::folder();
     let mut acknowledged = Acknowledged::default();
     let (mut puts, mut broken_off) = (0, 0);
     for round in 0..kills() {
         if round % KILLS_PER_STORE == 0 {
             puts += acknowledged.0.iter().sum::<u64>();
-            (home, acknowledged) = (in_memory(), Acknowledged::default());
+            (home, acknowledged) = (crate::harness::folder(), Acknowledged::default());
             fill(home.path());
         }
         let mut writer = child(home.path(), "astdb_crash::child_that_puts");

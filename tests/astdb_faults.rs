@@ -41,7 +41,7 @@ fn store(folder: &Path) -> Store {
 
 /// A folder in memory where there is one: what a sync does is told by the failing disk, not by a real one.
 fn home() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    crate::harness::folder()
 }
 
 fn large() -> String {

@@ -16,7 +16,7 @@ use wirechief::control::protocol::{CallDetail, Target, method};
 use wirechief::control::supervision::Mode;
 
 use crate::harness::{
-    Ear, PATIENCE, TestPbx, Tone, Transport, Unusual, free_address, nothing, only, password, strength,
+    Ear, PATIENCE, TestPbx, Tone, Transport, Unusual, calmly, free_address, nothing, only, password, strength,
 };
 use crate::spy::request;
 
@@ -58,20 +58,23 @@ fn count(folder: &Path, port: u16, column: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_calls_at_two_hundred_a_second_lose_and_repeat_nothing() {
-    if !is_installed("sipp") {
-        return;
-    }
-    let callee = free_port();
-    let pbx = TestPbx::with(&format!("exten => _X.,1,Dial(SIP/${{EXTEN}}@127.0.0.1:{callee})")).await;
-    // Who is not answered within half a second repeats: once in a while that is the machine's doing, not each time.
-    let mut repeats = Vec::new();
-    while repeats.last().is_none_or(|repeats| *repeats > 0) {
-        assert!(repeats.len() < 20, "{repeats:?} messages were repeated");
-        repeats.push(a_thousand_calls(&pbx, callee).await);
-    }
-    pbx.is_idle().await;
-    pbx.shows("nothing left", 2 * PATIENCE, |now| {
-        (now.calls, now.legs, now.transactions, now.dialogs, now.ports) == (0, 0, 0, 0, 0)
+    calmly(async || {
+        if !is_installed("sipp") {
+            return;
+        }
+        let callee = free_port();
+        let pbx = TestPbx::with(&format!("exten => _X.,1,Dial(SIP/${{EXTEN}}@127.0.0.1:{callee})")).await;
+        // Who is not answered within half a second repeats: once in a while that is the machine's doing, not each time.
+        let mut repeats = Vec::new();
+        while repeats.last().is_none_or(|repeats| *repeats > 0) {
+            assert!(repeats.len() < 20, "{repeats:?} messages were repeated");
+            repeats.push(a_thousand_calls(&pbx, callee).await);
+        }
+        pbx.is_idle().await;
+        pbx.shows("nothing left", 2 * PATIENCE, |now| {
+            (now.calls, now.legs, now.transactions, now.dialogs, now.ports) == (0, 0, 0, 0, 0)
+        })
+        .await;
     })
     .await;
 }
@@ -257,36 +260,40 @@ async fn flows_both_ways(pbx: &TestPbx) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_baresip_phones_talk_hold_resume_and_hang_up() {
-    if !is_installed("baresip") {
-        return;
-    }
-    let user = |name| format!("[users.{name}]\npassword = \"{}\"\ncontext = \"internal\"\n", password(name));
-    for transport in [Transport::Udp, Transport::Tcp] {
-        let unusual = Unusual { settings: user("1001") + &user("1002"), ..Unusual::default() };
-        let pbx = TestPbx::unusual("exten => _100[1-3],1,Dial(SIP/${EXTEN},10)", unusual).await;
-        let mut anna = Baresip::start(&pbx, "1001", Tone::A, transport).await;
-        let mut ben = Baresip::start(&pbx, "1002", Tone::B, transport).await;
-        for caller_ends in [true, false] {
-            anna.does("dial", "1002").await;
-            anna.tells("CALL_ESTABLISHED", "").await;
-            ben.tells("CALL_ESTABLISHED", "").await;
-            anna.hears_only(Tone::B).await;
-            ben.hears_only(Tone::A).await;
-            let uuid = pbx.calls().await[0].uuid.clone();
-            let ear = Ear::attach(pbx.client().await, &request(&uuid, Mode::Listen, None)).await.expect("a session");
-            let held = [(&mut anna, nothing(), only(Tone::B)), (&mut ben, only(Tone::A), nothing())];
-            for (side, from_anna, from_ben) in held {
-                side.changes("hold").await;
-                ear.hears(from_anna, from_ben).await;
-                side.changes("resume").await;
-                ear.hears(only(Tone::A), only(Tone::B)).await;
-            }
-            ear.leaves();
-            flows_both_ways(&pbx).await;
-            let (ends, is_told) = if caller_ends { (&mut anna, &mut ben) } else { (&mut ben, &mut anna) };
-            ends.does("hangup", "").await;
-            is_told.tells("CALL_CLOSED", "").await;
-            pbx.is_idle().await;
+    calmly(async || {
+        if !is_installed("baresip") {
+            return;
         }
-    }
+        let user = |name| format!("[users.{name}]\npassword = \"{}\"\ncontext = \"internal\"\n", password(name));
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let unusual = Unusual { settings: user("1001") + &user("1002"), ..Unusual::default() };
+            let pbx = TestPbx::unusual("exten => _100[1-3],1,Dial(SIP/${EXTEN},10)", unusual).await;
+            let mut anna = Baresip::start(&pbx, "1001", Tone::A, transport).await;
+            let mut ben = Baresip::start(&pbx, "1002", Tone::B, transport).await;
+            for caller_ends in [true, false] {
+                anna.does("dial", "1002").await;
+                anna.tells("CALL_ESTABLISHED", "").await;
+                ben.tells("CALL_ESTABLISHED", "").await;
+                anna.hears_only(Tone::B).await;
+                ben.hears_only(Tone::A).await;
+                let uuid = pbx.calls().await[0].uuid.clone();
+                let ear =
+                    Ear::attach(pbx.client().await, &request(&uuid, Mode::Listen, None)).await.expect("a session");
+                let held = [(&mut anna, nothing(), only(Tone::B)), (&mut ben, only(Tone::A), nothing())];
+                for (side, from_anna, from_ben) in held {
+                    side.changes("hold").await;
+                    ear.hears(from_anna, from_ben).await;
+                    side.changes("resume").await;
+                    ear.hears(only(Tone::A), only(Tone::B)).await;
+                }
+                ear.leaves();
+                flows_both_ways(&pbx).await;
+                let (ends, is_told) = if caller_ends { (&mut anna, &mut ben) } else { (&mut ben, &mut anna) };
+                ends.does("hangup", "").await;
+                is_told.tells("CALL_CLOSED", "").await;
+                pbx.is_idle().await;
+            }
+        }
+    })
+    .await;
 }

@@ -6,7 +6,7 @@ mod stalled;
 use wirechief::control::protocol::{Originate, method};
 
 use crate::call::is_gapless;
-use crate::harness::{Call, Packet, Phone, Tone, Unusual};
+use crate::harness::{Call, Packet, Phone, Tone, Unusual, calmly};
 use crate::spy::Scene;
 use crate::verbs::ask;
 
@@ -114,50 +114,56 @@ fn hearers(key: char, [own, other]: [[bool; 2]; 2]) -> [bool; 2] {
 
 #[tokio::test]
 async fn s031_to_s040_no_packet_of_the_others_is_touched_by_any_key_however_it_comes_on_either_leg() {
-    use Press::{Event, Info, Sound};
-    let mut scene = Scene::on(SPY, may_barge()).await;
-    let uuids = scene.uuids.clone();
-    let (_phone, mut carol) = dials(&scene, &format!("spy{}", uuids[0])).await;
-    carol.hears(Tone::A + Tone::B).await;
-    let own_and_other = [[true, false], [false, true]];
-    // A phone that has pressed a key by an event is taken at its word: tones are no keys then. So sound comes first.
-    for (key, how) in [('2', Sound), ('1', Sound), ('3', Sound), ('1', Info)] {
-        key_and_back(&mut scene, &mut carol, ([key, '0'], how), hearers(key, own_and_other)).await;
-    }
-    carol.hangs_up().await;
-    let (_phone, mut carol) = is_put_on(&scene, &uuids[1]).await;
-    carol.hears(Tone::A + Tone::B).await;
-    let own_and_other = [[false, true], [true, false]];
-    for (key, how) in [('2', Event), ('1', Event), ('3', Info), ('2', Info)] {
-        key_and_back(&mut scene, &mut carol, ([key, '0'], how), hearers(key, own_and_other)).await;
-    }
-    carol.hangs_up().await;
-    scene.noticed_nothing().await;
-    for party in [&scene.customer, &scene.agent] {
-        let digits = party.dialog.media.received().iter().filter(|packet| packet.payload_type == 101).count();
-        assert_eq!(digits, 0, "s039: no key of the supervisor reaches a party");
-    }
+    calmly(async || {
+        use Press::{Event, Info, Sound};
+        let mut scene = Scene::on(SPY, may_barge()).await;
+        let uuids = scene.uuids.clone();
+        let (_phone, mut carol) = dials(&scene, &format!("spy{}", uuids[0])).await;
+        carol.hears(Tone::A + Tone::B).await;
+        let own_and_other = [[true, false], [false, true]];
+        // A phone that has pressed a key by an event is taken at its word: tones are no keys then. So sound comes first.
+        for (key, how) in [('2', Sound), ('1', Sound), ('3', Sound), ('1', Info)] {
+            key_and_back(&mut scene, &mut carol, ([key, '0'], how), hearers(key, own_and_other)).await;
+        }
+        carol.hangs_up().await;
+        let (_phone, mut carol) = is_put_on(&scene, &uuids[1]).await;
+        carol.hears(Tone::A + Tone::B).await;
+        let own_and_other = [[false, true], [true, false]];
+        for (key, how) in [('2', Event), ('1', Event), ('3', Info), ('2', Info)] {
+            key_and_back(&mut scene, &mut carol, ([key, '0'], how), hearers(key, own_and_other)).await;
+        }
+        carol.hangs_up().await;
+        scene.noticed_nothing().await;
+        for party in [&scene.customer, &scene.agent] {
+            let digits = party.dialog.media.received().iter().filter(|packet| packet.payload_type == 101).count();
+            assert_eq!(digits, 0, "s039: no key of the supervisor reaches a party");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn s081_s082_s084_no_packet_of_the_others_is_touched_by_chanspy_extenspy_or_a_code() {
-    let mut scene = Scene::on(CHANSPY, may_barge()).await;
-    for (number, how) in [("chan", Press::Sound), ("exten", Press::Info), ("chan", Press::Event)] {
-        let (_phone, mut carol) = dials(&scene, number).await;
-        carol.hears(Tone::A + Tone::B).await;
-        for (key, hearers) in [('5', [false, true]), ('6', [true, true])] {
-            key_and_back(&mut scene, &mut carol, ([key, '4'], how), hearers).await;
+    calmly(async || {
+        let mut scene = Scene::on(CHANSPY, may_barge()).await;
+        for (number, how) in [("chan", Press::Sound), ("exten", Press::Info), ("chan", Press::Event)] {
+            let (_phone, mut carol) = dials(&scene, number).await;
+            carol.hears(Tone::A + Tone::B).await;
+            for (key, hearers) in [('5', [false, true]), ('6', [true, true])] {
+                key_and_back(&mut scene, &mut carol, ([key, '4'], how), hearers).await;
+            }
+            carol.hangs_up().await;
         }
-        carol.hangs_up().await;
-    }
-    for (code, hearers) in [("*91bob", [false, false]), ("*92bob", [false, true]), ("*93bob", [true, true])] {
-        let marks = marks(&scene);
-        let (_phone, mut carol) = dials(&scene, code).await;
-        carol.hears(Tone::A + Tone::B).await;
-        scene.hears(hearers).await;
-        carol.hangs_up().await;
-        scene.hears([false, false]).await;
-        assert_others_untouched(&scene, marks, hearers);
-    }
-    scene.noticed_nothing().await;
+        for (code, hearers) in [("*91bob", [false, false]), ("*92bob", [false, true]), ("*93bob", [true, true])] {
+            let marks = marks(&scene);
+            let (_phone, mut carol) = dials(&scene, code).await;
+            carol.hears(Tone::A + Tone::B).await;
+            scene.hears(hearers).await;
+            carol.hangs_up().await;
+            scene.hears([false, false]).await;
+            assert_others_untouched(&scene, marks, hearers);
+        }
+        scene.noticed_nothing().await;
+    })
+    .await;
 }

@@ -14,9 +14,10 @@ mod rules;
 
 use std::path::Path;
 
+use wirechief::control::protocol::Status;
 use wirechief::outbox::{Manifest, Outbox, State};
 
-use crate::harness::{Call, Tape, TestPbx, Unusual};
+use crate::harness::{Call, PATIENCE, Tape, TestPbx, Unusual};
 
 /// Tenths of a second that are said, at least.
 const SAID: u32 = 8;
@@ -29,6 +30,15 @@ fn with(settings: &str) -> Unusual {
 /// As long as it takes to hear so many tenths of a second.
 async fn talks(call: &Call, tenths: u32) {
     call.dialog.media.receives("who listens", tenths as usize * 5).await;
+}
+
+/// Waits until something is being recorded: its file is open, however slow the disk is.
+async fn has_begun(pbx: &TestPbx) {
+    let has_started = |_: &Status| {
+        let (events, _) = pbx.pbx.exchange().journal.subscribe(Some(0));
+        events.iter().any(|event| event.kind == "recording.started")
+    };
+    pbx.shows("a recording", PATIENCE, has_started).await;
 }
 
 /// The recordings of a server, finished, the oldest first; each read by the name in its own manifest.

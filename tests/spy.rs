@@ -14,7 +14,7 @@ use wirechief::control::protocol::{CallInfo, FaultCode, SpyRequest, SpyTarget};
 use wirechief::control::supervision::{EndedBecause, Hear, Mode, Party, Side};
 
 use crate::call::{DIAL_BOB, hear_each_other, is_gapless, is_relayed, talk};
-use crate::harness::{Call, Ear, Law, PATIENCE, Packet, Profile, TestPbx, Tone, Unusual, nothing, only};
+use crate::harness::{Call, Ear, Law, PATIENCE, Packet, Profile, TestPbx, Tone, Unusual, calmly, nothing, only};
 
 pub(crate) fn request(uuid: &str, mode: Mode, to: Option<Party>) -> SpyRequest {
     SpyRequest { mode, to, ..SpyRequest::new(SpyTarget::Uuid(uuid.to_owned())) }
@@ -102,54 +102,63 @@ fn party(to: &str, target: usize) -> Option<Party> {
 
 #[tokio::test]
 async fn s061_s067_s068_s069_each_hears_exactly_whom_the_table_says_in_every_mode_and_for_either_uuid() {
-    let mut scene = Scene::new(Unusual::default()).await;
-    for (mode, to, hearers) in WHO_HEARS {
-        for (target, hearers) in hearers.into_iter().enumerate() {
-            let request = request(&scene.uuids[target], mode, party(to, target));
-            let ear = scene.spies(&request).await.expect("a session");
-            let side = if target == 0 { Side::A } else { Side::B };
-            assert_eq!((ear.facts.target.side, ear.facts.mode), (side, mode));
-            ear.hears(only(Tone::A), only(Tone::B)).await;
-            scene.hears(hearers).await;
-            ear.leaves();
-            scene.hears([false, false]).await;
+    calmly(async || {
+        let mut scene = Scene::new(Unusual::default()).await;
+        for (mode, to, hearers) in WHO_HEARS {
+            for (target, hearers) in hearers.into_iter().enumerate() {
+                let request = request(&scene.uuids[target], mode, party(to, target));
+                let ear = scene.spies(&request).await.expect("a session");
+                let side = if target == 0 { Side::A } else { Side::B };
+                assert_eq!((ear.facts.target.side, ear.facts.mode), (side, mode));
+                ear.hears(only(Tone::A), only(Tone::B)).await;
+                scene.hears(hearers).await;
+                ear.leaves();
+                scene.hears([false, false]).await;
+            }
         }
-    }
-    scene.noticed_nothing().await;
+        scene.noticed_nothing().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_mode_may_be_changed_in_the_call_and_the_parties_miss_nothing() {
-    let mut scene = Scene::new(Unusual::default()).await;
-    for target in [0, 1] {
-        let mut ear = scene.spies(&request(&scene.uuids[target], Mode::Listen, None)).await.expect("a session");
-        for round in 0..3 {
-            for (mode, to, hearers) in WHO_HEARS.into_iter().cycle().skip(round).take(4) {
-                let changed = ear.changes_to(mode, party(to, target)).await;
-                assert!(matches!(changed, SpyEvent::Changed(_)), "{changed:?}");
-                scene.hears(hearers[target]).await;
-                ear.hears(only(Tone::A), only(Tone::B)).await;
+    calmly(async || {
+        let mut scene = Scene::new(Unusual::default()).await;
+        for target in [0, 1] {
+            let mut ear = scene.spies(&request(&scene.uuids[target], Mode::Listen, None)).await.expect("a session");
+            for round in 0..3 {
+                for (mode, to, hearers) in WHO_HEARS.into_iter().cycle().skip(round).take(4) {
+                    let changed = ear.changes_to(mode, party(to, target)).await;
+                    assert!(matches!(changed, SpyEvent::Changed(_)), "{changed:?}");
+                    scene.hears(hearers[target]).await;
+                    ear.hears(only(Tone::A), only(Tone::B)).await;
+                }
             }
         }
-    }
-    scene.noticed_nothing().await;
+        scene.noticed_nothing().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn what_the_customer_hears_while_the_agent_is_whispered_to_is_what_the_agent_said() {
-    let mut scene = Scene::new(Unusual::default()).await;
-    let ear = scene.spies(&request(&scene.uuids[1], Mode::Whisper, Some(Party::Agent))).await.expect("a session");
-    scene.hears([false, true]).await;
-    scene.customer.dialog.media.receives("the customer", 50).await;
-    ear.leaves();
-    scene.hears([false, false]).await;
-    is_relayed(&scene.agent.dialog.media.sent(), &scene.customer.dialog.media.received());
-    scene.noticed_nothing().await;
-    let (said, heard) = (scene.customer.dialog.media.sent(), scene.agent.dialog.media.received());
-    let untouched = |packet: &&Packet| said.iter().any(|sent| sent.payload == packet.payload);
-    let mixed = heard.len() - heard.iter().filter(untouched).count();
-    assert!(mixed > 25, "the agent's packets were mixed while the supervisor spoke, {mixed}");
-    assert!(heard.last().is_some_and(|packet| untouched(&packet)), "and are relayed again");
+    calmly(async || {
+        let mut scene = Scene::new(Unusual::default()).await;
+        let ear = scene.spies(&request(&scene.uuids[1], Mode::Whisper, Some(Party::Agent))).await.expect("a session");
+        scene.hears([false, true]).await;
+        scene.customer.dialog.media.receives("the customer", 50).await;
+        ear.leaves();
+        scene.hears([false, false]).await;
+        is_relayed(&scene.agent.dialog.media.sent(), &scene.customer.dialog.media.received());
+        scene.noticed_nothing().await;
+        let (said, heard) = (scene.customer.dialog.media.sent(), scene.agent.dialog.media.received());
+        let untouched = |packet: &&Packet| said.iter().any(|sent| sent.payload == packet.payload);
+        let mixed = heard.len() - heard.iter().filter(untouched).count();
+        assert!(mixed > 25, "the agent's packets were mixed while the supervisor spoke, {mixed}");
+        assert!(heard.last().is_some_and(|packet| untouched(&packet)), "and are relayed again");
+    })
+    .await;
 }
 
 /// The speech that the customer's phone gets from the agent's, as bytes on the wire, and what the agent's gets meanwhile.
@@ -178,45 +187,55 @@ async fn recital(whispering: bool) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
 
 #[tokio::test]
 async fn the_customer_gets_the_same_bytes_whether_the_agent_is_whispered_to_or_not() {
-    let (alone, agent_alone) = recital(false).await;
-    let (whispered, agent_whispered) = recital(true).await;
-    assert_eq!(alone.len(), 150);
-    assert!(alone == whispered, "what the customer hears differs");
-    assert!(agent_alone != agent_whispered, "the agent hears the whisper");
+    calmly(async || {
+        let (alone, agent_alone) = recital(false).await;
+        let (whispered, agent_whispered) = recital(true).await;
+        assert_eq!(alone.len(), 150);
+        assert!(alone == whispered, "what the customer hears differs");
+        assert!(agent_alone != agent_whispered, "the agent hears the whisper");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_supervisor_may_hear_one_side_only() {
-    let scene = Scene::new(Unusual::default()).await;
-    for (hear, left, right) in [
-        (Hear::A, only(Tone::A), nothing()),
-        (Hear::B, nothing(), only(Tone::B)),
-        (Hear::Both, only(Tone::A), only(Tone::B)),
-    ] {
-        let request = SpyRequest { hear, ..request(&scene.uuids[0], Mode::Listen, None) };
-        let ear = scene.spies(&request).await.expect("a session");
-        ear.hears(left, right).await;
-    }
+    calmly(async || {
+        let scene = Scene::new(Unusual::default()).await;
+        for (hear, left, right) in [
+            (Hear::A, only(Tone::A), nothing()),
+            (Hear::B, nothing(), only(Tone::B)),
+            (Hear::Both, only(Tone::A), only(Tone::B)),
+        ] {
+            let request = SpyRequest { hear, ..request(&scene.uuids[0], Mode::Listen, None) };
+            let ear = scene.spies(&request).await.expect("a session");
+            ear.hears(left, right).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn two_supervisors_hear_the_same_call() {
-    let mut scene = Scene::new(Unusual::default()).await;
-    let listening = scene.spies(&request(&scene.uuids[0], Mode::Listen, None)).await.expect("a session");
-    let whispering = scene.spies(&request(&scene.uuids[1], Mode::Whisper, None)).await.expect("a session");
-    scene.hears([false, true]).await;
-    listening.hears(only(Tone::A), only(Tone::B)).await;
-    whispering.hears(only(Tone::A), only(Tone::B)).await;
-    scene.pbx.shows("two spies", PATIENCE, |now| now.spies == 2).await;
-    assert_eq!(scene.pbx.calls().await[0].spied, 2);
-    whispering.leaves();
-    scene.hears([false, false]).await;
-    listening.hears(only(Tone::A), only(Tone::B)).await;
-    scene.noticed_nothing().await;
+    calmly(async || {
+        let mut scene = Scene::new(Unusual::default()).await;
+        let listening = scene.spies(&request(&scene.uuids[0], Mode::Listen, None)).await.expect("a session");
+        let whispering = scene.spies(&request(&scene.uuids[1], Mode::Whisper, None)).await.expect("a session");
+        scene.hears([false, true]).await;
+        listening.hears(only(Tone::A), only(Tone::B)).await;
+        whispering.hears(only(Tone::A), only(Tone::B)).await;
+        scene.pbx.shows("two spies", PATIENCE, |now| now.spies == 2).await;
+        assert_eq!(scene.pbx.calls().await[0].spied, 2);
+        whispering.leaves();
+        scene.hears([false, false]).await;
+        listening.hears(only(Tone::A), only(Tone::B)).await;
+        scene.noticed_nothing().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn sound_comes_at_once() {
+    calmly(async || {
     let scene = Scene::new(Unusual::default()).await;
     for mode in [Mode::Listen, Mode::Whisper, Mode::Barge] {
         // The machine may be busy with something else at any moment, but not at each of so many.
@@ -233,84 +252,98 @@ async fn sound_comes_at_once() {
         }
         println!("attached to first audio in {mode:?}: {took:?}");
     }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_session_ends_with_the_call() {
-    let mut scene = Scene::new(Unusual::default()).await;
-    let ear = scene.spies(&request(&scene.uuids[1], Mode::Barge, None)).await.expect("a session");
-    scene.hears([true, true]).await;
-    scene.agent.hangs_up().await;
-    scene.customer.is_hung_up().await;
-    assert_eq!(ear.is_ended().await.why, EndedBecause::CallEnded);
-    scene.pbx.shows("no spies", PATIENCE, |now| now.spies == 0 && now.ports == now.calls).await;
+    calmly(async || {
+        let mut scene = Scene::new(Unusual::default()).await;
+        let ear = scene.spies(&request(&scene.uuids[1], Mode::Barge, None)).await.expect("a session");
+        scene.hears([true, true]).await;
+        scene.agent.hangs_up().await;
+        scene.customer.is_hung_up().await;
+        assert_eq!(ear.is_ended().await.why, EndedBecause::CallEnded);
+        scene.pbx.shows("no spies", PATIENCE, |now| now.spies == 0 && now.ports == now.calls).await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_session_that_breaks_off_leaves_the_call_as_it_was() {
-    let mut scene = Scene::new(Unusual::default()).await;
-    for mode in [Mode::Listen, Mode::Whisper, Mode::Barge] {
-        let ear = scene.spies(&request(&scene.uuids[1], mode, None)).await.expect("a session");
-        ear.hears(only(Tone::A), only(Tone::B)).await;
-        drop(ear);
-        scene.hears([false, false]).await;
-    }
-    scene.pbx.shows("no spies", PATIENCE, |now| now.spies == 0).await;
-    scene.noticed_nothing().await;
+    calmly(async || {
+        let mut scene = Scene::new(Unusual::default()).await;
+        for mode in [Mode::Listen, Mode::Whisper, Mode::Barge] {
+            let ear = scene.spies(&request(&scene.uuids[1], mode, None)).await.expect("a session");
+            ear.hears(only(Tone::A), only(Tone::B)).await;
+            drop(ear);
+            scene.hears([false, false]).await;
+        }
+        scene.pbx.shows("no spies", PATIENCE, |now| now.spies == 0).await;
+        scene.noticed_nothing().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_killed_spy_leaves_the_call_as_it_was() {
-    let mut scene = Scene::new(Unusual::default()).await;
-    for (mode, hearers) in [("listen", [false, false]), ("whisper", [false, true]), ("barge", [true, true])] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_spy"))
-            .args(["--mode", mode, "--stdin", "--stdout", "--quiet", &scene.uuids[1]])
-            .env_clear()
-            .env("WIRECHIEF_SOCKET", scene.pbx.pbx.control_path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("spy runs");
-        let (mut voice, mut sound) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
-        let speaking = async move {
-            let mut frame = [0; 320];
-            for at in 0.. {
-                if sound.read_exact(&mut frame).await.is_err() {
-                    return std::future::pending().await; // it is being killed
+    calmly(async || {
+        let mut scene = Scene::new(Unusual::default()).await;
+        for (mode, hearers) in [("listen", [false, false]), ("whisper", [false, true]), ("barge", [true, true])] {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_spy"))
+                .args(["--mode", mode, "--stdin", "--stdout", "--quiet", &scene.uuids[1]])
+                .env_clear()
+                .env("WIRECHIEF_SOCKET", scene.pbx.pbx.control_path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()
+                .expect("spy runs");
+            let (mut voice, mut sound) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
+            let speaking = async move {
+                let mut frame = [0; 320];
+                for at in 0.. {
+                    if sound.read_exact(&mut frame).await.is_err() {
+                        return std::future::pending().await; // it is being killed
+                    }
+                    let said: Vec<u8> =
+                        (0..160).flat_map(|sample| Tone::Supervisor.sample(at * 160 + sample).to_le_bytes()).collect();
+                    if voice.write_all(&said).await.is_err() {
+                        return std::future::pending().await;
+                    }
                 }
-                let said: Vec<u8> =
-                    (0..160).flat_map(|sample| Tone::Supervisor.sample(at * 160 + sample).to_le_bytes()).collect();
-                if voice.write_all(&said).await.is_err() {
-                    return std::future::pending().await;
-                }
+            };
+            // Its pipes stay open until it is killed.
+            let killing = async {
+                scene.pbx.shows("a spy", PATIENCE, |now| now.spies == 1).await;
+                scene.hears(hearers).await;
+                child.kill().await.expect("it runs");
+            };
+            tokio::select! {
+                () = speaking => {}
+                () = killing => {}
             }
-        };
-        // Its pipes stay open until it is killed.
-        let killing = async {
-            scene.pbx.shows("a spy", PATIENCE, |now| now.spies == 1).await;
-            scene.hears(hearers).await;
-            child.kill().await.expect("it runs");
-        };
-        tokio::select! {
-            () = speaking => {}
-            () = killing => {}
+            scene.pbx.shows("no spies", PATIENCE, |now| now.spies == 0).await;
+            scene.hears([false, false]).await;
         }
-        scene.pbx.shows("no spies", PATIENCE, |now| now.spies == 0).await;
-        scene.hears([false, false]).await;
-    }
-    scene.noticed_nothing().await;
+        scene.noticed_nothing().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_whisper_asked_for_without_a_name_goes_to_the_target() {
-    let mut scene = Scene::new(Unusual::default()).await;
-    let whisper = request(&scene.uuids[1], Mode::Whisper, Some(Party::A));
-    let mut ear = scene.spies(&whisper).await.expect("a session");
-    scene.hears([true, false]).await;
-    let changed = ear.changes_to(Mode::Whisper, None).await;
-    assert!(matches!(&changed, SpyEvent::Changed(facts) if facts.to == Side::B), "{changed:?}");
-    scene.hears([false, true]).await;
+    calmly(async || {
+        let mut scene = Scene::new(Unusual::default()).await;
+        let whisper = request(&scene.uuids[1], Mode::Whisper, Some(Party::A));
+        let mut ear = scene.spies(&whisper).await.expect("a session");
+        scene.hears([true, false]).await;
+        let changed = ear.changes_to(Mode::Whisper, None).await;
+        assert!(matches!(&changed, SpyEvent::Changed(facts) if facts.to == Side::B), "{changed:?}");
+        scene.hears([false, true]).await;
+    })
+    .await;
 }
 
 pub(crate) fn fault(result: Result<Ear, ClientError>) -> FaultCode {
@@ -323,40 +356,50 @@ pub(crate) fn fault(result: Result<Ear, ClientError>) -> FaultCode {
 
 #[tokio::test]
 async fn what_cannot_be_is_refused_in_words() {
-    let scene = Scene::new(Unusual::default()).await;
-    let nowhere = "00000000-0000-4000-8000-000000000000";
-    assert_eq!(fault(scene.spies(&request(nowhere, Mode::Listen, None)).await), FaultCode::NotFound);
-    assert_eq!(fault(scene.spies(&request("bob", Mode::Listen, None)).await), FaultCode::NotFound);
-    let capped = SpyRequest { max_mode: Some(Mode::Listen), ..request(&scene.uuids[0], Mode::Listen, None) };
-    let mut ear = scene.spies(&capped).await.expect("a session");
-    assert_eq!(ear.facts.allowed, Mode::Listen);
-    let refused = ear.changes_to(Mode::Barge, None).await;
-    assert!(matches!(&refused, SpyEvent::Refused(fault) if fault.code == FaultCode::Denied), "{refused:?}");
-    ear.hears(only(Tone::A), only(Tone::B)).await;
+    calmly(async || {
+        let scene = Scene::new(Unusual::default()).await;
+        let nowhere = "00000000-0000-4000-8000-000000000000";
+        assert_eq!(fault(scene.spies(&request(nowhere, Mode::Listen, None)).await), FaultCode::NotFound);
+        assert_eq!(fault(scene.spies(&request("bob", Mode::Listen, None)).await), FaultCode::NotFound);
+        let capped = SpyRequest { max_mode: Some(Mode::Listen), ..request(&scene.uuids[0], Mode::Listen, None) };
+        let mut ear = scene.spies(&capped).await.expect("a session");
+        assert_eq!(ear.facts.allowed, Mode::Listen);
+        let refused = ear.changes_to(Mode::Barge, None).await;
+        assert!(matches!(&refused, SpyEvent::Refused(fault) if fault.code == FaultCode::Denied), "{refused:?}");
+        ear.hears(only(Tone::A), only(Tone::B)).await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn between_two_users_nobody_is_the_agent() {
-    let pbx = TestPbx::with(DIAL_BOB).await;
-    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
-    let (mut alice, mut bob) = talk(&alice, &mut bob, "bob").await;
-    hear_each_other(&mut alice, &mut bob).await;
-    let uuid = pbx.calls().await[0].uuid.clone();
-    for to in [Party::Agent, Party::Customer] {
-        let refused = Ear::attach(pbx.client().await, &request(&uuid, Mode::Whisper, Some(to))).await;
-        assert!([FaultCode::Usage, FaultCode::Invalid].contains(&fault(refused)));
-    }
-    let ear = Ear::attach(pbx.client().await, &request(&uuid, Mode::Whisper, Some(Party::B))).await.expect("a session");
-    bob.hears(Tone::A + Tone::Supervisor).await;
-    alice.hears(only(Tone::B)).await;
-    drop(ear);
+    calmly(async || {
+        let pbx = TestPbx::with(DIAL_BOB).await;
+        let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+        let (mut alice, mut bob) = talk(&alice, &mut bob, "bob").await;
+        hear_each_other(&mut alice, &mut bob).await;
+        let uuid = pbx.calls().await[0].uuid.clone();
+        for to in [Party::Agent, Party::Customer] {
+            let refused = Ear::attach(pbx.client().await, &request(&uuid, Mode::Whisper, Some(to))).await;
+            assert!([FaultCode::Usage, FaultCode::Invalid].contains(&fault(refused)));
+        }
+        let ear =
+            Ear::attach(pbx.client().await, &request(&uuid, Mode::Whisper, Some(Party::B))).await.expect("a session");
+        bob.hears(Tone::A + Tone::Supervisor).await;
+        alice.hears(only(Tone::B)).await;
+        drop(ear);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_user_who_is_exempt_is_heard_by_nobody() {
-    let exempt = Unusual { user_keys: vec![("bob", "may_be_spied = false")], ..Unusual::default() };
-    let scene = Scene::new(exempt).await;
-    for uuid in &scene.uuids {
-        assert_eq!(fault(scene.spies(&request(uuid, Mode::Listen, None)).await), FaultCode::Denied);
-    }
+    calmly(async || {
+        let exempt = Unusual { user_keys: vec![("bob", "may_be_spied = false")], ..Unusual::default() };
+        let scene = Scene::new(exempt).await;
+        for uuid in &scene.uuids {
+            assert_eq!(fault(scene.spies(&request(uuid, Mode::Listen, None)).await), FaultCode::Denied);
+        }
+    })
+    .await;
 }

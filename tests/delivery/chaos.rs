@@ -95,7 +95,7 @@ fn remotes(folder: &Path, lines: &str) -> Remotes {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivery_chaos_leaves_every_recording_in_the_crm_once() {
     let count: usize = std::env::var("CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
-    let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let home = crate::harness::folder();
     let crm = StubCrm::start().await;
     let mut chance = Chance(0x6a09_e667_f3bc_c908);
     crm.fail((0..count * 4).map(|_| chance.fault()));
@@ -196,7 +196,7 @@ async fn receiver(folder: &Path) -> (SocketAddr, Outbox) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5_what_is_sent_twice_by_resumable_uploads_is_a_fifth_at_most() {
     let count: usize = std::env::var("CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(80);
-    let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let home = crate::harness::folder();
     let (address, there) = receiver(home.path()).await;
     let mut chance = Chance(0xbb67_ae85_84ca_a73b);
     let weather = Weather { resets: 30, damages: 5, stalls: 1, refusals: 12, within: 60_000 };

@@ -102,7 +102,7 @@ fn child_that_is_killed() {
 
 /// A kill at a moment: whether it came, and what is wrong afterwards.
 fn crash(of: &str, at: u64, how: &str) -> bool {
-    let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let home = crate::harness::folder();
     let (spool, shelf, report) = (home.path().join("spool"), home.path().join("crm"), home.path().join("report"));
     fs::create_dir(&shelf).unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());

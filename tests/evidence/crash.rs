@@ -24,11 +24,6 @@ const WRITERS: usize = 4;
 /// Kills of one log, before the next begins anew: its making is among what is killed.
 const KILLS_PER_LOG: u64 = 10;
 
-/// A folder in memory where there is one: what a kill leaves is the same there, and nobody waits for a slow disk.
-fn in_memory() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
-}
-
 fn kills() -> u64 {
     std::env::var("EVIDENCE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(6)
 }
@@ -124,13 +119,13 @@ fn somewhere(round: u64, micros: u64) {
 
 #[test]
 fn every_acknowledged_entry_survives_kill_nine_and_the_chain_is_whole() {
-    let mut home = in_memory();
+    let mut home = crate::harness::folder();
     let mut acknowledged = Acknowledged::default();
     let (mut entries, mut torn) = (0, 0);
     for round in 0..kills() {
         if round % KILLS_PER_LOG == 0 {
             entries += acknowledged.0.len();
-            (home, acknowledged) = (in_memory(), Acknowledged::default());
+            (home, acknowledged) = (crate::harness::folder(), Acknowledged::default());
         }
         let mut child = child(home.path(), round);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

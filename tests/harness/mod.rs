@@ -5,6 +5,7 @@
 mod attendant;
 mod bucket;
 mod call;
+mod calm;
 mod certs;
 mod chaos;
 mod crm;
@@ -27,6 +28,7 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use call::Call;
+pub(crate) use calm::calmly;
 pub(crate) use certs::{Authority, Flaw};
 pub(crate) use chaos::{Chaos, Weather};
 pub(crate) use crm::{Fault, StubCrm, sha256};
@@ -45,3 +47,13 @@ pub(crate) use wire::{Tasks, Transport, datagram_socket, free_address, take_mess
 
 /// How long a test waits for an event before it fails; never slept, only waited out.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Free bytes that a folder in memory must have: far more than tests write at once, and than servers want to be free.
+const ROOM: u64 = 4 << 30;
+
+/// A folder that is gone with its handle; in memory where there is room, so that nobody waits for a disk that has other work.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let has_room = |memory: &&str| rustix::fs::statvfs(*memory).is_ok_and(|now| now.f_bavail * now.f_frsize >= ROOM);
+    let in_memory = Some("/dev/shm").filter(has_room).and_then(|memory| tempfile::tempdir_in(memory).ok());
+    in_memory.unwrap_or_else(|| tempfile::tempdir().expect("a folder"))
+}

@@ -125,7 +125,7 @@ impl TestPbx {
 
     /// The same from files of its own, as programs that it starts find them.
     pub(crate) async fn example_on_disk(name: &str, changes: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = super::folder();
         for entry in std::fs::read_dir(example_folder(name)).expect("an example").flatten() {
             let mut text = std::fs::read_to_string(entry.path()).expect("a text");
             if entry.file_name() == "pbx.toml" {
@@ -143,7 +143,7 @@ impl TestPbx {
 
     /// A server that reads `extensions.conf` from the folder [`Self::plan_file`] is in, and reads it again at a reload.
     pub(crate) async fn from_file(dialplan: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = super::folder();
         let settings = "[sip]\nbind = [\"udp://127.0.0.1:0\", \"tcp://127.0.0.1:0\"]\n[media]\nbind = \"127.0.0.1\"\n\
                         ports = \"30000-39999\"\n[guests]\ncontext = \"internal\"\n";
         std::fs::write(folder.path().join("pbx.toml"), settings).expect("settings");
@@ -158,7 +158,7 @@ impl TestPbx {
     }
 
     async fn started(config: Config, plans: Vec<(PathBuf, String)>) -> Self {
-        Self::begun(Source::Given(Box::new(config), plans), tempfile::tempdir().expect("a folder")).await
+        Self::begun(Source::Given(Box::new(config), plans), super::folder()).await
     }
 
     async fn begun(source: Source, folder: tempfile::TempDir) -> Self {

@@ -33,7 +33,7 @@ impl House {
 
     /// With that SIP address.
     pub(crate) fn at(address: &str) -> Self {
-        let house = Self { folder: tempfile::tempdir().expect("a folder") };
+        let house = Self { folder: crate::harness::folder() };
         house.writes("extensions.conf", PLAN);
         house.writes("pbx.toml", &settings(address, ""));
         house

@@ -11,7 +11,7 @@ use wirechief::outbox::{Manifest, Outbox, State, Undelivered};
 
 use super::talks;
 use crate::call::talk;
-use crate::harness::{ABOVE_HZ, Call, Law, Phone, Profile, Tape, TestPbx, Tone, Unusual, only};
+use crate::harness::{ABOVE_HZ, Call, Law, Phone, Profile, Tape, TestPbx, Tone, Unusual, calmly, only};
 use crate::process::house::{House, settings};
 
 const AS_CAME: &str = "[recording]\nrecord = \"always\"\nform = \"as-came\"\n";
@@ -85,24 +85,27 @@ fn is_most(tape: &Tape) -> bool {
 
 #[tokio::test]
 async fn a_call_in_opus_is_kept_packet_by_packet_with_each_party_on_its_side() {
-    let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["opus", "ulaw"]"#).await;
-    let (calling, called) = call(&pbx, &[Law::Opus, Law::Ulaw], 15).await;
-    let said = [&calling, &called].map(|call| call.dialog.media.sent());
-    ends(&pbx, calling, called).await;
-    let (manifest, tape) = only_one(&pbx.spool());
-    assert!(manifest.file.ends_with(".opus"), "{}", manifest.file);
-    assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("opus", 48_000, 2));
-    assert!(is_most(&tape), "{} ms", tape.ms());
-    // What was said in the middle stands in the file, byte by byte, without the first byte of each packet.
-    let bytes = std::fs::read(pbx.spool().join(&manifest.file)).expect("the file");
-    for packets in said {
-        let inner = &packets[packets.len() / 4..packets.len() / 2];
-        assert!(inner.len() > 10);
-        for packet in inner {
-            let frame = &packet.payload[1..];
-            assert!(bytes.windows(frame.len()).any(|window| window == frame), "a frame is missing");
+    calmly(async || {
+        let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["opus", "ulaw"]"#).await;
+        let (calling, called) = call(&pbx, &[Law::Opus, Law::Ulaw], 15).await;
+        let said = [&calling, &called].map(|call| call.dialog.media.sent());
+        ends(&pbx, calling, called).await;
+        let (manifest, tape) = only_one(&pbx.spool());
+        assert!(manifest.file.ends_with(".opus"), "{}", manifest.file);
+        assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("opus", 48_000, 2));
+        assert!(is_most(&tape), "{} ms", tape.ms());
+        // What was said in the middle stands in the file, byte by byte, without the first byte of each packet.
+        let bytes = std::fs::read(pbx.spool().join(&manifest.file)).expect("the file");
+        for packets in said {
+            let inner = &packets[packets.len() / 4..packets.len() / 2];
+            assert!(inner.len() > 10);
+            for packet in inner {
+                let frame = &packet.payload[1..];
+                assert!(bytes.windows(frame.len()).any(|window| window == frame), "a frame is missing");
+            }
         }
-    }
+    })
+    .await;
 }
 
 /// The octets of each track of a recording in G.722.
@@ -120,63 +123,73 @@ fn octets(file: &Path) -> Vec<Vec<u8>> {
 
 #[tokio::test]
 async fn a_call_in_g722_is_kept_octet_by_octet_with_each_party_on_its_side() {
-    let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["g722", "ulaw"]"#).await;
-    let (calling, called) = call(&pbx, &[Law::G722, Law::Ulaw], 15).await;
-    let said = [&calling, &called].map(|call| call.dialog.media.sent());
-    ends(&pbx, calling, called).await;
-    let (manifest, tape) = only_one(&pbx.spool());
-    assert!(manifest.file.ends_with(".mka"), "{}", manifest.file);
-    assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("g722", 16_000, 2));
-    assert!(is_most(&tape), "{} ms", tape.ms());
-    for (packets, track) in said.into_iter().zip(octets(&pbx.spool().join(&manifest.file))) {
-        let inner = &packets[packets.len() / 4..packets.len() / 2];
-        assert!(inner.len() > 10);
-        for packet in inner {
-            // A clock that is followed may leave an octet out in the middle of a packet, or say it twice.
-            let half = &packet.payload[..packet.payload.len() / 2 - 1];
-            assert!(track.windows(half.len()).any(|window| window == half), "as it came");
+    calmly(async || {
+        let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["g722", "ulaw"]"#).await;
+        let (calling, called) = call(&pbx, &[Law::G722, Law::Ulaw], 15).await;
+        let said = [&calling, &called].map(|call| call.dialog.media.sent());
+        ends(&pbx, calling, called).await;
+        let (manifest, tape) = only_one(&pbx.spool());
+        assert!(manifest.file.ends_with(".mka"), "{}", manifest.file);
+        assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("g722", 16_000, 2));
+        assert!(is_most(&tape), "{} ms", tape.ms());
+        for (packets, track) in said.into_iter().zip(octets(&pbx.spool().join(&manifest.file))) {
+            let inner = &packets[packets.len() / 4..packets.len() / 2];
+            assert!(inner.len() > 10);
+            for packet in inner {
+                // A clock that is followed may leave an octet out in the middle of a packet, or say it twice.
+                let half = &packet.payload[..packet.payload.len() / 2 - 1];
+                assert!(track.windows(half.len()).any(|window| window == half), "as it came");
+            }
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_call_that_leaves_g722_and_comes_back_stays_in_its_file_and_is_heard_all_the_time() {
-    let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["g722", "ulaw"]"#).await;
-    let (mut calling, mut called) = call(&pbx, &[Law::G722, Law::Ulaw], 8).await;
-    for law in [Law::Ulaw, Law::G722] {
-        calling.offers(&[law]).await;
-        tokio::join!(talks(&calling, 8), talks(&called, 8));
-    }
-    called.was_asked_to_change();
-    ends(&pbx, calling, called).await;
-    let (manifest, tape) = only_one(&pbx.spool());
-    assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("g722", 16_000, 2));
-    assert!(manifest.file.ends_with(".mka") && is_most(&tape), "{} ms: {:?}", tape.ms(), manifest.gaps);
-    let wide = tape.tenths_with(1, ABOVE_HZ[1]);
-    assert!(wide.len() >= 8 && wide.len() < tape.ms() / 100 - 4, "{wide:?} of {} ms", tape.ms());
+    calmly(async || {
+        let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, r#"["g722", "ulaw"]"#).await;
+        let (mut calling, mut called) = call(&pbx, &[Law::G722, Law::Ulaw], 8).await;
+        for law in [Law::Ulaw, Law::G722] {
+            calling.offers(&[law]).await;
+            tokio::join!(talks(&calling, 8), talks(&called, 8));
+        }
+        called.was_asked_to_change();
+        ends(&pbx, calling, called).await;
+        let (manifest, tape) = only_one(&pbx.spool());
+        assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), ("g722", 16_000, 2));
+        assert!(manifest.file.ends_with(".mka") && is_most(&tape), "{} ms: {:?}", tape.ms(), manifest.gaps);
+        let wide = tape.tenths_with(1, ABOVE_HZ[1]);
+        assert!(wide.len() >= 8 && wide.len() < tape.ms() / 100 - 4, "{wide:?} of {} ms", tape.ms());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_call_in_a_law_is_kept_byte_by_byte() {
-    for (law, codecs, format) in [(Law::Ulaw, r#"["ulaw"]"#, "ulaw"), (Law::Alaw, r#"["alaw"]"#, "alaw")] {
-        let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, codecs).await;
-        let (calling, called) = call(&pbx, &[law], 12).await;
-        let said = calling.dialog.media.sent();
-        ends(&pbx, calling, called).await;
-        let (manifest, tape) = only_one(&pbx.spool());
-        assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), (format, 8_000, 2));
-        assert!(manifest.file.ends_with(".wav") && is_most(&tape), "{} ms", tape.ms());
-        let bytes = std::fs::read(pbx.spool().join(&manifest.file)).expect("the file");
-        let left: Vec<u8> = bytes[58..].iter().step_by(2).copied().collect();
-        let packet = &said[said.len() / 3].payload;
-        // A clock that is followed may leave a byte out of a packet, or say it twice.
-        let half = &packet[..packet.len() / 2 - 1];
-        assert!(left.windows(half.len()).any(|window| window == half), "as it came");
-    }
+    calmly(async || {
+        for (law, codecs, format) in [(Law::Ulaw, r#"["ulaw"]"#, "ulaw"), (Law::Alaw, r#"["alaw"]"#, "alaw")] {
+            let pbx = server("exten => bob,1,Dial(SIP/bob,10)", AS_CAME, codecs).await;
+            let (calling, called) = call(&pbx, &[law], 12).await;
+            let said = calling.dialog.media.sent();
+            ends(&pbx, calling, called).await;
+            let (manifest, tape) = only_one(&pbx.spool());
+            assert_eq!((manifest.audio.format.as_str(), tape.rate_hz, tape.tracks.len()), (format, 8_000, 2));
+            assert!(manifest.file.ends_with(".wav") && is_most(&tape), "{} ms", tape.ms());
+            let bytes = std::fs::read(pbx.spool().join(&manifest.file)).expect("the file");
+            let left: Vec<u8> = bytes[58..].iter().step_by(2).copied().collect();
+            let packet = &said[said.len() / 3].payload;
+            // A clock that is followed may leave a byte out of a packet, or say it twice.
+            let half = &packet[..packet.len() / 2 - 1];
+            assert!(left.windows(half.len()).any(|window| window == half), "as it came");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_name_of_the_dialplan_stays_a_wav_file_and_what_cannot_be_kept_so_is_refused() {
+    calmly(async || {
     let plan = "exten => bob,1,MixMonitor(named.wav)\n same => n,MixMonitor(louder.wav,v(3))\n\
                 same => n,Set(LOUDER=${MIXMONITOR_FILENAME})\n same => n,Monitor(wav,mixed,m)\n same => n,Dial(SIP/bob,10)";
     let pbx = server(plan, &AS_CAME.replace("always", "never"), r#"["opus", "ulaw"]"#).await;
@@ -189,16 +202,24 @@ async fn a_name_of_the_dialplan_stays_a_wav_file_and_what_cannot_be_kept_so_is_r
         "the others are refused"
     );
     assert!(is_most(&tape), "{} ms", tape.ms());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_killed_servers_opus_plays_to_less_than_half_a_second_before_its_end() {
-    plays_after_a_kill(Law::Opus, "opus").await;
+    calmly(async || {
+        plays_after_a_kill(Law::Opus, "opus").await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_killed_servers_g722_plays_to_less_than_half_a_second_before_its_end() {
-    plays_after_a_kill(Law::G722, "g722").await;
+    calmly(async || {
+        plays_after_a_kill(Law::G722, "g722").await;
+    })
+    .await;
 }
 
 async fn plays_after_a_kill(law: Law, format: &str) {
