@@ -35,7 +35,9 @@ pub(crate) struct Parts {
 }
 
 fn error(status: u16, code: &str) -> Reply {
-    Reply::status(status).body(format!("<Error><Code>{code}</Code><Message>no</Message></Error>").as_bytes())
+    // Some stores leave the words out.
+    let message = if status == 403 { "" } else { "no" };
+    Reply::status(status).body(format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").as_bytes())
 }
 
 fn checksum(bytes: &[u8]) -> String {

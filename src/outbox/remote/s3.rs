@@ -221,8 +221,8 @@ impl S3 {
         let region = answer.header("x-amz-bucket-region").map(|region| format!(" (the bucket is in {region})"));
         let what = match (inside("Code"), inside("Message")) {
             (Some(code), message) => {
-                let message = message.unwrap_or_default();
-                format!("{}: {} {code}: {message}", answer.asked, answer.status.as_u16())
+                let message = message.filter(|words| !words.trim().is_empty()).map(|words| format!(": {words}"));
+                format!("{}: {} {code}{}", answer.asked, answer.status.as_u16(), message.unwrap_or_default())
             }
             _ => failure.what,
         };
