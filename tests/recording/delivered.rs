@@ -8,7 +8,7 @@ use wirechief::control::protocol::method;
 
 use super::{only_one, talks};
 use crate::call::{DIAL_BOB, hear_each_other, talk};
-use crate::harness::{Fault, PATIENCE, StubCrm, TestPbx, Tone, Unusual, program};
+use crate::harness::{Fault, PATIENCE, StubCrm, TestPbx, Tone, Unusual, calmly, program};
 use crate::process::house::Running;
 use crate::verbs::ask;
 
@@ -29,47 +29,50 @@ async fn arrive(pbx: &TestPbx, crm: &StubCrm, count: usize) {
 
 #[tokio::test]
 async fn every_event_of_a_recording_is_told_by_pbx_events() {
-    let (good, bad) = (StubCrm::start().await, StubCrm::start().await);
-    bad.fail([Fault::Status(422, None)]);
-    let settings = format!("[recording]\nrecord = \"always\"\n{}{}", remote("good", &good), remote("bad", &bad));
-    let pbx = TestPbx::unusual(DIAL_BOB, Unusual { settings, ..Unusual::default() }).await;
-    let mut events = Command::new(env!("CARGO_BIN_EXE_pbx"));
-    events.env_clear().env("WIRECHIEF_SOCKET", pbx.pbx.control_path());
-    events.args(["events", "--since", "0", "--types", "recording"]);
-    events.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).kill_on_drop(true);
-    let events = Running::of(events).await;
-    let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
-    let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
-    hear_each_other(&mut calling, &mut called).await;
-    calling.hangs_up().await;
-    called.is_hung_up().await;
-    for kind in ["recording.delivered", "recording.parked"] {
-        events.says(kind).await;
-    }
-    let (manifest, _) = only_one(&pbx);
-    let told: Vec<Value> = events.lines().iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let kinds: Vec<_> = told.iter().filter_map(|event| event["kind"].as_str()).collect();
-    assert_eq!(kinds[..2], ["recording.started", "recording.finished"]);
-    assert_eq!(kinds.len(), 4, "{told:?}");
-    let event = |kind: &str| told.iter().find(|event| event["kind"] == kind).expect("an event");
-    for event in &told {
+    calmly(async || {
+        let (good, bad) = (StubCrm::start().await, StubCrm::start().await);
+        bad.fail([Fault::Status(422, None)]);
+        let settings = format!("[recording]\nrecord = \"always\"\n{}{}", remote("good", &good), remote("bad", &bad));
+        let pbx = TestPbx::unusual(DIAL_BOB, Unusual { settings, ..Unusual::default() }).await;
+        let mut events = Command::new(env!("CARGO_BIN_EXE_pbx"));
+        events.env_clear().env("WIRECHIEF_SOCKET", pbx.pbx.control_path());
+        events.args(["events", "--since", "0", "--types", "recording"]);
+        events.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).kill_on_drop(true);
+        let events = Running::of(events).await;
+        let (alice, mut bob) = (pbx.phone("alice").await, pbx.phone("bob").await);
+        let (mut calling, mut called) = talk(&alice, &mut bob, "bob").await;
+        hear_each_other(&mut calling, &mut called).await;
+        calling.hangs_up().await;
+        called.is_hung_up().await;
+        for kind in ["recording.delivered", "recording.parked"] {
+            events.says(kind).await;
+        }
+        let (manifest, _) = only_one(&pbx);
+        let told: Vec<Value> = events.lines().iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let kinds: Vec<_> = told.iter().filter_map(|event| event["kind"].as_str()).collect();
+        assert_eq!(kinds[..2], ["recording.started", "recording.finished"]);
+        assert_eq!(kinds.len(), 4, "{told:?}");
+        let event = |kind: &str| told.iter().find(|event| event["kind"] == kind).expect("an event");
+        for event in &told {
+            assert_eq!(
+                (&event["uuid"], &event["recording"], &event["file"]),
+                (&manifest.call.clone().into(), &manifest.id.to_string().into(), &manifest.file.clone().into()),
+                "{event}"
+            );
+        }
+        assert_eq!(event("recording.started")["reason"], "always");
+        let finished = event("recording.finished");
         assert_eq!(
-            (&event["uuid"], &event["recording"], &event["file"]),
-            (&manifest.call.clone().into(), &manifest.id.to_string().into(), &manifest.file.clone().into()),
-            "{event}"
+            (&finished["sha256"], &finished["duration_s"]),
+            (&manifest.audio.sha256.clone().into(), &manifest.audio.duration_s.into())
         );
-    }
-    assert_eq!(event("recording.started")["reason"], "always");
-    let finished = event("recording.finished");
-    assert_eq!(
-        (&finished["sha256"], &finished["duration_s"]),
-        (&manifest.audio.sha256.clone().into(), &manifest.audio.duration_s.into())
-    );
-    let delivered = event("recording.delivered");
-    assert_eq!((&delivered["remote"], &delivered["attempt"]), (&"good".into(), &1.into()));
-    let parked = event("recording.parked");
-    assert_eq!((&parked["remote"], &parked["reason"]), (&"bad".into(), &"refused".into()));
-    assert!(parked["error"].as_str().is_some_and(|error| error.contains("422") && error.contains("attempt 1")));
+        let delivered = event("recording.delivered");
+        assert_eq!((&delivered["remote"], &delivered["attempt"]), (&"good".into(), &1.into()));
+        let parked = event("recording.parked");
+        assert_eq!((&parked["remote"], &parked["reason"]), (&"bad".into(), &"refused".into()));
+        assert!(parked["error"].as_str().is_some_and(|error| error.contains("422") && error.contains("attempt 1")));
+    })
+    .await;
 }
 
 /// A call that is recorded: its recording's id.
