@@ -124,9 +124,13 @@ mod tests {
         assert_eq!(told.recv_timeout(PATIENCE), Ok(device), "what begins later is synced as well");
         drop((third, syncer));
         let deadline = Instant::now() + PATIENCE;
-        while told.recv_timeout(PATIENCE).is_ok() {
-            assert!(Instant::now() < deadline, "its thread ends, and with it what it tells");
-        }
+        let end = loop {
+            match told.recv_timeout(PATIENCE) {
+                Ok(synced) => assert!(synced == device && Instant::now() < deadline, "it goes on with {synced}"),
+                Err(end) => break end,
+            }
+        };
+        assert_eq!(end, RecvTimeoutError::Disconnected, "its thread ends, and with it what it tells");
         assert!(Syncer::start().unwrap().keep(Path::new("/nowhere/at/all.wav")).is_err());
     }
 }
