@@ -36,7 +36,7 @@ pub(super) struct Desk {
 impl Place {
     /// Whether the flag was given, and not only the environment, which is for all commands alike.
     pub(super) fn is_on_the_line(&self) -> bool {
-        self.spool.is_some() && self.spool.as_deref().map(Path::as_os_str) != std::env::var_os("REC_SPOOL").as_deref()
+        self.spool.as_ref().is_some_and(|spool| std::env::var_os("REC_SPOOL").is_none_or(|usual| usual != *spool))
     }
 
     /// The recordings; `None`: there is no spool yet, so nothing has ever been recorded. Reading makes no folders: root's look would
