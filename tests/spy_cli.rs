@@ -7,7 +7,7 @@ mod terminal;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use desk::{A_HZ, B_HZ, CALL, Desk, FORBIDDEN, OVER, Seen, level, sine};
@@ -58,17 +58,8 @@ impl Words {
 
 /// Waits for the end; a process that does not end is killed, and its code is then none.
 fn code(child: &mut Child) -> Option<i32> {
-    let (ended, end) = channel::<()>();
-    let late = pid(child);
-    let watch = std::thread::spawn(move || {
-        if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _ = kill_process(late, Signal::KILL);
-        }
-    });
-    let status = child.wait().expect("a child");
-    drop(ended);
-    watch.join().expect("a thread");
-    status.code()
+    let (status, _) = program::at_most(PATIENCE, pid(child), || child.wait());
+    status.expect("a child").code()
 }
 
 fn pid(child: &Child) -> Pid {

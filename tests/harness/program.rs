@@ -20,18 +20,25 @@ pub(crate) fn run(command: &mut Command) -> Output {
 /// Waits for its end, and reads what it prints meanwhile. One that does not end is killed, and the test fails.
 #[track_caller]
 pub(crate) fn ended(child: Child) -> Output {
-    let (late, (done, end)) = (Pid::from_child(&child), channel::<()>());
+    let (output, was_killed) = at_most(LONGEST, Pid::from_child(&child), || child.wait_with_output());
+    let output = output.expect("it has run");
+    assert!(!was_killed, "it did not end within {LONGEST:?}: {output:?}");
+    output
+}
+
+/// Waits for the end of a program, which is killed when that takes longer; whether it was.
+pub(crate) fn at_most<T>(longest: Duration, program: Pid, wait: impl FnOnce() -> T) -> (T, bool) {
+    let (done, end) = channel::<()>();
     let watch = std::thread::spawn(move || {
-        let is_late = end.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout);
+        let is_late = end.recv_timeout(longest) == Err(RecvTimeoutError::Timeout);
         if is_late {
-            let _ = kill_process(late, Signal::KILL);
+            let _ = kill_process(program, Signal::KILL);
         }
         is_late
     });
-    let output = child.wait_with_output().expect("it has run");
+    let ended = wait();
     drop(done);
-    assert!(!watch.join().expect("a thread"), "it did not end within {LONGEST:?}: {output:?}");
-    output
+    (ended, watch.join().expect("a thread"))
 }
 
 /// What it printed; it has ended well.
