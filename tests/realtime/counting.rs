@@ -22,6 +22,14 @@ pub(super) fn count_mine() {
     COUNTED.set(Some(true));
 }
 
+/// Does something on this thread that may allocate.
+pub(super) fn uncounted<T>(act: impl FnOnce() -> T) -> T {
+    let counted = COUNTED.replace(Some(false));
+    let done = act();
+    COUNTED.set(counted);
+    done
+}
+
 fn count() {
     let counted = COUNTED.get().unwrap_or_else(|| {
         // Asking for the name allocates.
