@@ -101,7 +101,9 @@ impl Desk {
         runtime.block_on(async {
             let bound = Bound::new(&SocketConfig { path, group: None }).expect("a socket");
             let backend = Arc::new(Tones { line, frames, events: Mutex::new(events) });
-            tokio::spawn(async move { run(&bound, backend, Limits::default(), std::future::pending()).await });
+            // A `spy` that a busy machine gives no time for some seconds is not let go of.
+            let limits = Limits { stall: crate::harness::PATIENCE, ..Limits::default() };
+            tokio::spawn(async move { run(&bound, backend, limits, std::future::pending()).await });
         });
         Self { folder, seen, _runtime: runtime }
     }
