@@ -37,7 +37,7 @@ mod voice;
 pub use command::{Command, EarFrame, Event, PlayId, PortId, RoomId, Sides, Source, TapAudio, TapId, ToneStep};
 #[cfg(test)]
 pub(crate) use copies::CopyWriter;
-pub use copies::{Content, Copied, Copies, CopyKey, CopyLink, Intake, Mark, Origin, RING_BYTES};
+pub use copies::{Content, Copied, Copies, CopyKey, CopyLink, Intake, Mark, Origin, RING_BYTES, Waiting};
 pub use engine::Engine;
 pub use setup::{MediaConfig, MediaError, OpenPort, Stream};
 pub use stats::{EngineStats, PortStats};

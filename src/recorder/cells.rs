@@ -78,8 +78,8 @@ impl Form {
         cells.clear();
         match (self, content) {
             (Self::Pcm16, Content::Sound(codec)) => {
-                cells.resize(payload.len(), 0);
-                codec.decode(payload, cells);
+                let samples = codec.samples();
+                cells.extend(payload.iter().map(|&byte| samples[usize::from(byte)]));
             }
             (Self::Pcm16, Content::Samples) => cells.extend(samples_of(payload)),
             (Self::AsCame(law), Content::Sound(codec)) if law == codec => {
@@ -114,33 +114,33 @@ impl Form {
         }
     }
 
-    /// Adds the frames of tracks of the same length to `bytes`.
+    /// The frames of tracks of the same length, in the place of what is in `bytes`.
     pub(super) fn write(self, tracks: &[&[i16]], bytes: &mut Vec<u8>) {
         let frames = tracks.iter().map(|track| track.len()).min().unwrap_or(0);
         match (self, tracks) {
             (Self::Pcm16, [left, right]) => {
-                let start = bytes.len();
-                bytes.resize(start + 4 * frames, 0);
-                let (fours, _) = bytes[start..].as_chunks_mut::<4>();
+                bytes.resize(4 * frames, 0);
+                let (fours, _) = bytes.as_chunks_mut::<4>();
                 for (four, (left, right)) in fours.iter_mut().zip(left.iter().zip(*right)) {
                     // two samples at once: the compiler makes vectors of it
                     *four = (u32::from(left.cast_unsigned()) | u32::from(right.cast_unsigned()) << 16).to_le_bytes();
                 }
             }
             (Self::Pcm16, _) => {
+                bytes.clear();
                 for at in 0..frames {
                     bytes.extend(tracks.iter().flat_map(|track| track[at].to_le_bytes()));
                 }
             }
             (Self::AsCame(_) | Self::G722, [left, right]) => {
-                let start = bytes.len();
-                bytes.resize(start + 2 * frames, 0);
-                let (twos, _) = bytes[start..].as_chunks_mut::<2>();
+                bytes.resize(2 * frames, 0);
+                let (twos, _) = bytes.as_chunks_mut::<2>();
                 for (two, (left, right)) in twos.iter_mut().zip(left.iter().zip(*right)) {
                     *two = [*left as u8, *right as u8]; // these cells are bytes
                 }
             }
             (Self::AsCame(_) | Self::G722, _) => {
+                bytes.clear();
                 for at in 0..frames {
                     bytes.extend(tracks.iter().map(|track| track[at] as u8)); // these cells are bytes
                 }
@@ -186,11 +186,9 @@ mod tests {
         for (law, other) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
             let form = Form::AsCame(law);
             form.cells(Content::Sound(law), &all, 0, &mut cells);
-            bytes.clear();
             form.write(&[&cells], &mut bytes);
             assert_eq!(bytes, all);
             form.cells(Content::Sound(other), &all, 0, &mut cells);
-            bytes.clear();
             form.write(&[&cells], &mut bytes);
             let mut expected = all.clone();
             other.transcode(law, &mut expected);

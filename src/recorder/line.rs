@@ -212,17 +212,20 @@ impl Line {
         self.changed.take()
     }
 
-    /// The cells of a stretch, in the place of what is in `into`; what was not laid is silence.
-    pub(super) fn read(&mut self, at: Range<i64>, into: &mut Vec<i16>) {
-        into.clear();
-        let from = usize::try_from(at.start - self.base).unwrap_or(0);
+    /// The cells of a stretch; what was not laid is silence. `spare` is for those that lie in two pieces.
+    pub(super) fn read<'a>(&'a mut self, at: &Range<i64>, spare: &'a mut Vec<i16>) -> &'a [i16] {
         let until = usize::try_from(at.end - self.base).unwrap_or(0);
+        let from = usize::try_from(at.start - self.base).unwrap_or(0).min(until);
         if self.cells.len() < until {
             self.cells.resize(until, self.silence);
         }
-        if from < until {
-            for slice in slices(&mut self.cells, from..until) {
-                into.extend_from_slice(slice);
+        match slices(&mut self.cells, from..until) {
+            [one, []] | [[], one] => one,
+            [first, second] => {
+                spare.clear();
+                spare.extend_from_slice(first);
+                spare.extend_from_slice(second);
+                spare
             }
         }
     }

@@ -165,7 +165,8 @@ impl Session {
 
     /// Takes the copies that were made before a time, and those of that time.
     fn drain(&mut self, until_us: u64, tools: &mut Tools) {
-        while let Some((copied, payload)) = tools.intake.next_until(&self.key, until_us) {
+        let copies = tools.intake.of(&self.key);
+        while let Some((copied, payload)) = copies.next_until(until_us) {
             self.take(&copied, (payload, &mut tools.scratch.cells));
         }
     }
@@ -260,31 +261,27 @@ impl Session {
     }
 
     /// The bytes of a stretch of all tracks.
-    fn gather(&mut self, at: Range<i64>, Scratch { tracks, bytes, .. }: &mut Scratch) {
+    fn gather(&mut self, at: Range<i64>, Scratch { tracks: [first, second, third, mixed], bytes, .. }: &mut Scratch) {
         let form = self.order.form;
-        bytes.clear();
-        let ([left, right], [first, second, third]) = (&mut self.lines, &mut *tracks);
-        let mut count = 1;
-        match self.order.layout {
-            Layout::Split => {
-                left.read(at.clone(), first);
-                right.read(at.clone(), second);
-                count = 2;
-            }
+        let [left, right] = &mut self.lines;
+        let (left, right) = (left.read(&at, first), right.read(&at, second));
+        let whispers = self.whispers.as_mut().map(|line| line.read(&at, third));
+        let (first, second) = match self.order.layout {
+            Layout::Split => (left, Some(right)),
+            Layout::One(Side::Left) => (left, None),
+            Layout::One(Side::Right) => (right, None),
             Layout::Mix => {
-                left.read(at.clone(), first);
-                right.read(at.clone(), second);
-                first.iter_mut().zip(&*second).for_each(|(cell, other)| *cell = cell.saturating_add(*other));
+                mixed.clear();
+                mixed.extend(left.iter().zip(right).map(|(cell, other)| cell.saturating_add(*other)));
+                (mixed.as_slice(), None)
             }
-            Layout::One(Side::Left) => left.read(at.clone(), first),
-            Layout::One(Side::Right) => right.read(at.clone(), first),
-        }
-        if let Some(line) = &mut self.whispers {
-            line.read(at.clone(), if count == 1 { second } else { third });
+        };
+        let (mut tracks, mut count) = ([first; 3], 1);
+        for track in second.into_iter().chain(whispers) {
+            tracks[count] = track;
             count += 1;
         }
-        let [first, second, third] = tracks.each_ref().map(Vec::as_slice);
-        form.write(&[first, second, third][..count], bytes);
+        form.write(&tracks[..count], bytes);
         let frame_bytes = bytes.len() / usize::try_from(at.end - at.start).unwrap_or(1).max(1);
         for mask in self.marks.masks_within(at.clone()) {
             let within = (mask.start - at.start) as usize * frame_bytes..(mask.end - at.start) as usize * frame_bytes;

@@ -54,7 +54,7 @@ fn calls_on_record_with_a_supervisor_who_speaks_and_a_prompt_allocate_nothing() 
         // The recorder's thread does this, and may allocate where more comes at once than before.
         uncounted(|| {
             intake.gather();
-            while let Some((copy, payload)) = intake.next_until(&key, u64::MAX) {
+            while let Some((copy, payload)) = intake.of(&key).next_until(u64::MAX) {
                 match copy.origin {
                     Origin::Left => assert!(payload.iter().all(|byte| *byte <= n + 1), "as it came"),
                     Origin::Right => assert!(payload.iter().all(|byte| *byte >= 100), "as it came"),
@@ -62,7 +62,7 @@ fn calls_on_record_with_a_supervisor_who_speaks_and_a_prompt_allocate_nothing() 
                 }
                 copied[copy.origin as usize] += 1;
             }
-            while intake.next_until(&alone, u64::MAX).is_some() {}
+            while intake.of(&alone).next_until(u64::MAX).is_some() {}
             intake.tidy(u64::MAX);
         });
         while frames.pop().is_ok() {}
@@ -97,7 +97,7 @@ fn a_call_that_only_the_recorder_can_decode_allocates_nothing_when_it_is_copied(
         a.hear_sound();
         uncounted(|| {
             intake.gather();
-            while let Some((copy, payload)) = intake.next_until(&key, u64::MAX) {
+            while let Some((copy, payload)) = intake.of(&key).next_until(u64::MAX) {
                 assert_eq!((copy.content, payload.len()), (Content::Foreign(Foreign::G722), 160));
                 copied += 1;
             }

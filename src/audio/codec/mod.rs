@@ -45,12 +45,17 @@ impl Codec {
         }
     }
 
-    /// Decodes as many bytes as there is room for and returns their number.
-    pub fn decode(self, payload: &[u8], out: &mut [i16]) -> usize {
-        let table = match self {
+    /// The sample of each byte, 16 bit.
+    pub fn samples(self) -> &'static [i16; 256] {
+        match self {
             Self::Pcmu => &g711::ULAW_TO_LINEAR,
             Self::Pcma => &g711::ALAW_TO_LINEAR,
-        };
+        }
+    }
+
+    /// Decodes as many bytes as there is room for and returns their number.
+    pub fn decode(self, payload: &[u8], out: &mut [i16]) -> usize {
+        let table = self.samples();
         for (sample, &byte) in out.iter_mut().zip(payload) {
             *sample = table[usize::from(byte)];
         }

@@ -5,119 +5,100 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::ring::{CopyReader, NewRings, parse};
-use super::{Copied, CopyKey, HEAD};
+use super::ring::{CopyReader, NewRings, Record};
+use super::{Copied, CopyKey};
 
 /// The recorder's end of the rings of all media threads, and the copies that nobody has taken yet.
 #[derive(Debug)]
 pub struct Intake {
     new: NewRings,
     rings: Vec<CopyReader>,
-    /// Records, as they came.
+    /// Records that have just come, of all recordings.
+    fresh: Vec<u8>,
+    waiting: HashMap<u64, Waiting, RandomState>,
+}
+
+/// The copies of one recording that nobody has taken yet, by time.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// Records, of which those before a byte are taken.
     bytes: Vec<u8>,
-    /// What is in each, and what comes after it for the same recording.
-    records: Vec<Record>,
-    lists: HashMap<u64, List, RandomState>,
-    /// Records that nobody has taken.
-    waiting: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Record {
-    copied: Copied,
-    /// Where its payload begins and ends.
-    start: usize,
-    end: usize,
-    next: Option<usize>,
-}
-
-/// The records of a recording that wait, by time.
-#[derive(Clone, Copy, Debug)]
-struct List {
-    first: Option<usize>,
-    last: usize,
+    taken: usize,
+    /// The time of the newest, in µs, and whether some came after a newer one.
+    newest_us: u64,
+    is_mixed: bool,
 }
 
 impl Intake {
     pub(super) fn new(new: NewRings) -> Self {
-        let (rings, bytes, records, lists) = (Vec::new(), Vec::new(), Vec::new(), HashMap::default());
-        Self { new, rings, bytes, records, lists, waiting: 0 }
+        Self { new, rings: Vec::new(), fresh: Vec::new(), waiting: HashMap::default() }
     }
 
     /// Fetches what media threads have copied.
     pub fn gather(&mut self) {
         self.rings.extend(self.new.try_iter());
-        let from = self.bytes.len();
-        self.rings.retain_mut(|ring| ring.pour(&mut self.bytes));
-        self.sort(from);
+        self.rings.retain_mut(|ring| ring.pour(&mut self.fresh));
+        let mut rest = &self.fresh[..];
+        while let Some(record) = Record::first_of(rest) {
+            self.waiting.entry(record.number).or_default().add(&record);
+            rest = &rest[record.bytes.len()..];
+        }
+        self.fresh.clear();
     }
 
-    /// The next copy of a recording that was made at a time, in µs, or before, and its payload; a later one is left.
-    pub fn next_until(&mut self, key: &CopyKey, until_us: u64) -> Option<(Copied, &[u8])> {
-        let list = self.lists.get_mut(&key.number)?;
-        let record = *self.records.get(list.first?)?;
-        if record.copied.at_us > until_us {
-            return None;
-        }
-        list.first = record.next;
-        self.waiting = self.waiting.saturating_sub(1);
-        Some((record.copied, self.bytes.get(record.start..record.end)?))
+    /// The copies of a recording.
+    pub fn of(&mut self, key: &CopyKey) -> &mut Waiting {
+        self.waiting.entry(key.number()).or_default()
     }
 
     /// All recordings have taken what was copied at a time, in µs, or before: what of it is left is nobody's.
     pub fn tidy(&mut self, taken_us: u64) {
-        let mut left: Vec<u8> = Vec::new();
-        if self.waiting > 0 {
-            for list in self.lists.values() {
-                let mut at = list.first;
-                while let Some(record) = at.and_then(|at| self.records.get(at)) {
-                    if record.copied.at_us > taken_us {
-                        left.extend_from_slice(&self.bytes[record.start - HEAD..record.end]);
-                    }
-                    at = record.next;
-                }
+        self.waiting.retain(|_, waiting| {
+            let is_used = !waiting.bytes.is_empty();
+            waiting.forget(taken_us);
+            is_used
+        });
+    }
+}
+
+impl Waiting {
+    /// The next copy that was made at a time, in µs, or before, and its payload; a later one is left.
+    pub fn next_until(&mut self, until_us: u64) -> Option<(Copied, &[u8])> {
+        self.put_in_order();
+        let record = Record::first_of(&self.bytes[self.taken..]).filter(|record| record.at_us <= until_us)?;
+        self.taken += record.bytes.len();
+        record.copy()
+    }
+
+    fn add(&mut self, record: &Record) {
+        self.is_mixed |= record.at_us < self.newest_us;
+        self.newest_us = self.newest_us.max(record.at_us);
+        self.bytes.extend_from_slice(record.bytes);
+    }
+
+    /// Sorts what two media threads have copied: the ring of one was read after that of the other.
+    fn put_in_order(&mut self) {
+        if std::mem::take(&mut self.is_mixed) {
+            let (mut rest, mut records) = (&self.bytes[self.taken..], Vec::new());
+            while let Some(record) = Record::first_of(rest) {
+                rest = &rest[record.bytes.len()..];
+                records.push(record);
             }
+            records.sort_by_key(|record| record.at_us);
+            self.bytes = records.iter().flat_map(|record| record.bytes).copied().collect();
+            self.taken = 0;
         }
+    }
+
+    /// Drops what is taken, and what nobody took in time.
+    fn forget(&mut self, taken_us: u64) {
+        while self.next_until(taken_us).is_some() {}
+        // A flood is not to be remembered by the memory that it took.
         self.bytes.shrink_to(self.bytes.len().saturating_mul(4));
-        self.bytes.clear();
-        self.records.clear();
-        self.lists.clear();
-        self.waiting = 0;
-        self.bytes.extend_from_slice(&left);
-        self.sort(0);
-    }
-
-    /// Puts the records from a byte on into their lists.
-    fn sort(&mut self, from: usize) {
-        let mut at = from;
-        while let Some((number, copied, length)) = self.bytes.get(at..).and_then(<[u8]>::first_chunk).and_then(parse) {
-            let start = at + HEAD;
-            at = start + length;
-            self.list(number, Record { copied, start, end: at, next: None });
-        }
-    }
-
-    fn list(&mut self, number: u64, record: Record) {
-        let at = self.records.len();
-        self.records.push(record);
-        self.waiting += 1;
-        let list = self.lists.entry(number).or_insert(List { first: None, last: at });
-        let after = match list.first {
-            None => None,
-            Some(_) if self.records[list.last].copied.at_us <= record.copied.at_us => Some(list.last),
-            // From another media thread, whose ring was read later.
-            Some(first) => {
-                let earlier = |at: &usize| self.records[*at].copied.at_us <= record.copied.at_us;
-                std::iter::successors(Some(first), |at| self.records[*at].next).take_while(earlier).last()
-            }
-        };
-        let next = match after {
-            Some(after) => self.records[after].next.replace(at),
-            None => list.first.replace(at),
-        };
-        self.records[at].next = next;
-        if next.is_none() {
-            list.last = at;
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        if self.bytes.is_empty() {
+            self.newest_us = 0;
         }
     }
 }

@@ -15,7 +15,7 @@ use super::voice::Side;
 use crate::audio::codec::{Codec, Foreign};
 use crate::rtp::packet::Header;
 
-pub use intake::Intake;
+pub use intake::{Intake, Waiting};
 pub use ring::{CopyKey, CopyLink};
 pub(crate) use ring::{CopyWriter, Provided};
 
@@ -221,9 +221,14 @@ impl Copied {
         bytes
     }
 
-    /// The copy and the length of its payload.
-    fn from_bytes(bytes: &[u8; COPIED]) -> Option<(Self, u16)> {
-        let [origin, content, l0, l1, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3, at @ ..] = *bytes;
+    /// When it was made, in µs, and how long its payload is.
+    fn time_and_length(bytes: &[u8; COPIED]) -> (u64, usize) {
+        let [_, _, l0, l1, _, _, _, _, _, _, _, _, _, _, at @ ..] = *bytes;
+        (u64::from_le_bytes(at), u16::from_le_bytes([l0, l1]).into())
+    }
+
+    fn from_bytes(bytes: &[u8; COPIED]) -> Option<Self> {
+        let [origin, content, _, _, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3, at @ ..] = *bytes;
         let origin = match origin {
             0 => Origin::Left,
             1 => Origin::Right,
@@ -243,15 +248,14 @@ impl Copied {
             9 => Content::Mark(Mark::Decodable),
             foreign => Content::Foreign(Foreign::of_number(foreign ^ FOREIGN)?),
         };
-        let copied = Self {
+        Some(Self {
             at_us: u64::from_le_bytes(at),
             origin,
             content,
             sequence: u16::from_le_bytes([s0, s1]),
             timestamp: u32::from_le_bytes([t0, t1, t2, t3]),
             ssrc,
-        };
-        Some((copied, u16::from_le_bytes([l0, l1])))
+        })
     }
 }
 

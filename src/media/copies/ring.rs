@@ -150,9 +150,27 @@ impl Drop for CopyKey {
 /// Where new rings come from, for the recorder.
 pub(super) type NewRings = Receiver<CopyReader>;
 
-/// The copy in a record, whose it is, and the length of its payload.
-pub(super) fn parse(record: &[u8; HEAD]) -> Option<(u64, Copied, usize)> {
-    let (number, rest) = record.split_first_chunk::<8>()?;
-    let (copied, length) = Copied::from_bytes(rest.first_chunk()?)?;
-    Some((u64::from_le_bytes(*number), copied, length.into()))
+/// A record as it lies in a ring.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record<'a> {
+    /// Whose it is, and when it was made, in µs.
+    pub(super) number: u64,
+    pub(super) at_us: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// The first of some records; `None` behind the last.
+    pub(super) fn first_of(bytes: &'a [u8]) -> Option<Self> {
+        let (number, copied) = bytes.split_first_chunk::<8>()?;
+        let (at_us, length) = Copied::time_and_length(copied.first_chunk()?);
+        let bytes = bytes.get(..HEAD + length)?;
+        Some(Self { number: u64::from_le_bytes(*number), at_us, bytes })
+    }
+
+    /// The copy in it, and its payload.
+    pub(super) fn copy(&self) -> Option<(Copied, &'a [u8])> {
+        let (head, payload) = self.bytes.split_first_chunk::<HEAD>()?;
+        Some((Copied::from_bytes(head.last_chunk()?)?, payload))
+    }
 }

@@ -23,7 +23,7 @@ fn say(copies: &mut Copies, sequence: u16, (ms, ring): (u64, &mut Option<CopyWri
 /// The numbers of a recording's packets.
 fn numbers(intake: &mut Intake, key: &CopyKey, until_us: u64) -> Vec<u16> {
     intake.gather();
-    std::iter::from_fn(|| intake.next_until(key, until_us).map(|(copied, _)| copied.sequence)).collect()
+    std::iter::from_fn(|| intake.of(key).next_until(until_us).map(|(copied, _)| copied.sequence)).collect()
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn copies_come_out_as_they_went_in() {
     let (mut copies, key) = link.recording(mpsc::channel(1).0);
     let mut ring = copies.provide(&mut None);
     intake.gather();
-    assert_eq!(intake.next_until(&key, ALL), None);
+    assert_eq!(intake.of(&key).next_until(ALL), None);
     copies.mark(Side::Left, Mark::Held, (at(1), &mut ring));
     copies.packet(Side::Right, Content::Sound(Codec::Pcma), (&header(7), &[5; 160]), (at(2), &mut ring));
     copies.packet(Side::Left, Content::Digit, (&header(8), &[]), (at(3), &mut ring));
@@ -41,23 +41,23 @@ fn copies_come_out_as_they_went_in() {
         copies.packet(Side::Left, Content::Foreign(foreign), (&header(9), &payload), (at(4), &mut ring));
     }
     copies.samples((Origin::Supervisor, 77), &[-2; 160], (at(4), &mut ring));
-    assert_eq!(intake.next_until(&key, ALL), None, "nothing was gathered");
+    assert_eq!(intake.of(&key).next_until(ALL), None, "nothing was gathered");
     intake.gather();
-    let (mark, _) = intake.next_until(&key, ALL).expect("a mark");
+    let (mark, _) = intake.of(&key).next_until(ALL).expect("a mark");
     assert_eq!((mark.at_us, mark.origin, mark.content), (1_000, Origin::Left, Content::Mark(Mark::Held)));
-    assert_eq!(intake.next_until(&key, 1_999), None, "not yet");
-    let (sound, payload) = intake.next_until(&key, 2_000).expect("a packet");
+    assert_eq!(intake.of(&key).next_until(1_999), None, "not yet");
+    let (sound, payload) = intake.of(&key).next_until(2_000).expect("a packet");
     assert_eq!((sound.origin, sound.content), (Origin::Right, Content::Sound(Codec::Pcma)));
     assert_eq!((sound.sequence, sound.timestamp, sound.ssrc, payload), (7, 1_120, 9, &[5; 160][..]));
-    assert_eq!(intake.next_until(&key, ALL).map(|(copied, _)| copied.content), Some(Content::Digit));
+    assert_eq!(intake.of(&key).next_until(ALL).map(|(copied, _)| copied.content), Some(Content::Digit));
     for foreign in [Foreign::G722, Foreign::Gsm, Foreign::Opus] {
-        let (copied, payload) = intake.next_until(&key, ALL).expect("a packet");
+        let (copied, payload) = intake.of(&key).next_until(ALL).expect("a packet");
         assert_eq!((copied.content, payload), (Content::Foreign(foreign), &[foreign as u8; 99][..]));
     }
-    let (said, payload) = intake.next_until(&key, ALL).expect("samples");
+    let (said, payload) = intake.of(&key).next_until(ALL).expect("samples");
     assert_eq!((said.origin, said.content, said.ssrc), (Origin::Supervisor, Content::Samples, 77));
     assert_eq!((payload.len(), &payload[..2]), (320, &[0xfe, 0xff][..]));
-    assert_eq!(intake.next_until(&key, ALL), None);
+    assert_eq!(intake.of(&key).next_until(ALL), None);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn what_does_not_fit_is_counted_and_marked_where_it_is_missing() {
     assert_eq!(numbers(&mut intake, &key, ALL), (0..fit).collect::<Vec<_>>());
     say(&mut copies, 500, (9_000, &mut ring));
     intake.gather();
-    let dropped = intake.next_until(&key, ALL).map(|(copied, _)| copied.content);
+    let dropped = intake.of(&key).next_until(ALL).map(|(copied, _)| copied.content);
     assert_eq!(dropped, Some(Content::Mark(Mark::Dropped(3))));
     assert_eq!(numbers(&mut intake, &key, ALL), [500]);
 }

@@ -100,7 +100,8 @@ impl Kept {
 
     /// Takes the copies that were made before a time, and those of that time.
     fn drain(&mut self, until_us: u64, tools: &mut Tools) {
-        while let Some((copied, payload)) = tools.intake.next_until(&self.key, until_us) {
+        let copies = tools.intake.of(&self.key);
+        while let Some((copied, payload)) = copies.next_until(until_us) {
             self.take(&copied, (payload, &mut tools.scratch.cells));
         }
     }

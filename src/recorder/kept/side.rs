@@ -235,10 +235,10 @@ impl Side {
 
     /// Notes what did not come as Opus, beside frames that did: there is one packet for both.
     fn tell_unfit(&mut self, at: Range<i64>, masks: &[Range<i64>]) {
-        let mut samples = Vec::new();
-        self.line.read(at.clone(), &mut samples);
+        let mut spare = Vec::new();
+        let samples = self.line.read(&at, &mut spare);
         let is_lost = |(place, sample): &(i64, &i16)| **sample != 0 && !masks.iter().any(|mask| mask.contains(place));
-        let mut lost = (at.start..).zip(&samples).filter(is_lost).map(|(place, _)| place);
+        let mut lost = (at.start..).zip(samples).filter(is_lost).map(|(place, _)| place);
         if let Some(first) = lost.next() {
             self.unfit.push(first..lost.last().unwrap_or(first) + 1);
         }
@@ -246,8 +246,7 @@ impl Side {
 
     /// The frames of what did not come as Opus.
     fn encoded(&mut self, at: Range<i64>, masks: &[Range<i64>]) -> BTreeMap<i64, Frame> {
-        let mut samples = Vec::new();
-        self.line.read(at.clone(), &mut samples);
+        let mut samples = self.line.read(&at, &mut Vec::new()).to_vec();
         for mask in masks {
             let [from, until] =
                 [mask.start, mask.end].map(|place| (place - at.start).clamp(0, at.end - at.start) as usize);

@@ -245,7 +245,7 @@ fn clicks_apart(ppm: i64, jitter_us: u64) -> i64 {
     let mut lines = [Line::new(0, Rate::Hz8000, 0), Line::new(0, Rate::Hz8000, 0)];
     let mut dice = Dice(3);
     let mut apart = 0;
-    let (mut found, mut heard) = ([Vec::new(), Vec::new()], Vec::new());
+    let (mut found, mut spare) = ([Vec::new(), Vec::new()], Vec::new());
     // Each party: samples its clock has made, and the next second that clicks.
     let mut made = [0i64; 2];
     for second in 0..3_600i64 {
@@ -269,7 +269,7 @@ fn clicks_apart(ppm: i64, jitter_us: u64) -> i64 {
             }
             if second > 1 {
                 let from = (second - 1) * 8_000;
-                line.read(from - 8_000..from, &mut heard);
+                let heard = line.read(&(from - 8_000..from), &mut spare);
                 let loudest = heard.iter().enumerate().max_by_key(|(_, cell)| **cell);
                 found[side].push(loudest.filter(|(_, cell)| **cell > 5_000).map(|(at, _)| at as i64));
                 line.forget_before(from - 8_000);

@@ -34,7 +34,7 @@ fn record(hall: &mut Hall, left: Option<&Party>, right: Option<&Party>) -> (Read
 fn read(reader: &mut Reader) -> Heard {
     let mut all = Heard::default();
     reader.intake.gather();
-    while let Some((copied, payload)) = reader.intake.next_until(&reader.key, u64::MAX) {
+    while let Some((copied, payload)) = reader.intake.of(&reader.key).next_until(u64::MAX) {
         let at = match copied.origin {
             Origin::Left => 0,
             Origin::Right => 1,
@@ -218,13 +218,13 @@ fn what_only_the_recorder_decodes_is_copied_as_it_came() {
         let numbers = (left.next.sequence, left.next.timestamp, left.next.ssrc);
         hall.send(&mut left, b"as it came");
         reader.intake.gather();
-        let (copied, payload) = reader.intake.next_until(&reader.key, u64::MAX).expect("a copy");
+        let (copied, payload) = reader.intake.of(&reader.key).next_until(u64::MAX).expect("a copy");
         assert_eq!(
             (copied.origin, copied.content, payload),
             (Origin::Left, Content::Foreign(foreign), &b"as it came"[..])
         );
         assert_eq!((copied.sequence, copied.timestamp, copied.ssrc), numbers);
-        assert_eq!(reader.intake.next_until(&reader.key, u64::MAX), None, "no mark either");
+        assert_eq!(reader.intake.of(&reader.key).next_until(u64::MAX), None, "no mark either");
         assert_eq!(&hall.heard_by(&right)[0][12..], b"as it came", "and passed on");
     }
 }
