@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::ring::{CopyReader, NewRings, Record};
+use super::ring::{CopyReader, NewRings, Record, pour};
 use super::{Copied, CopyKey};
 
 /// The recorder's end of the rings of all media threads, and the copies that nobody has taken yet.
@@ -13,8 +13,6 @@ use super::{Copied, CopyKey};
 pub struct Intake {
     new: NewRings,
     rings: Vec<CopyReader>,
-    /// Records that have just come, of all recordings.
-    fresh: Vec<u8>,
     waiting: HashMap<u64, Waiting, RandomState>,
 }
 
@@ -31,19 +29,13 @@ pub struct Waiting {
 
 impl Intake {
     pub(super) fn new(new: NewRings) -> Self {
-        Self { new, rings: Vec::new(), fresh: Vec::new(), waiting: HashMap::default() }
+        Self { new, rings: Vec::new(), waiting: HashMap::default() }
     }
 
     /// Fetches what media threads have copied.
     pub fn gather(&mut self) {
         self.rings.extend(self.new.try_iter());
-        self.rings.retain_mut(|ring| ring.pour(&mut self.fresh));
-        let mut rest = &self.fresh[..];
-        while let Some(record) = Record::first_of(rest) {
-            self.waiting.entry(record.number).or_default().add(&record);
-            rest = &rest[record.bytes.len()..];
-        }
-        self.fresh.clear();
+        self.rings.retain_mut(|ring| ring.pour(|record| self.waiting.entry(record.number).or_default().add(&record)));
     }
 
     /// The copies of a recording.
@@ -79,11 +71,8 @@ impl Waiting {
     /// Sorts what two media threads have copied: the ring of one was read after that of the other.
     fn put_in_order(&mut self) {
         if std::mem::take(&mut self.is_mixed) {
-            let (mut rest, mut records) = (&self.bytes[self.taken..], Vec::new());
-            while let Some(record) = Record::first_of(rest) {
-                rest = &rest[record.bytes.len()..];
-                records.push(record);
-            }
+            let mut records = Vec::new();
+            pour(&self.bytes[self.taken..], |record| records.push(record));
             records.sort_by_key(|record| record.at_us);
             self.bytes = records.iter().flat_map(|record| record.bytes).copied().collect();
             self.taken = 0;

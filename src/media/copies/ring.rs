@@ -13,6 +13,8 @@ use super::{Copied, Copies, HEAD, RING_BYTES};
 
 /// A ring is never larger than this.
 const LARGEST_RING: usize = 512 * RING_BYTES;
+/// A record is never longer than this.
+const LONGEST_RECORD: usize = HEAD + u16::MAX as usize;
 /// A ring this many times as large as is wanted is exchanged for a smaller one.
 const MUCH_TOO_LARGE: usize = 8;
 
@@ -116,17 +118,33 @@ impl CopyWriter {
 }
 
 impl CopyReader {
-    /// Moves all that is there behind what is in `bytes`; `false` when nothing more will come.
-    pub(super) fn pour(&mut self, bytes: &mut Vec<u8>) -> bool {
+    /// Hands on all records that are there; `false` when nothing more will come.
+    pub(super) fn pour(&mut self, mut into: impl FnMut(Record)) -> bool {
         let is_open = !self.0.is_abandoned(); // before the rest is read
         if let Ok(chunk) = self.0.read_chunk(self.0.slots()) {
-            let (first, second) = chunk.as_slices();
-            bytes.extend_from_slice(first);
-            bytes.extend_from_slice(second);
+            let (first, mut second) = chunk.as_slices();
+            let torn = pour(first, &mut into);
+            if !torn.is_empty() {
+                let whole = [torn, &second[..second.len().min(LONGEST_RECORD)]].concat();
+                if let Some(record) = Record::first_of(&whole) {
+                    second = &second[record.bytes.len() - torn.len()..];
+                    into(record);
+                }
+            }
+            pour(second, into);
             chunk.commit_all();
         }
         is_open
     }
+}
+
+/// Hands on the whole records at the beginning of `bytes`; what comes after them.
+pub(super) fn pour<'a>(mut bytes: &'a [u8], mut into: impl FnMut(Record<'a>)) -> &'a [u8] {
+    while let Some(record) = Record::first_of(bytes) {
+        bytes = &bytes[record.bytes.len()..];
+        into(record);
+    }
+    bytes
 }
 
 impl CopyKey {

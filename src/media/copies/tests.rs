@@ -17,13 +17,23 @@ fn header(sequence: u16) -> Header {
 }
 
 fn say(copies: &mut Copies, sequence: u16, (ms, ring): (u64, &mut Option<CopyWriter>)) {
-    copies.packet(Side::Left, Content::Sound(Codec::Pcmu), (&header(sequence), &[0; 1_000]), (at(ms), ring));
+    copies.packet(
+        Side::Left,
+        Content::Sound(Codec::Pcmu),
+        (&header(sequence), &[sequence as u8; 1_000]),
+        (at(ms), ring),
+    );
 }
 
 /// The numbers of a recording's packets.
 fn numbers(intake: &mut Intake, key: &CopyKey, until_us: u64) -> Vec<u16> {
     intake.gather();
-    std::iter::from_fn(|| intake.of(key).next_until(until_us).map(|(copied, _)| copied.sequence)).collect()
+    let mut numbers = Vec::new();
+    while let Some((copied, payload)) = intake.of(key).next_until(until_us) {
+        assert_eq!(payload, [copied.sequence as u8; 1_000]);
+        numbers.push(copied.sequence);
+    }
+    numbers
 }
 
 #[test]
