@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use super::board::{Seat, Target};
@@ -26,6 +27,9 @@ use crate::rtp::telephone_event::{self, Payload, Press};
 
 /// A key whose packets stop for this long was let go.
 const LOST_END: Duration = Duration::from_millis(200);
+
+/// Who is on a port, by number, and which side of them it is. Looked at for each packet; mostly there is one, which lies in the port itself.
+pub(super) type OnPort = SmallVec<[(usize, Side); 1]>;
 
 /// Where a port's packets go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,9 +83,9 @@ pub(super) struct Port {
     /// When its own next packet is due, while it makes any; the default when it has just begun.
     pub(super) due: Slot,
     /// The taps on it, and which side of them it is.
-    pub(super) taps: Vec<(usize, Side)>,
+    pub(super) taps: OnPort,
     /// The recordings of it, and which side of them it is.
-    pub(super) recordings: Vec<(usize, Side)>,
+    pub(super) recordings: OnPort,
     /// How many of the taps its peer hears.
     pub(super) speakers: usize,
     /// What its peer is sent while the other end of the bridge sends nothing.
@@ -163,8 +167,8 @@ impl Port {
             volume: 0,
             digits: None,
             due: Slot::default(),
-            taps: Vec::new(),
-            recordings: Vec::new(),
+            taps: OnPort::new(),
+            recordings: OnPort::new(),
             speakers: 0,
             filler: Filler::Idle,
             reports: Reports::new(name),

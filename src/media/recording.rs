@@ -12,9 +12,11 @@ use crate::audio::codec::Coding;
 use crate::audio::frame::Frame;
 use crate::rtp::packet::Header;
 
-/// A call on record.
+/// A call on record. What each packet needs of it lies in one line of the processor's cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Recording {
+    pub(super) copies: Copies,
     pub(super) id: TapId,
     /// The ports it is to be on: left, right.
     ports: [Option<PortId>; 2],
@@ -22,7 +24,6 @@ pub(super) struct Recording {
     seats: [Option<Seat>; 2],
     /// What it was last told of each: whether it is on hold, and whether it speaks what cannot be recorded.
     told: [[bool; 2]; 2],
-    pub(super) copies: Copies,
 }
 
 /// A tap or a recording, on its way to another thread.
@@ -38,7 +39,7 @@ impl Board {
     /// Puts a call on record.
     pub(super) fn record(&mut self, id: TapId, ports: [Option<PortId>; 2], copies: Copies, now: Moment) {
         self.detach(id);
-        let recording = Recording { id, ports: [None; 2], seats: [None; 2], told: [[false; 2]; 2], copies };
+        let recording = Recording { copies, id, ports: [None; 2], seats: [None; 2], told: [[false; 2]; 2] };
         let at = self.adopt_recording(Box::new(recording));
         self.place_recording(at, ports, now);
     }
