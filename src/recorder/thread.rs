@@ -19,6 +19,10 @@ const BEAT: Duration = Duration::from_millis(250);
 /// Recordings that have their turn between two looks at the rings, at most.
 const FEW: usize = 64;
 
+/// What nobody has taken for so long, in µs, is nobody's. A media thread may be late with what it has copied, and its recording has had
+/// its turn by then.
+const NOBODYS_AFTER_US: u64 = 1_000_000;
+
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -83,7 +87,7 @@ fn turn(sessions: &mut Sessions, inbox: &Receiver<Message>, (now_us, tools): (u6
         }
         session.work((now_us, tools), |work, tools| work.beat(now_us, tools));
     }
-    tools.intake.tidy(now_us);
+    tools.intake.tidy(now_us.saturating_sub(NOBODYS_AFTER_US));
 }
 
 fn obey(sessions: &mut Sessions, message: Message, tools: &mut Tools) {
@@ -147,7 +151,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::media::CopyLink;
+    use crate::media::{Content, Copied, CopyLink, Origin};
     use crate::recorder::order::{Container, Form, Packets};
 
     /// A recording that notes what is done with it, and that may panic at each beat.
@@ -216,6 +220,55 @@ mod tests {
         turn(&mut Sessions::new(), &inbox, (1_000, &mut tools()));
         let seen = seen.lock().expect("the notes");
         assert_eq!(*seen, ["a Pause at 900", "b Mask at 950", "a beats at 1000", "b beats at 1000"]);
+    }
+
+    /// A recording that does something at each beat.
+    struct Acts<A>(A);
+
+    impl<A> std::fmt::Debug for Acts<A> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Acts")
+        }
+    }
+
+    impl<A: FnMut(u64, &mut Tools) + Send> Work for Acts<A> {
+        fn beat(&mut self, now_us: u64, tools: &mut Tools) {
+            (self.0)(now_us, tools);
+        }
+
+        fn obey(&mut self, _: &Wish, _: u64, _: &mut Tools) {}
+
+        fn finish(self: Box<Self>, _: u64, _: &mut Tools) -> Finished {
+            unreachable!("nobody ends it")
+        }
+    }
+
+    #[test]
+    fn what_a_media_thread_copies_late_is_taken_in_the_next_turn() {
+        let (link, intake) = CopyLink::new();
+        let (mut copies, key) = link.recording(tokio::sync::mpsc::channel(1).0);
+        let mut ring = copies.provide(&mut None);
+        let (at_us, origin, content) = (990_000, Origin::Left, Content::Digit);
+        let said = Copied { at_us, origin, content, sequence: 1, timestamp: 160, ssrc: 7 };
+        let (taken, seen) = channel();
+        let takes = move |now_us, tools: &mut Tools| {
+            while let Some((copied, _)) = tools.intake.of(&key).next_until(now_us) {
+                taken.send(copied).expect("the test");
+            }
+        };
+        let copies_late = move |_, _: &mut Tools| copies.put(&said, &[], &mut ring);
+        let works: [Box<dyn Work>; 2] = [Box::new(Acts(takes)), Box::new(Acts(copies_late))];
+        // So many that the rings are looked at again in the same turn.
+        let idle = || Box::new(Acts(|_, _: &mut Tools| {})) as Box<dyn Work>;
+        let works = works.into_iter().chain(std::iter::repeat_with(idle).take(FEW));
+        let running = works.map(|work| Session { state: State::Runs(work), notices: None });
+        let mut sessions: Sessions = (1..).zip(running).collect();
+        let (_messages, inbox) = channel();
+        let mut tools = Tools { intake, scratch: Scratch::default() };
+        turn(&mut sessions, &inbox, (1_000_000, &mut tools));
+        assert!(seen.try_recv().is_err(), "the first has had its turn");
+        turn(&mut sessions, &inbox, (1_250_000, &mut tools));
+        assert_eq!(seen.try_recv(), Ok(said));
     }
 
     #[test]

@@ -43,11 +43,11 @@ impl Intake {
         self.waiting.entry(key.number()).or_default()
     }
 
-    /// All recordings have taken what was copied at a time, in µs, or before: what of it is left is nobody's.
-    pub fn tidy(&mut self, taken_us: u64) {
+    /// Drops what is taken. What is left of what was copied at a time, in µs, or before is nobody's, and goes as well.
+    pub fn tidy(&mut self, until_us: u64) {
         self.waiting.retain(|_, waiting| {
             let is_used = !waiting.bytes.is_empty();
-            waiting.forget(taken_us);
+            waiting.forget(until_us);
             is_used
         });
     }
@@ -74,14 +74,14 @@ impl Waiting {
             let mut records = Vec::new();
             pour(&self.bytes[self.taken..], |record| records.push(record));
             records.sort_by_key(|record| record.at_us);
-            self.bytes = records.iter().flat_map(|record| record.bytes).copied().collect();
+            self.bytes = records.iter().map(|record| record.bytes).collect::<Vec<_>>().concat();
             self.taken = 0;
         }
     }
 
     /// Drops what is taken, and what nobody took in time.
-    fn forget(&mut self, taken_us: u64) {
-        while self.next_until(taken_us).is_some() {}
+    fn forget(&mut self, until_us: u64) {
+        while self.next_until(until_us).is_some() {}
         // A flood is not to be remembered by the memory that it took.
         self.bytes.shrink_to(self.bytes.len().saturating_mul(4));
         self.bytes.drain(..self.taken);
