@@ -195,4 +195,28 @@ proptest! {
         }
         prop_assert_eq!(got, said);
     }
+
+    /// However the records lie in the ring when it begins anew, each comes out as it went in.
+    #[test]
+    fn a_ring_that_begins_anew_tears_nothing(steps in prop::collection::vec((0..1_500_usize, prop::bool::ANY), 200..400)) {
+        let (link, mut intake) = CopyLink::new();
+        let (mut copies, key) = link.recording(mpsc::channel(1).0);
+        let mut ring = copies.provide(&mut None);
+        let mut waiting = std::collections::VecDeque::new();
+        for (number, (length, gathers)) in (0..).zip(steps) {
+            let payload = vec![number as u8; length];
+            let packet = (&header(number), &payload[..]);
+            copies.packet(Side::Left, Content::Sound(Codec::Pcmu), packet, (at(u64::from(number) * 20), &mut ring));
+            waiting.push_back((number, payload));
+            if gathers {
+                intake.gather();
+                while let Some((copied, payload)) = intake.of(&key).next_until(ALL) {
+                    prop_assert_eq!(Some((copied.sequence, payload.to_vec())), waiting.pop_front());
+                }
+                prop_assert!(waiting.is_empty());
+                intake.tidy(0);
+            }
+        }
+        prop_assert_eq!(key.dropped(), 0);
+    }
 }
