@@ -21,14 +21,15 @@ static LAST_LATE: Mutex<Option<Instant>> = Mutex::new(None);
 pub(crate) async fn calmly(test: impl AsyncFn()) {
     let tries = std::env::var("TRIES").ok().and_then(|tries| tries.parse().ok());
     watch();
-    at_most(tries.unwrap_or(TRIES), is_busy, test).await;
+    at_most(tries.unwrap_or(TRIES), was_busy_in, test).await;
 }
 
-async fn at_most(tries: usize, is_busy: impl Fn() -> bool, test: impl AsyncFn()) {
+async fn at_most(tries: usize, was_busy_in: impl Fn(Instant) -> bool, test: impl AsyncFn()) {
     for _ in 1..tries {
+        let began = Instant::now();
         match AssertUnwindSafe(test()).catch_unwind().await {
             Ok(()) => return,
-            Err(_) if is_busy() => {}
+            Err(_) if was_busy_in(began) => {}
             Err(panic) => resume_unwind(panic),
         }
     }
@@ -51,21 +52,22 @@ fn watch() {
     });
 }
 
-fn is_busy() -> bool {
-    LAST_LATE.lock().unwrap().is_some_and(|late| late.elapsed() < AFTERMATH)
+/// Whether the machine was busy, or had just been, in a test that began then.
+fn was_busy_in(began: Instant) -> bool {
+    LAST_LATE.lock().unwrap().is_some_and(|late| late + AFTERMATH > began)
 }
 
 #[test]
 fn a_failure_of_a_calm_machine_is_a_failure_and_one_of_a_busy_machine_is_tried_again() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     // How often a test is done that is well at that try, or that ends in failure.
-    let tries = |is_busy: bool, well_at: usize| {
+    let tries = |was_busy: bool, well_at: usize| {
         let tries = Cell::new(0);
         let test = async || {
             tries.set(tries.get() + 1);
             assert!(tries.get() == well_at, "it is well at try {well_at}");
         };
-        let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(at_most(TRIES, || is_busy, test))));
+        let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(at_most(TRIES, |_| was_busy, test))));
         (tries.get(), ended.is_ok())
     };
     assert_eq!([tries(false, 1), tries(true, 1)], [(1, true); 2]);
