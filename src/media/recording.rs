@@ -12,7 +12,7 @@ use crate::audio::codec::Coding;
 use crate::audio::frame::Frame;
 use crate::rtp::packet::Header;
 
-/// A call on record. What each packet needs of it lies in one line of the processor's cache.
+/// A call on record. What each packet of a party needs of it lies in one line of the processor's cache.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Recording {
@@ -25,6 +25,8 @@ pub(super) struct Recording {
     /// What it was last told of each: whether it is on hold, and whether it speaks what cannot be recorded.
     told: [[bool; 2]; 2],
 }
+
+const _: () = assert!(size_of::<Copies>() <= 64);
 
 /// A tap or a recording, on its way to another thread.
 #[derive(Debug)]

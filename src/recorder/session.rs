@@ -261,18 +261,18 @@ impl Session {
     }
 
     /// The bytes of a stretch of all tracks.
-    fn gather(&mut self, at: Range<i64>, Scratch { tracks: [first, second, third, mixed], bytes, .. }: &mut Scratch) {
+    fn gather(&mut self, at: Range<i64>, Scratch { tracks: spare, mixed, bytes, .. }: &mut Scratch) {
         let form = self.order.form;
-        let [left, right] = &mut self.lines;
-        let (left, right) = (left.read(&at, first), right.read(&at, second));
+        let ([left, right], [first, second, third]) = (&mut self.lines, spare);
         let whispers = self.whispers.as_mut().map(|line| line.read(&at, third));
         let (first, second) = match self.order.layout {
-            Layout::Split => (left, Some(right)),
-            Layout::One(Side::Left) => (left, None),
-            Layout::One(Side::Right) => (right, None),
+            Layout::Split => (left.read(&at, first), Some(right.read(&at, second))),
+            Layout::One(Side::Left) => (left.read(&at, first), None),
+            Layout::One(Side::Right) => (right.read(&at, second), None),
             Layout::Mix => {
+                let both = left.read(&at, first).iter().zip(right.read(&at, second));
                 mixed.clear();
-                mixed.extend(left.iter().zip(right).map(|(cell, other)| cell.saturating_add(*other)));
+                mixed.extend(both.map(|(cell, other)| cell.saturating_add(*other)));
                 (mixed.as_slice(), None)
             }
         };

@@ -20,8 +20,10 @@ pub(super) struct Tools {
 pub(super) struct Scratch {
     /// The cells of a copy.
     pub(super) cells: Vec<i16>,
-    /// Those of a stretch of each track, where they do not lie together, and of two as one.
-    pub(super) tracks: [Vec<i16>; 4],
+    /// Those of a stretch of each track, where they lie in two pieces.
+    pub(super) tracks: [Vec<i16>; 3],
+    /// Those of two tracks as one.
+    pub(super) mixed: Vec<i16>,
     /// What is written of it.
     pub(super) bytes: Vec<u8>,
 }

@@ -36,7 +36,9 @@ pub(super) struct Desk {
 impl Place {
     /// Whether the flag was given, and not only the environment, which is for all commands alike.
     pub(super) fn is_on_the_line(&self) -> bool {
-        self.spool.as_ref().is_some_and(|spool| std::env::var_os("REC_SPOOL").is_none_or(|usual| usual != *spool))
+        self.spool
+            .as_ref()
+            .is_some_and(|spool| std::env::var_os("REC_SPOOL").is_none_or(|usual| usual != spool.as_os_str()))
     }
 
     /// The recordings; `None`: there is no spool yet, so nothing has ever been recorded. Reading makes no folders: root's look would
