@@ -77,10 +77,7 @@ impl Form {
     pub(super) fn cells(self, content: Content, payload: &[u8], steps: i8, cells: &mut Vec<i16>) {
         cells.clear();
         match (self, content) {
-            (Self::Pcm16, Content::Sound(codec)) => {
-                let samples = codec.samples();
-                cells.extend(payload.iter().map(|&byte| samples[usize::from(byte)]));
-            }
+            (Self::Pcm16, Content::Sound(codec)) => cells.extend(codec.samples(payload)),
             (Self::Pcm16, Content::Samples) => cells.extend(samples_of(payload)),
             (Self::AsCame(law), Content::Sound(codec)) if law == codec => {
                 cells.extend(payload.iter().map(|&byte| i16::from(byte)));

@@ -229,10 +229,7 @@ impl Decoder {
     fn decode(&mut self, payload: &[u8], samples: &mut Vec<i16>) -> Option<()> {
         match self {
             Self::Samples => samples.extend(samples_of(payload)),
-            Self::Law(codec) => {
-                samples.resize(payload.len(), 0);
-                codec.decode(payload, samples);
-            }
+            Self::Law(codec) => samples.extend(codec.samples(payload)),
             Self::G722(decoder) => decoder.decode(payload, samples),
             Self::Gsm(decoder) => decoder.decode(payload, samples),
             Self::Opus(decoder) => decoder.decode(payload, samples).ok()?,

@@ -45,19 +45,19 @@ impl Codec {
         }
     }
 
-    /// The sample of each byte, 16 bit.
-    pub fn samples(self) -> &'static [i16; 256] {
-        match self {
+    /// The samples of a payload, 16 bit.
+    pub fn samples(self, payload: &[u8]) -> impl Iterator<Item = i16> + '_ {
+        let table = match self {
             Self::Pcmu => &g711::ULAW_TO_LINEAR,
             Self::Pcma => &g711::ALAW_TO_LINEAR,
-        }
+        };
+        payload.iter().map(|&byte| table[usize::from(byte)])
     }
 
     /// Decodes as many bytes as there is room for and returns their number.
     pub fn decode(self, payload: &[u8], out: &mut [i16]) -> usize {
-        let table = self.samples();
-        for (sample, &byte) in out.iter_mut().zip(payload) {
-            *sample = table[usize::from(byte)];
+        for (sample, decoded) in out.iter_mut().zip(self.samples(payload)) {
+            *sample = decoded;
         }
         payload.len().min(out.len())
     }

@@ -90,10 +90,7 @@ impl Source for Wav {
                 let pairs = self.bytes.chunks_exact(2);
                 block.extend(pairs.filter_map(|pair| Some(i16::from_le_bytes(pair.try_into().ok()?))));
             }
-            Code::Law(codec) => {
-                block.resize(self.bytes.len(), 0);
-                codec.decode(&self.bytes, block);
-            }
+            Code::Law(codec) => block.extend(codec.samples(&self.bytes)),
             Code::Gsm => *block = gsm::decode(&unpacked(&self.bytes)),
             Code::G722 => *block = g722::decode(&self.bytes),
         }
