@@ -16,13 +16,13 @@ fn header(sequence: u16) -> Header {
     Header { marker: false, payload_type: 8, sequence, timestamp: u32::from(sequence) * 160, ssrc: 9 }
 }
 
-fn say(copies: &mut Copies, sequence: u16, (ms, ring): (u64, &mut Option<CopyWriter>)) {
-    copies.packet(
-        Side::Left,
-        Content::Sound(Codec::Pcmu),
-        (&header(sequence), &[sequence as u8; 1_000]),
-        (at(ms), ring),
-    );
+fn say(copies: &mut Copies, sequence: u16, when: (u64, &mut Option<CopyWriter>)) {
+    say_bytes(copies, (sequence, 1_000), when);
+}
+
+fn say_bytes(copies: &mut Copies, (sequence, length): (u16, usize), (ms, ring): (u64, &mut Option<CopyWriter>)) {
+    let payload = vec![sequence as u8; length];
+    copies.packet(Side::Left, Content::Sound(Codec::Pcmu), (&header(sequence), &payload), (at(ms), ring));
 }
 
 /// The numbers of a recording's packets.
@@ -204,10 +204,8 @@ proptest! {
         let mut ring = copies.provide(&mut None);
         let mut waiting = std::collections::VecDeque::new();
         for (number, (length, gathers)) in (0..).zip(steps) {
-            let payload = vec![number as u8; length];
-            let packet = (&header(number), &payload[..]);
-            copies.packet(Side::Left, Content::Sound(Codec::Pcmu), packet, (at(u64::from(number) * 20), &mut ring));
-            waiting.push_back((number, payload));
+            say_bytes(&mut copies, (number, length), (u64::from(number) * 20, &mut ring));
+            waiting.push_back((number, vec![number as u8; length]));
             if gathers {
                 intake.gather();
                 while let Some((copied, payload)) = intake.of(&key).next_until(ALL) {
