@@ -101,7 +101,7 @@ fn the_status_line_says_the_mode_in_words_and_keys_change_it() {
     terminal.shows("\u{1b}[1GLISTEN - nobody hears you | c7709e9c 00:0");
     terminal.shows("#");
     terminal.press("2");
-    terminal.shows("\u{1b}[1GWHISPER to agent 1001 - customer cannot hear you | ");
+    terminal.shows("\u{1b}[1GWHISPER to agent 1001 - customer cannot hear you | 00:");
     terminal.press("1");
     terminal.shows("\u{1b}[1GWHISPER to customer 0791112233 - agent cannot hear you");
     terminal.press("3");
